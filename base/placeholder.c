@@ -1,0 +1,1 @@
+extern int base_placeholder_c; int base_placeholder_c;

@@ -1,0 +1,1 @@
+extern int config_placeholder_c; int config_placeholder_c;

@@ -1,0 +1,1 @@
+extern int gateway_bridge_placeholder_c; int gateway_bridge_placeholder_c;

@@ -1,0 +1,1 @@
+extern int gateway_wire_placeholder_c; int gateway_wire_placeholder_c;

@@ -1,0 +1,1 @@
+extern int link_drivers_placeholder_c; int link_drivers_placeholder_c;

@@ -1,0 +1,1 @@
+extern int store_placeholder_c; int store_placeholder_c;
