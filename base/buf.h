@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include "base/attr.h"
 
+#define VARINT_MAX_BYTES 10 /* ceil(64 / 7) */
+
 struct buf {
     uint8_t *data;
     size_t head, len, cap;
@@ -15,7 +17,9 @@ struct buf {
     bool failed; /* an append did not fit (bound or memory); stays set until buf_clear */
 };
 
+/* Empty, without memory yet; max_bytes bounds what it may ever hold. */
 void buf_init(struct buf *b, size_t max_bytes);
+/* Frees the memory. The struct may be initialised again. */
 void buf_fini(struct buf *b);
 /* Empties it, keeps the memory, forgets `failed`. */
 void buf_clear(struct buf *b);
@@ -31,11 +35,14 @@ bool buf_put_be32(struct buf *b, uint32_t v);
 bool buf_put_be64(struct buf *b, uint64_t v);
 /* LEB128, low 7 bits first, at most 10 bytes ([P-1] of docs/PROTOCOL.md). */
 bool buf_put_varint(struct buf *b, uint64_t v);
-/* Room for n bytes at the end; NULL on failure. buf_commit(n) adds what was written there. */
+/* Room for n bytes at the end, valid until the next call on b; NULL on failure (`failed` is set).
+ * buf_commit adds the n bytes that were written there, at most what was reserved. */
 uint8_t *buf_reserve(struct buf *b, size_t n);
 void buf_commit(struct buf *b, size_t n);
 
+/* The first byte held; never NULL, valid until the next append. */
 const uint8_t *buf_bytes(const struct buf *b);
+/* Takes n bytes (at most len) off the front. */
 void buf_consume(struct buf *b, size_t n);
 
 /* A bounded reader over bytes that belong to somebody else. A read past the end sets `bad` and gives

@@ -1,1 +1,0 @@
-extern int base_placeholder_c; int base_placeholder_c;
