@@ -15,12 +15,13 @@ enum option_type {
     OPTION_BOOL,     /* bool */
     OPTION_INT,      /* int64_t, min..max */
     OPTION_SIZE,     /* int64_t bytes, min..max */
-    OPTION_DURATION, /* int64_t milliseconds; OPTION_NEVER for "never" where never_ok */
+    OPTION_DURATION, /* int64_t milliseconds (base/units.h); OPTION_NEVER for "never" where never_ok */
     OPTION_ENUM,     /* int, index into names */
-    OPTION_LIST,     /* struct string_list */
+    OPTION_LIST,     /* struct string_list: items between commas, at most OPTION_LIST_MAX, none twice */
     OPTION_CLASSES,  /* unsigned bitmask of 1 << enum msg_class, from a list of names */
 };
 #define OPTION_NEVER INT64_MAX
+#define OPTION_LIST_MAX 256
 
 struct string_list {
     char **items;
@@ -51,6 +52,9 @@ struct option_group {
     /* A check across the options of one section; NULL, or returns NULL when good, else what is wrong
      * (static), and *key is the key to name in the message. */
     const char *(*check)(const void *options, const char **key);
+    /* May a link with these options serve several peers (a TCP listener, a modem gateway)? NULL = never:
+     * a point-to-point line. Called only on options that were read without an error. */
+    bool (*serves_many)(const void *options);
 };
 
 #endif

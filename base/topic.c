@@ -103,10 +103,11 @@ bool topic_filters_overlap(const char *a, const char *b)
             return false;
         if (x.last && y.last)
             return true;
+        /* The parent of "/#" would be the empty name, which is no topic. */
         if (x.last)
-            return hash_follows(y);
+            return hash_follows(y) && strcmp(b, "/#") != 0;
         if (y.last)
-            return hash_follows(x);
+            return hash_follows(x) && strcmp(a, "/#") != 0;
         x = level_next(x);
         y = level_next(y);
     }
