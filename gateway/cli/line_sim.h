@@ -1,14 +1,17 @@
 /* A simulated serial cable between two ptys: line_model.h with real ttys at its ends, in a process
- * of its own, for `longwire demo` and the end-to-end tests. Each end stands under a symbolic link, as udev's by-id links
- * as udev's by-id links do, so that an end can be unplugged and come back as another tty under the
- * same link.
+ * of its own, for `longwire demo` and the end-to-end tests. Each end stands under a symbolic link,
+ * as udev's by-id links do, so that it can be unplugged and come back as another tty.
  *
  * The process is driven by lines of text and answers each with one line of JSON:
  *
- *     set a|b|both KEY VALUE ...   baud, delay_ms, ber, loss, insert, burst (chances as 1e-5),
- * burst_bytes duplex half|full cut | restore inject a|b HEX               the end hears these bytes
- *     unplug a|b | replug a|b
- *     record a|b FILE | record a|b off   what that end says, byte for byte as it leaves
+ *     set a|b|both KEY VALUE ...  baud, delay_ms, ber, loss, insert, burst, burst_bytes
+ *     duplex half|full            (chances as 1e-5)
+ *     cut
+ *     restore
+ *     inject a|b HEX              the end hears these bytes
+ *     unplug a|b
+ *     replug a|b
+ *     record a|b FILE|off         what that end says, byte for byte
  *     status
  *     quit
  *
