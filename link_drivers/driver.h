@@ -60,6 +60,7 @@ struct link_host_ops {
 struct link_host {
     const struct link_host_ops *ops;
     void *owner;                 /* the host's own */
+    bool metered;                /* each byte costs: the driver sends nothing of its own accord. Set before init. */
 };
 
 struct link_status {

@@ -1,1 +1,0 @@
-extern int link_drivers_placeholder_c; int link_drivers_placeholder_c;
