@@ -14,6 +14,12 @@
 #define CONFIG_NAME_MAX 63          /* bytes of a site, peer, route, link name: [a-z0-9_-] */
 #define CONFIG_MAX_PEERS 4096       /* rows of the store's composite keys bound it (store/outbox.h) */
 #define CONFIG_MAX_ROUTES 1024
+#define CONFIG_MAX_LINKS 4096
+#define CONFIG_MAX_FILTERS 4096     /* of the topics of all routes: each pair is compared when the file is checked */
+#define CONFIG_MAX_ROUTE_PEERS 16384 /* of the peers of all routes, for the same reason */
+#define CONFIG_MAX_PEER_LINKS 16384 /* of the links of all peers, likewise */
+
+struct ini;
 
 enum protocol { PROTOCOL_AUTO, PROTOCOL_5, PROTOCOL_311 };
 enum on_full { ON_FULL_DROP_OLDEST, ON_FULL_DROP_NEWEST };
@@ -24,6 +30,7 @@ enum keep { KEEP_ALL, KEEP_LATEST };
 enum retain_mode { RETAIN_PASS, RETAIN_DROP, RETAIN_ON_CHANGE };
 
 struct config_broker {
+    int line;                       /* of its section; 0 = none in the file */
     char *host;                     /* name, address, or "unix:/path" */
     int64_t port;
     int protocol;                   /* enum protocol */
@@ -38,6 +45,7 @@ struct config_broker {
 };
 
 struct config_store {
+    int line;                       /* as above */
     char *path;
     int64_t max_bytes;
     int on_full;                    /* enum on_full */
@@ -79,6 +87,7 @@ struct config_route {
 struct config_link {
     char *name;
     int line;
+    char *driver_name;
     const struct option_group *driver;
     void *options;                  /* the driver's struct, owned */
     bool metered;
@@ -98,6 +107,7 @@ struct config {
     size_t route_count;
     struct config_link *links;
     size_t link_count;
+    struct ini *source;             /* the file's text, for the line numbers of later messages */
 };
 
 /* Reads the file, and checks all that can be checked without touching anything else.
@@ -107,6 +117,11 @@ struct config {
 struct config *config_load(const char *file, const struct option_group *const *drivers, FILE *errors) MUST_CHECK;
 void config_free(struct config *c);
 
+/* Looks at the files that the configuration names: those to be read are there and readable (by the user who runs
+ * this), the store's folder is there or can be made. Messages as of config_load. Return: the number of errors. */
+size_t config_check_files(const struct config *c, FILE *errors) MUST_CHECK;
+
+/* Linear; NULL when there is none. */
 const struct config_peer *config_find_peer(const struct config *c, const char *name);
 const struct config_link *config_find_link(const struct config *c, const char *name);
 

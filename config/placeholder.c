@@ -1,1 +1,0 @@
-extern int config_placeholder_c; int config_placeholder_c;
