@@ -1,0 +1,301 @@
+#include "tests/conform/fixture.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
+#include "link_drivers/loop.h"
+#include "link_drivers/null.h"
+#include "link_drivers/serial.h"
+#include "link_drivers/tcp.h"
+
+/* --- any far end --- */
+
+void far_append(struct fixture *f, const uint8_t *bytes, size_t n)
+{
+    f->far_bytes = realloc(f->far_bytes, f->far_n + n + 1);
+    assert(f->far_bytes);
+    memcpy(f->far_bytes + f->far_n, bytes, n);
+    f->far_n += n;
+}
+
+static void fd_take(struct fixture *f)
+{
+    uint8_t bytes[4096];
+    ssize_t n;
+    while (f->far_fd >= 0 && (n = read(f->far_fd, bytes, sizeof(bytes))) > 0)
+        far_append(f, bytes, (size_t)n);
+}
+
+static void fd_send(struct fixture *f, const uint8_t *bytes, size_t n)
+{
+    ssize_t put = write(f->far_fd, bytes, n);
+    assert(put == (ssize_t)n); /* the cases keep to what a pty holds */
+}
+
+static void fd_close(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* --- serial: a pty, reached by a link as under /dev/serial/by-id --- */
+
+static void pty_return(struct fixture *f)
+{
+    f->far_fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    assert(f->far_fd >= 0 && grantpt(f->far_fd) == 0 && unlockpt(f->far_fd) == 0);
+    struct termios t; /* a fresh pty echoes, and would answer the far end before the driver opens it */
+    assert(tcgetattr(f->far_fd, &t) == 0);
+    cfmakeraw(&t);
+    assert(tcsetattr(f->far_fd, TCSANOW, &t) == 0);
+    assert(symlink(ptsname(f->far_fd), f->path) == 0);
+}
+
+static void pty_vanish(struct fixture *f)
+{
+    unlink(f->path);
+    fd_close(&f->far_fd);
+}
+
+static void pty_prepare(struct fixture *f)
+{
+    const char *dir = getenv("TMPDIR");
+    snprintf(f->path, sizeof(f->path), "%s/longwire-conform-%d-tty", dir ? dir : "/tmp", (int)getpid());
+    unlink(f->path);
+    pty_return(f);
+    struct serial_options *o = (struct serial_options *)f->options.bytes;
+    o->device = f->path;
+    o->baud = 115200;
+}
+
+/* --- tcp that connects: a listening socket --- */
+
+static int listen_on(uint16_t *port)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(*port)};
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t len = sizeof(a);
+    assert(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0);
+    assert(bind(fd, (struct sockaddr *)&a, len) == 0 && listen(fd, 8) == 0);
+    assert(getsockname(fd, (struct sockaddr *)&a, &len) == 0);
+    *port = ntohs(a.sin_port);
+    return fd;
+}
+
+static void tcp_connect_return(struct fixture *f)
+{
+    uint16_t port = (uint16_t)f->text_number;
+    f->far_listen_fd = listen_on(&port);
+    f->text_number = port;
+}
+
+static void tcp_connect_prepare(struct fixture *f)
+{
+    tcp_connect_return(f);
+    snprintf(f->text, sizeof(f->text), "127.0.0.1:%u", f->text_number);
+    struct tcp_options *o = (struct tcp_options *)f->options.bytes;
+    *o = (struct tcp_options){.connect = f->text, .listen = f->path, .timeout_ms = 60000,
+                              .keepalive_ms = 60000, .max_connections = 8};
+}
+
+static void tcp_connect_take(struct fixture *f)
+{
+    int fd = accept4(f->far_listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        fd_close(&f->far_fd);
+        f->far_fd = fd;
+    }
+    fd_take(f);
+}
+
+static void tcp_vanish(struct fixture *f)
+{
+    fd_close(&f->far_fd);
+    fd_close(&f->far_listen_fd);
+}
+
+static void tcp_connect_send(struct fixture *f, const uint8_t *bytes, size_t n)
+{
+    tcp_connect_take(f);
+    fd_send(f, bytes, n);
+}
+
+/* --- tcp that listens: a connecting socket --- */
+
+static void tcp_listen_prepare(struct fixture *f)
+{
+    snprintf(f->text, sizeof(f->text), "127.0.0.1:0");
+    struct tcp_options *o = (struct tcp_options *)f->options.bytes;
+    *o = (struct tcp_options){.connect = f->path, .listen = f->text, .timeout_ms = 60000,
+                              .keepalive_ms = 60000, .max_connections = 3};
+}
+
+/* Connects once the listener has told its port. */
+static void tcp_listen_return(struct fixture *f)
+{
+    struct link_status status = fake_status(&f->link);
+    const char *colon = strrchr(status.detail, ':');
+    assert(fake_is_up(&f->link) && colon);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon + 1))};
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    f->far_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert(f->far_fd >= 0 && connect(f->far_fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+    assert(fcntl(f->far_fd, F_SETFL, O_NONBLOCK) == 0);
+}
+
+/* --- the loop drivers: their other end, under the same host --- */
+
+static void loop_prepare(struct fixture *f)
+{
+    struct loop_settings settings = {.seed = 1, .bytes_s = 100000, .delay_min_ms = 5, .delay_max_ms = 5,
+                                     .mtu = 256};
+    f->line = loop_line_new(&settings);
+    struct loop_options *o = (struct loop_options *)f->options.bytes;
+    *o = (struct loop_options){.line = f->line, .end = 0};
+    struct loop_options other = {.line = f->line, .end = 1};
+    assert(fake_link_open(&f->world, &f->other, f->kind->driver, &other, false) == 0);
+    fake_start(&f->other);
+}
+
+static void loop_clean_up(struct fixture *f)
+{
+    fake_stop(&f->other);
+    fake_link_close(&f->other);
+    loop_line_free(f->line);
+}
+
+static void loop_take(struct fixture *f)
+{
+    struct fake_station *s = f->other.stations[0];
+    far_append(f, s->bytes ? s->bytes : (const uint8_t *)"", s->n);
+    s->n = s->frames = 0;
+}
+
+static void loop_send(struct fixture *f, const uint8_t *bytes, size_t n)
+{
+    while (n > 0) {
+        size_t room = fake_room(&f->other, STATION_NONE), part = n < room ? n : room;
+        assert(part > 0 && fake_send(&f->other, STATION_NONE, bytes, part) == 0);
+        bytes += part;
+        n -= part;
+        fake_run_for(&f->world, 20);
+    }
+}
+
+static void loop_vanish(struct fixture *f)
+{
+    fake_stop(&f->other);
+}
+
+static void loop_return(struct fixture *f)
+{
+    fake_start(&f->other);
+}
+
+/* --- null --- */
+
+static void null_prepare(struct fixture *f)
+{
+}
+
+/* --- the list --- */
+
+static const struct fixture_kind serial_kind = {
+    .name = "serial", .driver = &serial_driver, .has_far_end = true, .instant = true,
+    .detail = "(opened directly)",
+    .prepare = pty_prepare, .clean_up = pty_vanish, .far_send = fd_send, .far_take = fd_take,
+    .far_vanish = pty_vanish, .far_return = pty_return,
+};
+/* The same, with the preload shim: libserialport must have taken the port. */
+static const struct fixture_kind serial_library_kind = {
+    .name = "serial-library", .driver = &serial_driver, .has_far_end = true, .instant = true,
+    .detail = "(libserialport)",
+    .prepare = pty_prepare, .clean_up = pty_vanish, .far_send = fd_send, .far_take = fd_take,
+    .far_vanish = pty_vanish, .far_return = pty_return,
+};
+static const struct fixture_kind tcp_connect_kind = {
+    .name = "tcp-connect", .driver = &tcp_driver, .has_far_end = true,
+    .detail = "connected to 127.0.0.1:",
+    .prepare = tcp_connect_prepare, .clean_up = tcp_vanish, .far_send = tcp_connect_send,
+    .far_take = tcp_connect_take, .far_vanish = tcp_vanish, .far_return = tcp_connect_return,
+};
+static const struct fixture_kind tcp_listen_kind = {
+    .name = "tcp-listen", .driver = &tcp_driver, .has_far_end = true, .listens = true,
+    .detail = "listening on 127.0.0.1:",
+    .prepare = tcp_listen_prepare, .clean_up = tcp_vanish, .far_send = fd_send, .far_take = fd_take,
+    .far_vanish = tcp_vanish, .far_return = tcp_listen_return,
+};
+static const struct fixture_kind null_kind = {
+    .name = "null", .driver = &null_driver, .instant = true, .prepare = null_prepare,
+};
+static const struct fixture_kind loop_stream_kind = {
+    .name = "loop-stream", .driver = &loop_stream_driver, .has_far_end = true, .instant = true,
+    .prepare = loop_prepare, .clean_up = loop_clean_up, .far_send = loop_send, .far_take = loop_take,
+    .far_vanish = loop_vanish, .far_return = loop_return,
+};
+static const struct fixture_kind loop_datagram_kind = {
+    .name = "loop-datagram", .driver = &loop_datagram_driver, .has_far_end = true, .instant = true,
+    .prepare = loop_prepare, .clean_up = loop_clean_up, .far_send = loop_send, .far_take = loop_take,
+    .far_vanish = loop_vanish, .far_return = loop_return,
+};
+
+const struct fixture_kind *const fixture_kinds[] = {
+    &serial_kind,    &serial_library_kind, &tcp_connect_kind,   &tcp_listen_kind,
+    &null_kind,      &loop_stream_kind,    &loop_datagram_kind, NULL,
+};
+
+void fixture_set_up(struct fixture *f, const struct fixture_kind *kind)
+{
+    memset(f, 0, sizeof(*f));
+    f->kind = kind;
+    f->far_fd = f->far_listen_fd = -1;
+    fake_world_init(&f->world);
+    kind->prepare(f);
+    assert(fake_link_open(&f->world, &f->link, kind->driver, f->options.bytes, false) == 0);
+}
+
+void fixture_tear_down(struct fixture *f)
+{
+    fake_stop(&f->link);
+    fake_link_close(&f->link);
+    if (f->kind->clean_up)
+        f->kind->clean_up(f);
+    free(f->far_bytes);
+}
+
+struct fake_station *fixture_station(struct fixture *f)
+{
+    if (!fake_is_up(&f->link))
+        return NULL;
+    return f->kind->listens ? fake_latest_station(&f->link) : fake_station(&f->link, STATION_NONE);
+}
+
+static bool link_is_up(void *arg)
+{
+    return fake_is_up(&((struct fixture *)arg)->link);
+}
+
+static bool bytes_can_pass(void *arg)
+{
+    return fixture_station(arg) != NULL;
+}
+
+bool fixture_bring_up(struct fixture *f)
+{
+    fake_start(&f->link);
+    if (!fake_run(&f->world, link_is_up, f))
+        return false;
+    if (f->kind->listens && f->far_fd < 0)
+        tcp_listen_return(f);
+    return fake_run(&f->world, bytes_can_pass, f);
+}
