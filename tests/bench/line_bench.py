@@ -1,0 +1,75 @@
+"""What a serial line carries of what it could, and how soon an alarm gets through: the real gateways, real brokers and
+the simulated line. Ratios, so that machines compare.
+
+    line utilisation   bytes that the edge put on the line, and record stream that reached the hub, as parts of
+                       what the line can carry in the same time, behind a backlog
+    alarm latency      from PUBLISH at the near broker to the far one, in frame times of the line
+"""
+import random
+import sys
+import time
+
+from harness import World
+from processes import wait_until
+
+BAUD = 9600
+MEASURE_S = float(sys.argv[1]) if len(sys.argv) > 1 else 40
+FRAME_BYTES = 256
+
+
+def snapshot(pair):
+    """(time, bytes on the line, record stream bytes heard) at about one moment."""
+    line = pair.line.status()
+    stream = pair.hub.peer(pair.edge.name)["links"][0]["stream_bytes_in"]
+    return line["now_us"] / 1e6, line["a"]["sent"], stream
+
+
+def utilisation(name, target_line, target_stream, **quality):
+    world = World("bench", random.Random(1))
+    try:
+        pair = world.pair(baud=BAUD, **quality)
+        client, hub = pair.edge_client(), pair.hub_client("up/#")
+        client.publish_many([(f"up/sensor/{i % 10}", f"{i:06d} " + "x" * 93) for i in range(1200)], qos=1)
+        hub.wait_count(30, timeout=120)  # past the handshake and the first measured round trips
+        begin = snapshot(pair)
+        wait_until(lambda: pair.line.status()["now_us"] / 1e6 >= begin[0] + MEASURE_S, "measured", MEASURE_S * 2, 0.5)
+        end = snapshot(pair)
+        if pair.edge.peer(pair.hub.name)["queue"]["messages"] == 0:
+            print(f"{name}: the backlog ran dry, the figures are too low")
+        could = (end[0] - begin[0]) * BAUD / 10
+        on_line, stream = (end[1] - begin[1]) / could, (end[2] - begin[2]) / could
+        link = pair.edge.peer(pair.hub.name)["links"][0]
+        print(f"line {name:24s} on the line {on_line:6.1%}{target_line:>12s}   record stream {stream:6.1%}{target_stream:>12s}"
+              f"   frames {link['frames_out']} retransmits {link['retransmits']}")
+    finally:
+        world.close()
+    sys.stdout.flush()
+
+
+def alarm_latency(baud, count):
+    world = World("bench", random.Random(2))
+    try:
+        pair = world.pair(baud=baud, edge={"route alarms": {"peer": "HUB", "topics": "alarms/#", "priority": "alarm"}})
+        hub, edge = pair.hub_client("#"), pair.edge_client()
+        edge.publish_many([("up/backlog", "x" * 200)] * 300, qos=1)
+        hub.wait_count(3, topic="up/backlog", timeout=60)
+        seconds = []
+        for i in range(count):
+            started = time.monotonic()
+            edge.publish("alarms/bilge", f"HIGH {i}", qos=1, wait=False)
+            seconds.append(hub.wait_payload(f"HIGH {i}", timeout=60).at - started)
+            # The next one at another phase of the frame under way.
+            world.random.random()
+        frame = FRAME_BYTES * 10 / baud
+        print(f"alarm at {baud} baud behind a backlog: mean {sum(seconds) / count / frame:.2f}, worst "
+              f"{max(seconds) / frame:.2f} frame times of {frame:.2f} s (to reach: 2 + round trip)")
+    finally:
+        world.close()
+    sys.stdout.flush()
+
+
+utilisation("9600 clean", ">= 97 %", ">= 93 %")
+utilisation("9600, 1 s each way", ">= 97 %", ">= 95 %", delay_ms=1000)
+utilisation("9600, bit errors 1e-5", "", ">= 90 %", ber=1e-5)
+utilisation("9600, bit errors 1e-4", "", ">= 75 %", ber=1e-4)
+alarm_latency(1200, 8)

@@ -1,0 +1,233 @@
+"""Which message goes where, under which name, and what becomes of those that cannot."""
+import tap
+from checks import by_topic, gaps, numbered, wait_gaps
+from tap import case, check, check_equal
+
+
+def hub_listener(pair):
+    return pair.hub_client("#")
+
+
+def data(client):
+    """What arrived, the gateway's own topics apart: [(topic, payload)]."""
+    with client.changed:
+        return [(m.topic, m.payload.decode()) for m in client.received if not m.topic.startswith("longwire/")]
+
+
+def flush(client, listener, topic="up/end"):
+    """Everything that was published before has arrived, or never will."""
+    client.publish(topic, "end")
+    listener.wait_payload("end", timeout=60)
+
+
+@case("the first matching route in file order wins; exclude lets a topic fall to the next")
+def _(world):
+    pair = world.pair(transport="tcp", edge={
+        "route up": None,
+        "route first": {"peer": "HUB", "topics": "s/#", "exclude": "s/debug/#", "remote_prefix": "first/"},
+        "route second": {"peer": "HUB", "topics": "s/debug/#, s/a", "remote_prefix": "second/"},
+    })
+    listener, edge = hub_listener(pair), pair.edge_client()
+    for topic in ("s/a", "s/debug/x", "s/b", "other"):
+        edge.publish(topic, topic)
+    flush(edge, listener, "s/end")
+    check_equal(data(listener), [("first/s/a", "s/a"), ("second/s/debug/x", "s/debug/x"), ("first/s/b", "s/b"),
+                                 ("first/s/end", "end")], "arrived")
+
+
+@case("strip_prefix, remote_prefix and deliver_prefix make the far topic")
+def _(world):
+    pair = world.pair(transport="tcp",
+                      edge={"route up": {"strip_prefix": "up/", "remote_prefix": "site/buoy/"}},
+                      hub={"peer EDGE": {"deliver_prefix": "from/edge/", "accept": "site/#"}})
+    listener = hub_listener(pair)
+    pair.edge_client().publish("up/temp", "20")
+    listener.wait_payload("20")
+    check_equal(data(listener), [("from/edge/site/buoy/temp", "20")], "arrived")
+
+
+def overlapping(world, protocol):
+    pair = world.pair(transport="tcp", edge={
+        "broker": {"protocol": protocol},
+        "route up": {"topics": "up/#, up/+/x, up/a/+"},
+        "route again": {"peer": "HUB", "topics": "up/a/x, +/a/x, #"},
+    })
+    listener, edge = hub_listener(pair), pair.edge_client()
+    sent = []
+    for i in range(20):
+        sent += [("up/a/x", str(i)), ("up/b", str(i)), ("other/a/x", str(i))]
+    edge.publish_many(sent)
+    flush(edge, listener)
+    check_equal(sorted(data(listener)), sorted(sent + [("up/end", "end")]), "one copy each")
+
+
+@case("overlapping filters and routes give one copy under MQTT 5")
+def _(world):
+    overlapping(world, "5")
+
+
+@case("overlapping filters and routes give one copy under 3.1.1")
+def _(world):
+    overlapping(world, "3.1.1")
+
+
+@case("a route of # does not carry the gateway's own topics")
+def _(world):
+    pair = world.pair(transport="tcp", edge={"route up": {"topics": "#"}})
+    listener, edge = hub_listener(pair), pair.edge_client()
+    edge.publish("anything", "x")
+    flush(edge, listener)
+    own = [t for t in by_topic(listener) if t.startswith(f"longwire/{pair.edge.name}/")]
+    check_equal(own, [], "the edge's own topics at the hub's broker")
+
+
+@case("accept: what the receiver does not accept is not published, and counted")
+def _(world):
+    pair = world.pair(transport="tcp", hub={"peer EDGE": {"accept": "up/good/#, up/end"}})
+    listener, edge = hub_listener(pair), pair.edge_client()
+    edge.publish_many([("up/bad", "1"), ("up/good/a", "2"), ("up/bad", "3")])
+    flush(edge, listener)
+    check_equal(data(listener), [("up/good/a", "2"), ("up/end", "end")], "published")
+    dropped = pair.hub.peer(pair.edge.name)["dropped"]
+    check_equal(sum(dropped.values()), 2, f"counted at the hub in {dropped}")
+
+
+@case("accept defaults to nothing")
+def _(world):
+    pair = world.pair(transport="tcp", hub={"peer EDGE": {"accept": None}})
+    listener, edge = hub_listener(pair), pair.edge_client()
+    edge.publish_many(numbered(["up/a"], 5))
+    pair.edge.wait_empty(pair.hub.name)
+    pair.hub.wait_peer(pair.edge.name, lambda p: sum(p["dropped"].values()) == 5, "five counted")
+    check_equal(data(listener), [], "published")
+
+
+@case("keep = latest: only the newest of each topic crosses, the others are counted and told")
+def _(world):
+    pair = world.pair(edge={"route up": {"keep": "latest"}})
+    listener, edge = hub_listener(pair), pair.edge_client()
+    pair.line.cut()
+    edge.publish_many(numbered(["up/a", "up/b"], 30))
+    pair.edge.wait_peer(pair.hub.name, lambda p: p["dropped"].get("replaced", 0) >= 50, "most are replaced")
+    pair.line.restore()
+    flush(edge, listener)
+    dropped = pair.edge.peer(pair.hub.name)["dropped"]["replaced"]
+    wait_gaps(listener, "replaced", dropped)
+    arrived = by_topic(listener)
+    for topic in ("up/a", "up/b"):
+        check_equal(arrived[topic][-1], "29", f"the newest of {topic}")
+    check_equal(len(arrived["up/a"]) + len(arrived["up/b"]) + dropped, 60, "arrived and counted make all")
+
+
+@case("expire: what waited too long is dropped, counted and told; what comes later arrives")
+def _(world):
+    pair = world.pair(edge={"route up": {"expire": "2s"}})
+    listener, edge = hub_listener(pair), pair.edge_client()
+    edge.publish("up/a", "before")
+    listener.wait_payload("before")
+    pair.line.cut()
+    # What has already left is not dropped before its fate is known, so the wait is for most of them.
+    edge.publish_many(numbered(["up/a"], 40))
+    pair.edge.wait_peer(pair.hub.name, lambda p: p["dropped"].get("expired", 0) >= 10, "expired", 60)
+    pair.line.restore()
+    edge.publish("up/a", "after")
+    listener.wait_payload("after", timeout=60)
+    pair.edge.wait_empty(pair.hub.name)
+    dropped = pair.edge.peer(pair.hub.name)["dropped"]["expired"]
+    records = wait_gaps(listener, "expired", dropped)
+    check_equal({g["route"] for g in records}, {"up"}, "the route that they name")
+    check_equal(len(data(listener)) + dropped, 42, "arrived and counted make all")
+
+
+def overflow(world, on_full):
+    pair = world.pair(edge={
+        "store": {"max_bytes": "64K", "on_full": on_full},
+        "route alarms": {"peer": "HUB", "topics": "alarms/#", "priority": "alarm"},
+        "route bulk": {"peer": "HUB", "topics": "bulk/#", "priority": "bulk"},
+    })
+    listener, edge = hub_listener(pair), pair.edge_client()
+    pair.line.cut()
+    for i in range(120):
+        edge.publish("up/a", f"{i:03d}" + "." * 1000, wait=False)
+    edge.publish("alarms/a", "fire")
+    pair.edge.wait_peer(pair.hub.name, lambda p: p["dropped"].get("overflow", 0) > 40, "overflowed")
+    pair.line.restore()
+    listener.wait_payload("fire", timeout=60)
+    pair.edge.wait_empty(pair.hub.name)
+    dropped = pair.edge.peer(pair.hub.name)["dropped"]["overflow"]
+    wait_gaps(listener, "overflow", dropped)
+    arrived = [int(p[:3]) for t, p in data(listener) if t == "up/a"]
+    check_equal(len(arrived) + dropped, 120, "arrived and counted make all")
+    check_equal(arrived, sorted(arrived), "order")
+    return arrived
+
+
+@case("overflow with drop-oldest: the newest and every alarm survive, the others are counted and told")
+def _(world):
+    arrived = overflow(world, "drop-oldest")
+    check(119 in arrived, "the newest arrived", arrived)
+
+
+@case("overflow with drop-newest: the oldest and every alarm survive, the others are counted and told")
+def _(world):
+    arrived = overflow(world, "drop-newest")
+    check_equal(arrived, list(range(len(arrived))), "the oldest arrived")
+
+
+@case("min_interval: at most one in the time, the newest wins, the others are counted")
+def _(world):
+    pair = world.pair(transport="tcp", edge={"route up": {"min_interval": "2s"}})
+    listener, edge = hub_listener(pair), pair.edge_client()
+    edge.publish_many(numbered(["up/a"], 30))
+    listener.wait_payload("29", timeout=30)
+    arrived = by_topic(listener)["up/a"]
+    check(2 <= len(arrived) <= 4, "the first, and one in each interval", arrived)
+    check_equal(arrived[0], "0", "the first goes at once")
+    pair.edge.wait_empty(pair.hub.name)
+    dropped = pair.edge.peer(pair.hub.name)["dropped"].get("interval", 0)
+    check_equal(len(arrived) + dropped, 30, "arrived and counted make all")
+
+
+@case("max_payload: a larger message is refused, counted and told; its neighbours arrive")
+def _(world):
+    pair = world.pair(transport="tcp", edge={"route up": {"max_payload": "1K"}})
+    listener, edge = hub_listener(pair), pair.edge_client()
+    edge.publish("up/a", "small")
+    edge.publish("up/a", "x" * 1025)
+    edge.publish("up/a", "y" * 1024)
+    flush(edge, listener)
+    wait_gaps(listener, "oversize", 1)
+    check_equal([p for _, p in data(listener)], ["small", "y" * 1024, "end"], "arrived")
+    check_equal(pair.edge.peer(pair.hub.name)["dropped"], {"oversize": 1}, "dropped")
+
+
+@case("gap records stand in their place among the messages of the route")
+def _(world):
+    pair = world.pair(transport="tcp", edge={"route up": {"max_payload": "10"}})
+    listener, edge = hub_listener(pair), pair.edge_client()
+    for payload in ("1", "x" * 11, "2", "x" * 12, "x" * 13, "3"):
+        edge.publish("up/a", payload)
+    flush(edge, listener)
+    with listener.changed:
+        order = [m.payload.decode() if m.topic == "up/a" else "gap" for m in listener.received
+                 if m.topic == "up/a" or "/gap/" in m.topic]
+    check_equal(order, ["1", "gap", "2", "gap", "3"] if order.count("gap") == 2 else
+                ["1", "gap", "2", "gap", "gap", "3"], "order")
+    check_equal(sum(g["count"] for g in gaps(listener)), 3, "counted")
+
+
+@case("priority: routes of every class arrive")
+def _(world):
+    classes = ("alarm", "high", "normal", "bulk")
+    pair = world.pair(edge={f"route {c}": {"peer": "HUB", "topics": f"{c}/#", "priority": c} for c in classes})
+    listener, edge = hub_listener(pair), pair.edge_client()
+    sent = numbered([f"{c}/x" for c in classes], 20)
+    edge.publish_many(sent)
+    for c in classes:
+        listener.wait_count(20, topic=f"{c}/x")
+    for c in classes:
+        check_equal(by_topic(listener)[f"{c}/x"], [str(i) for i in range(20)], c)
+
+
+if __name__ == "__main__":
+    tap.main()
