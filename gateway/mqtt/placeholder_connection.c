@@ -1,1 +1,0 @@
-extern int gateway_mqtt_placeholder_connection_c; int gateway_mqtt_placeholder_connection_c;

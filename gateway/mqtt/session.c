@@ -1,0 +1,721 @@
+/* Three states: no connection, CONNECT sent, connected. Every byte of the server goes through the
+ * framer, then packet_check, then the one function for its type; whatever is wrong ends in fail().
+ *
+ * A callback may stop, disconnect or free the session it was called from. `run` changes with every end
+ * of a connection, so that the loop in feed sees it; freeing is put off until the loop has left. */
+#include "gateway/mqtt/session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/topic.h"
+#include "base/utf8.h"
+#include "gateway/mqtt/fallback.h"
+#include "gateway/mqtt/framer.h"
+#include "gateway/mqtt/keepalive.h"
+#include "gateway/mqtt/packet.h"
+#include "gateway/mqtt/packet_ids.h"
+#include "gateway/mqtt/packet_write.h"
+#include "gateway/mqtt/props.h"
+#include "gateway/mqtt/reason.h"
+
+#define TEXT_MAX_BYTES  320
+#define TOPIC_TOLD_MAX  200  /* bytes of a topic in a text for people */
+#define WINDOW_311      20   /* mosquitto's max_inflight_messages; others are about the same */
+#define STRING_MAX      65535
+
+enum state {
+    STATE_IDLE,
+    STATE_CONNECTING,
+    STATE_CONNECTED,
+};
+
+struct mqtt_session {
+    struct mqtt_session_config config; /* its pointers are into `copies` */
+    char *copies;
+    const struct mqtt_session_ops *ops;
+    void *ctx;
+    struct buf *out;
+    enum state state;
+    unsigned run;          /* counts the ends of connections */
+    bool busy, doomed;
+    struct fallback fallback;
+    struct framer framer;
+    struct buf props;      /* of the PUBLISH at hand */
+    int64_t now_ms;        /* of the call under way */
+    int64_t connect_by_ms;
+    struct keepalive keepalive;
+    struct mqtt_connack server;
+    struct packet_ids ids;
+    struct mqtt_publish over; /* an oversize PUBLISH that is being passed over */
+    char *over_topic;         /* its topic, NULL = none under way */
+    size_t over_bytes;
+};
+
+/* ---- making and ending ---- */
+
+static bool text_valid(const char *s)
+{
+    size_t n = s ? strlen(s) : 0;
+    return n <= STRING_MAX && (n == 0 || utf8_valid(s, n));
+}
+
+static bool config_valid(const struct mqtt_session_config *c)
+{
+    if (!c->client_id || !c->client_id[0] || !text_valid(c->client_id) || !text_valid(c->username))
+        return false;
+    if (c->password && c->password_len > STRING_MAX)
+        return false;
+    const struct mqtt_will *w = &c->will;
+    return !w->topic || (topic_name_valid(w->topic, strlen(w->topic)) &&
+                         w->payload_len <= STRING_MAX && w->qos <= 2);
+}
+
+/* Copies n bytes and a NUL to *to, and moves it on. NULL stays NULL. */
+static const void *copy_in(char **to, const void *bytes, size_t n)
+{
+    if (!bytes)
+        return NULL;
+    char *at = *to;
+    memcpy(at, bytes, n);
+    at[n] = '\0';
+    *to += n + 1;
+    return at;
+}
+
+static bool copy_config(struct mqtt_session *s, const struct mqtt_session_config *c)
+{
+    const struct mqtt_will *w = &c->will;
+    size_t username = c->username ? strlen(c->username) : 0;
+    size_t topic = w->topic ? strlen(w->topic) : 0;
+    char *to = malloc(strlen(c->client_id) + username + topic + c->password_len + w->payload_len + 5);
+    if (!to)
+        return false;
+    s->copies = to;
+    s->config = *c;
+    s->config.client_id = copy_in(&to, c->client_id, strlen(c->client_id));
+    s->config.username = copy_in(&to, c->username, username);
+    s->config.password = copy_in(&to, c->password, c->password ? c->password_len : 0);
+    s->config.will.topic = copy_in(&to, w->topic, topic);
+    s->config.will.payload = copy_in(&to, w->payload, w->payload ? w->payload_len : 0);
+    if (!w->payload)
+        s->config.will.payload_len = 0;
+    return true;
+}
+
+struct mqtt_session *mqtt_session_new(const struct mqtt_session_config *config,
+                                      const struct mqtt_session_ops *ops, void *ctx, struct buf *out)
+{
+    if (!config_valid(config))
+        return NULL;
+    struct mqtt_session *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    if (!copy_config(s, config)) {
+        free(s);
+        return NULL;
+    }
+    s->ops = ops;
+    s->ctx = ctx;
+    s->out = out;
+    uint32_t max = config->packet_max_bytes;
+    max = max > 0 && max < PACKET_MAX_BYTES ? max : PACKET_MAX_BYTES;
+    fallback_init(&s->fallback, config->version);
+    framer_init(&s->framer, max);
+    buf_init(&s->props, max);
+    return s;
+}
+
+static void free_now(struct mqtt_session *s)
+{
+    framer_fini(&s->framer);
+    buf_fini(&s->props);
+    free(s->over_topic);
+    free(s->copies);
+    free(s);
+}
+
+/* Ends the connection in every respect but telling the owner. */
+static void end(struct mqtt_session *s)
+{
+    if (s->state == STATE_CONNECTED)
+        fallback_ended(&s->fallback);
+    s->state = STATE_IDLE;
+    s->run++;
+}
+
+void mqtt_session_free(struct mqtt_session *s)
+{
+    if (!s)
+        return;
+    end(s);
+    if (s->busy)
+        s->doomed = true;
+    else
+        free_now(s);
+}
+
+void mqtt_session_stop(struct mqtt_session *s)
+{
+    if (s->state == STATE_IDLE)
+        return;
+    if (s->state == STATE_CONNECTING)
+        fallback_silence(&s->fallback);
+    end(s);
+}
+
+static void enter(struct mqtt_session *s, int64_t now_ms)
+{
+    assert(!s->busy); /* a callback must not feed the session that called it */
+    s->busy = true;
+    s->now_ms = now_ms;
+}
+
+static void leave(struct mqtt_session *s)
+{
+    s->busy = false;
+    if (s->doomed)
+        free_now(s);
+}
+
+/* The connection is over, by our decision or the server's: tells the owner. disconnect: the reason to
+ * give an MQTT 5 server, or REASON_SUCCESS to say nothing. */
+static void fail(struct mqtt_session *s, enum mqtt_close why, uint8_t code, uint8_t disconnect,
+                 const char *fmt, ...) PRINTF_LIKE(5, 6);
+static void fail(struct mqtt_session *s, enum mqtt_close why, uint8_t code, uint8_t disconnect,
+                 const char *fmt, ...)
+{
+    char text[TEXT_MAX_BYTES];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (s->state == STATE_CONNECTED && s->server.version == MQTT_5 && disconnect != REASON_SUCCESS) {
+        int rc = packet_write_disconnect(s->out, MQTT_5, disconnect);
+        (void)rc; /* a courtesy: where out is full the server learns it from the close */
+    }
+    end(s);
+    s->ops->closed(s->ctx, why, code, text);
+}
+
+static void fail_protocol(struct mqtt_session *s, const struct packet *p, uint8_t reason,
+                          const char *what)
+{
+    fail(s, MQTT_CLOSE_PROTOCOL, reason, reason, "%s: %s", packet_name(p->type), what);
+}
+
+/* Text of a server for one line of a log: at most max - 1 bytes, what is not printable ASCII as '?'. */
+static const char *printable(char *to, size_t max, const void *bytes, size_t n)
+{
+    const uint8_t *from = bytes;
+    size_t i = 0;
+    for (; i < n && i + 1 < max; i++)
+        to[i] = (char)(from[i] >= 0x20 && from[i] < 0x7f ? from[i] : '?');
+    to[i] = '\0';
+    return to;
+}
+
+/* ---- what the server sends ---- */
+
+static void on_refusal(struct mqtt_session *s, const struct packet_connack *c)
+{
+    bool v5 = fallback_version(&s->fallback) == MQTT_5 && !c->old_form;
+    /* A server of 3.1.1 answers a CONNECT of version 5 in the form that it knows. */
+    bool version = v5 ? c->code == REASON_VERSION || c->code == RETURN_CODE_VERSION
+                      : c->code == RETURN_CODE_VERSION;
+    const char *name = v5 ? mqtt_reason_name(c->code) : mqtt_return_code_name(c->code);
+    uint8_t level = fallback_level(&s->fallback);
+    if (version && fallback_refused(&s->fallback)) {
+        fail(s, MQTT_CLOSE_VERSION, c->code, REASON_SUCCESS, "protocol level 0x%02x refused", level);
+        return;
+    }
+    char said[TOPIC_TOLD_MAX + 1];
+    printable(said, sizeof(said), c->reason, c->reason_len);
+    fail(s, MQTT_CLOSE_REFUSED, c->code, REASON_SUCCESS, "refused: %s (0x%02x)%s%s", name, c->code,
+         said[0] ? ": " : "", said);
+}
+
+static void on_connack(struct mqtt_session *s, const struct packet *p)
+{
+    struct packet_connack c;
+    enum mqtt_version version = fallback_version(&s->fallback);
+    const char *error = packet_read_connack(p, version, &c);
+    if (!error && c.code != REASON_SUCCESS) {
+        on_refusal(s, &c);
+        return;
+    }
+    if (!error && version == MQTT_5 && c.old_form && fallback_refused(&s->fallback)) {
+        fail(s, MQTT_CLOSE_VERSION, 0, REASON_SUCCESS, "MQTT 5 was answered in MQTT 3.1.1");
+        return;
+    }
+    if (!error && c.client_id_assigned)
+        error = "client identifier assigned, though we gave one"; /* MQTT-3.2.2-16 */
+    if (!error && c.wants_authentication)
+        error = "authentication method, though we gave none"; /* MQTT-4.12.0-6 */
+    if (error) {
+        fail_protocol(s, p, REASON_PROTOCOL, error);
+        return;
+    }
+    s->server = (struct mqtt_connack){
+        .version = version,
+        .session_present = c.session_present,
+        .server_receive_maximum = c.receive_maximum,
+        .server_packet_max_bytes = c.packet_max_bytes,
+        .server_qos_max = c.qos_max,
+        .retain_available = c.retain_available,
+        .wildcard_available = c.wildcard_available,
+        .sub_id_available = c.sub_id_available,
+        .bridge = fallback_is_bridge(&s->fallback),
+    };
+    fallback_accepted(&s->fallback);
+    s->state = STATE_CONNECTED;
+    uint32_t keepalive_s = s->config.keepalive_s < UINT16_MAX ? s->config.keepalive_s : UINT16_MAX;
+    keepalive_start(&s->keepalive, c.has_keepalive ? c.keepalive_s : keepalive_s, /* MQTT-3.1.2-21 */
+                    s->now_ms);
+    s->ops->connected(s->ctx, &s->server);
+}
+
+/* Counts an incoming QoS > 0 message. Return: true; false: the connection was ended. */
+static bool admit(struct mqtt_session *s, const struct packet *p, const struct mqtt_publish *m)
+{
+    if (m->qos == 0)
+        return true;
+    if (!packet_ids_got_publish(&s->ids, m->packet_id, m->qos, m->dup)) {
+        fail_protocol(s, p, REASON_PROTOCOL, "packet identifier is in use");
+        return false;
+    }
+    unsigned max = s->config.receive_maximum ? s->config.receive_maximum : UINT16_MAX;
+    if (s->server.version == MQTT_5 && s->ids.incoming > max) { /* MQTT-3.3.4-9 */
+        fail_protocol(s, p, REASON_RECEIVE_MAXIMUM, "more in flight than our receive maximum");
+        return false;
+    }
+    return true;
+}
+
+static void on_publish(struct mqtt_session *s, const struct packet *p)
+{
+    struct mqtt_publish m;
+    const char *error = packet_read_publish(p, s->server.version, &s->props, &m);
+    if (error)
+        fail_protocol(s, p, REASON_MALFORMED, error);
+    else if (admit(s, p, &m))
+        s->ops->publish(s->ctx, &m);
+}
+
+static void on_ack(struct mqtt_session *s, const struct packet *p)
+{
+    static const char misplaced[] = "not the answer to what was sent with this packet identifier";
+    struct packet_ack a;
+    const char *error = packet_read_ack(p, s->server.version, &a);
+    if (error) {
+        fail_protocol(s, p, REASON_MALFORMED, error);
+    } else if (p->type == PACKET_PUBACK) {
+        if (packet_ids_got_puback(&s->ids, a.packet_id))
+            s->ops->puback(s->ctx, a.packet_id, a.reason);
+        else
+            fail_protocol(s, p, REASON_PROTOCOL, misplaced);
+    } else if (p->type == PACKET_PUBREC) {
+        if (packet_ids_got_pubrec(&s->ids, a.packet_id, REASON_IS_ERROR(a.reason)))
+            s->ops->pubrec(s->ctx, a.packet_id, a.reason);
+        else
+            fail_protocol(s, p, REASON_PROTOCOL, misplaced);
+    } else if (p->type == PACKET_PUBCOMP) {
+        if (packet_ids_got_pubcomp(&s->ids, a.packet_id))
+            s->ops->pubcomp(s->ctx, a.packet_id, a.reason);
+        else
+            fail_protocol(s, p, REASON_PROTOCOL, misplaced);
+    } else {
+        if (packet_ids_got_pubrel(&s->ids, a.packet_id))
+            s->ops->pubrel(s->ctx, a.packet_id);
+        else
+            fail_protocol(s, p, REASON_PROTOCOL, "of a QoS 1 message");
+    }
+}
+
+static void on_suback(struct mqtt_session *s, const struct packet *p)
+{
+    struct packet_suback a;
+    const char *error = packet_read_suback(p, s->server.version, &a);
+    bool has_reasons = p->type == PACKET_SUBACK || s->server.version == MQTT_5;
+    if (!error && has_reasons && a.n != 1) /* MQTT-3.8.4-6: we ask for one filter at a time */
+        error = "not one reason code for the one filter";
+    if (error)
+        fail_protocol(s, p, REASON_MALFORMED, error);
+    else if (p->type == PACKET_SUBACK)
+        s->ops->suback(s->ctx, a.packet_id, a.reasons, a.n);
+    else
+        s->ops->unsuback(s->ctx, a.packet_id);
+}
+
+static void on_disconnect(struct mqtt_session *s, const struct packet *p)
+{
+    struct packet_disconnect d;
+    const char *error = packet_read_disconnect(p, &d);
+    if (error) {
+        fail_protocol(s, p, REASON_MALFORMED, error);
+        return;
+    }
+    char said[TOPIC_TOLD_MAX + 1];
+    printable(said, sizeof(said), d.reason, d.reason_len);
+    fail(s, MQTT_CLOSE_SERVER, d.code, REASON_SUCCESS, "server disconnected: %s (0x%02x)%s%s",
+         mqtt_reason_name(d.code), d.code, said[0] ? ": " : "", said);
+}
+
+static void on_pingresp(struct mqtt_session *s, const struct packet *p)
+{
+    if (p->len > 0)
+        fail_protocol(s, p, REASON_MALFORMED, "packet is longer than what it says");
+    else
+        keepalive_answered(&s->keepalive);
+}
+
+static void on_packet(struct mqtt_session *s, const struct packet *p)
+{
+    bool connected = s->state == STATE_CONNECTED;
+    const char *error = packet_check(p, connected ? s->server.version : fallback_version(&s->fallback));
+    /* MQTT-3.2.0-1, -2: CONNACK first, and once. (An MQTT 5 server may also refuse by AUTH, which
+     * only follows an authentication method in CONNECT, or by nothing but a close.) */
+    if (!error && connected == (p->type == PACKET_CONNACK))
+        error = connected ? "a second one" : "before CONNACK";
+    if (error) {
+        fail_protocol(s, p, REASON_PROTOCOL, error);
+        return;
+    }
+    switch (p->type) {
+    case PACKET_CONNACK:
+        on_connack(s, p);
+        return;
+    case PACKET_PUBLISH:
+        on_publish(s, p);
+        return;
+    case PACKET_PUBACK:
+    case PACKET_PUBREC:
+    case PACKET_PUBREL:
+    case PACKET_PUBCOMP:
+        on_ack(s, p);
+        return;
+    case PACKET_SUBACK:
+    case PACKET_UNSUBACK:
+        on_suback(s, p);
+        return;
+    case PACKET_PINGRESP:
+        on_pingresp(s, p);
+        return;
+    case PACKET_DISCONNECT:
+        on_disconnect(s, p);
+        return;
+    case PACKET_AUTH:
+        fail_protocol(s, p, REASON_PROTOCOL, "no authentication method was given");
+        return;
+    case PACKET_CONNECT:
+    case PACKET_SUBSCRIBE:
+    case PACKET_UNSUBSCRIBE:
+    case PACKET_PINGREQ:
+        break; /* packet_check has refused them */
+    }
+    assert(!"a packet that packet_check lets through has its case");
+}
+
+/* ---- packets above packet_max_bytes ---- */
+
+static void forget_oversize(struct mqtt_session *s)
+{
+    free(s->over_topic);
+    s->over_topic = NULL;
+}
+
+/* An oversize PUBLISH of a 3.1.1 server is remembered until its last byte has passed; anything else
+ * ends the connection. known: bytes of p->body that are there. */
+static void on_oversize(struct mqtt_session *s, const struct packet *p, size_t known)
+{
+    struct mqtt_publish m = {.topic = ""};
+    bool whole = p->type == PACKET_PUBLISH && packet_peek_publish(p->flags, p->body, known, &m);
+    s->over_bytes = packet_size(p->len);
+    if (whole && s->state == STATE_CONNECTED && s->server.version == MQTT_311 && s->ops->oversize) {
+        struct packet head = {p->type, p->flags, p->body, known};
+        struct buf none;
+        buf_init(&none, 0);
+        const char *error = packet_read_publish(&head, MQTT_311, &none, &s->over);
+        if (error) {
+            fail_protocol(s, p, REASON_MALFORMED, error);
+            return;
+        }
+        s->over_topic = strndup(m.topic, m.topic_len);
+        if (s->over_topic)
+            s->over.topic = s->over_topic;
+        else
+            fail(s, MQTT_CLOSE_MEMORY, 0, REASON_SUCCESS, "out of memory");
+        return;
+    }
+    char topic[TOPIC_TOLD_MAX + 1];
+    printable(topic, sizeof(topic), m.topic, m.topic_len);
+    fail(s, MQTT_CLOSE_TOO_LARGE, REASON_TOO_LARGE, REASON_TOO_LARGE,
+         "%s of %zu bytes is above the maximum of %zu: topic '%s'", packet_name(p->type), s->over_bytes,
+         s->framer.packet_max, topic);
+}
+
+static void on_skipped(struct mqtt_session *s)
+{
+    struct packet p = {.type = PACKET_PUBLISH};
+    s->over.payload = NULL;
+    s->over.payload_len = 0;
+    if (admit(s, &p, &s->over))
+        s->ops->oversize(s->ctx, &s->over, s->over_bytes);
+    forget_oversize(s);
+}
+
+/* ---- calls of the owner: the connection ---- */
+
+void mqtt_session_start(struct mqtt_session *s, int64_t now_ms)
+{
+    enter(s, now_ms);
+    if (s->state != STATE_IDLE)
+        end(s);
+    framer_reset(&s->framer);
+    packet_ids_reset(&s->ids);
+    forget_oversize(s);
+    buf_clear(s->out); /* CONNECT is the first packet (MQTT-3.1.0-1) */
+    s->state = STATE_CONNECTING;
+    s->connect_by_ms = now_ms + s->config.connect_timeout_ms;
+    if (packet_write_connect(s->out, &s->config, fallback_level(&s->fallback)))
+        fail(s, MQTT_CLOSE_MEMORY, 0, REASON_SUCCESS, "no room for CONNECT");
+    leave(s);
+}
+
+/* Handles one thing that the framer tells. Return: false when it needs more bytes. */
+static bool step(struct mqtt_session *s, const uint8_t **bytes, size_t *n)
+{
+    struct packet p;
+    size_t known = 0;
+    switch (framer_next(&s->framer, bytes, n, &p, &known)) {
+    case FRAMER_MORE:
+        return false;
+    case FRAMER_PACKET:
+        on_packet(s, &p);
+        return true;
+    case FRAMER_OVERSIZE:
+        on_oversize(s, &p, known);
+        return true;
+    case FRAMER_SKIPPED:
+        on_skipped(s);
+        return true;
+    case FRAMER_MALFORMED:
+        fail(s, MQTT_CLOSE_PROTOCOL, REASON_MALFORMED, REASON_MALFORMED, "malformed packet length");
+        return true;
+    case FRAMER_MEMORY:
+        fail(s, MQTT_CLOSE_MEMORY, 0, REASON_SUCCESS, "out of memory");
+        return true;
+    }
+    return false;
+}
+
+void mqtt_session_feed(struct mqtt_session *s, const uint8_t *bytes, size_t n, int64_t now_ms)
+{
+    if (s->state == STATE_IDLE)
+        return; /* what was on its way when we left */
+    enter(s, now_ms);
+    if (n > 0)
+        keepalive_heard(&s->keepalive, now_ms);
+    unsigned run = s->run;
+    while (s->run == run && step(s, &bytes, &n))
+        ;
+    leave(s);
+}
+
+void mqtt_session_on_timer(struct mqtt_session *s, int64_t now_ms)
+{
+    if (now_ms < mqtt_session_deadline(s))
+        return;
+    enter(s, now_ms);
+    if (s->state == STATE_CONNECTING) {
+        fail(s, MQTT_CLOSE_TIMEOUT, 0, REASON_SUCCESS, "no CONNACK within %u ms",
+             (unsigned)s->config.connect_timeout_ms);
+    } else if (keepalive_due(&s->keepalive, now_ms) == KEEPALIVE_DEAD) {
+        fail(s, MQTT_CLOSE_TIMEOUT, 0, REASON_SUCCESS, "no answer to PINGREQ for %lld ms",
+             (long long)(now_ms - s->keepalive.ping_ms));
+    } else {
+        /* With out full, the server has stopped reading: its answer is as overdue as if asked for. */
+        int rc = packet_write_pingreq(s->out);
+        (void)rc;
+        keepalive_pinged(&s->keepalive, now_ms);
+    }
+    leave(s);
+}
+
+int64_t mqtt_session_deadline(const struct mqtt_session *s)
+{
+    switch (s->state) {
+    case STATE_IDLE:
+        return INT64_MAX;
+    case STATE_CONNECTING:
+        return s->connect_by_ms;
+    case STATE_CONNECTED:
+        return keepalive_deadline(&s->keepalive);
+    }
+    return INT64_MAX;
+}
+
+void mqtt_session_wrote(struct mqtt_session *s, int64_t now_ms)
+{
+    keepalive_wrote(&s->keepalive, now_ms);
+}
+
+bool mqtt_session_is_connected(const struct mqtt_session *s)
+{
+    return s->state == STATE_CONNECTED;
+}
+
+const struct mqtt_connack *mqtt_session_server(const struct mqtt_session *s)
+{
+    return &s->server;
+}
+
+void mqtt_session_disconnect(struct mqtt_session *s, bool with_will)
+{
+    if (s->state == STATE_IDLE)
+        return;
+    if (s->state == STATE_CONNECTED && (s->server.version == MQTT_5 || !with_will)) {
+        int rc = packet_write_disconnect(s->out, s->server.version,
+                                         with_will ? REASON_WITH_WILL : REASON_SUCCESS);
+        (void)rc; /* no room: the close alone must do */
+    }
+    end(s);
+}
+
+/* ---- calls of the owner: sending ---- */
+
+static int sent_or(int rc, enum mqtt_outcome too_large)
+{
+    return rc == PACKET_WRITE_TOO_LARGE ? (int)too_large : rc;
+}
+
+static bool filter_valid(const char *filter)
+{
+    return topic_filter_valid(filter, strlen(filter));
+}
+
+int mqtt_session_subscribe(struct mqtt_session *s, const struct mqtt_subscription *sub,
+                           uint16_t packet_id)
+{
+    assert(packet_id > 0);
+    if (s->state != STATE_CONNECTED)
+        return -ENOTCONN;
+    if (!filter_valid(sub->filter) || sub->qos > 2 || sub->id > PROP_SUBSCRIPTION_ID_MAX)
+        return MQTT_INVALID;
+    return sent_or(packet_write_subscribe(s->out, sub, packet_id, s->server.version,
+                                          s->server.sub_id_available),
+                   MQTT_TOO_LARGE);
+}
+
+int mqtt_session_unsubscribe(struct mqtt_session *s, const char *filter, uint16_t packet_id)
+{
+    assert(packet_id > 0);
+    if (s->state != STATE_CONNECTED)
+        return -ENOTCONN;
+    if (!filter_valid(filter))
+        return MQTT_INVALID;
+    return sent_or(packet_write_unsubscribe(s->out, filter, packet_id, s->server.version),
+                   MQTT_TOO_LARGE);
+}
+
+/* An acknowledgement, if this connection has brought what it answers. The id's state moves only with
+ * the packet in out, so that the owner may try again after -ENOBUFS. */
+static int acknowledge(struct mqtt_session *s, enum packet_type type, uint16_t packet_id,
+                       bool (*sent)(struct packet_ids *, uint16_t))
+{
+    if (s->state != STATE_CONNECTED)
+        return -ENOTCONN;
+    size_t before = s->out->len;
+    int rc = packet_write_ack(s->out, type, packet_id);
+    if (rc)
+        return rc < 0 ? rc : -ENOBUFS;
+    if (sent(&s->ids, packet_id))
+        return 0;
+    s->out->len = before;
+    return MQTT_STALE;
+}
+
+int mqtt_session_puback(struct mqtt_session *s, uint16_t packet_id)
+{
+    return acknowledge(s, PACKET_PUBACK, packet_id, packet_ids_sent_puback);
+}
+
+int mqtt_session_pubrec(struct mqtt_session *s, uint16_t packet_id)
+{
+    return acknowledge(s, PACKET_PUBREC, packet_id, packet_ids_sent_pubrec);
+}
+
+int mqtt_session_pubcomp(struct mqtt_session *s, uint16_t packet_id)
+{
+    return acknowledge(s, PACKET_PUBCOMP, packet_id, packet_ids_sent_pubcomp);
+}
+
+static bool user_valid(const char *const *user)
+{
+    for (; user && user[0]; user += 2)
+        if (!user[1] || !text_valid(user[0]) || !text_valid(user[1]))
+            return false;
+    return true;
+}
+
+/* May the server be sent this at all? */
+static bool publish_valid(const struct mqtt_session *s, const struct mqtt_out *p)
+{
+    if (!topic_name_valid(p->topic, strlen(p->topic)))
+        return false;
+    if (p->qos > s->server.server_qos_max || (p->retain && !s->server.retain_available))
+        return false; /* MQTT-3.2.2-11, MQTT-3.2.2-14 */
+    if (s->server.version != MQTT_5)
+        return true;
+    return !props_check(p->props, p->props_len, PROP_IN_MSG) && user_valid(p->user);
+}
+
+int mqtt_session_publish(struct mqtt_session *s, const struct mqtt_out *p)
+{
+    assert(p->qos == 0 || p->packet_id > 0);
+    if (s->state != STATE_CONNECTED)
+        return -ENOTCONN;
+    if (!publish_valid(s, p))
+        return MQTT_INVALID;
+    if (p->qos > 0 && mqtt_session_quota(s) == 0) /* MQTT-3.3.4-7 */
+        return MQTT_WAIT;
+    int rc = packet_write_publish(s->out, p, s->server.version, s->server.server_packet_max_bytes);
+    if (rc == 0 && p->qos > 0)
+        packet_ids_sent_publish(&s->ids, p->packet_id, p->qos);
+    return sent_or(rc, MQTT_TOO_LARGE);
+}
+
+int mqtt_session_pubrel(struct mqtt_session *s, uint16_t packet_id)
+{
+    assert(packet_id > 0);
+    if (s->state != STATE_CONNECTED)
+        return -ENOTCONN;
+    int rc = packet_write_ack(s->out, PACKET_PUBREL, packet_id);
+    if (rc == 0)
+        packet_ids_sent_pubrel(&s->ids, packet_id);
+    return rc;
+}
+
+unsigned mqtt_session_quota(const struct mqtt_session *s)
+{
+    unsigned max = s->server.server_receive_maximum;
+    if (s->state != STATE_CONNECTED || s->ids.outgoing >= max)
+        return 0;
+    return max - s->ids.outgoing;
+}
+
+unsigned mqtt_session_unacked(const struct mqtt_session *s)
+{
+    return s->ids.incoming;
+}
+
+unsigned mqtt_session_window(const struct mqtt_session *s)
+{
+    if (s->server.version != MQTT_5)
+        return WINDOW_311;
+    return s->config.receive_maximum ? s->config.receive_maximum : UINT16_MAX;
+}
