@@ -5,16 +5,18 @@
 #define STORE_OUTBOX_H
 
 #include "base/msg.h"
+#include "store/gap.h"
+#include "store/held.h"
 #include "store/store.h"
 
-enum gap_reason { GAP_EXPIRED = 1, GAP_OVERFLOW, GAP_OVERSIZE, GAP_REPLACED, GAP_INTERVAL, GAP_LOST, GAP_REFUSED };
-/* "expired", "overflow", "oversize", "replaced", "interval", "lost", "refused". Static. */
-const char *gap_reason_name(enum gap_reason r);
+#define STORE_ROUTE_MAX 63  /* bytes of a route's name */
+/* Topics that routes remember (held messages, intervals, hashes of retained ones), each kind and peer. */
+#define STORE_ROUTE_TOPICS_MAX 65536
 
 struct outbox_put {
     int peer;
     const struct msg *msg;     /* class, qos, retain, origin_ms, hops used; copied */
-    const char *route;         /* name, for gap records */
+    const char *route;         /* name, at most STORE_ROUTE_MAX bytes: for gap records, and to find the topic again */
     bool latest;               /* keep = latest: find it again by (peer, route, topic) */
     int64_t queued_age_ms;     /* age clock now */
     int64_t expire_age_ms;     /* age clock at which it expires; MSG_NO_EXPIRY */
@@ -30,7 +32,7 @@ struct outbox_row {
     struct msg *msg;           /* message rows; owned by the caller. payload absent (NULL) when larger than the inline limit asked */
     uint32_t payload_len;      /* the true length */
     int64_t queued_age_ms, expire_age_ms;
-    char route[64];
+    char route[STORE_ROUTE_MAX + 1];
     /* gap rows: */
     enum gap_reason reason;
     uint64_t count, first_number;
@@ -47,12 +49,6 @@ int store_outbox_settle(struct store *s, int peer, enum msg_class class, uint64_
 /* The same for all of the class up to and including `number`, at most `most` rows a call. Return: 0 = done, 1 = more remain; negative errno. *settled: how many messages. */
 int store_outbox_settle_to(struct store *s, int peer, enum msg_class class, uint64_t number, bool to_history, unsigned most, uint64_t *settled) MUST_CHECK;
 
-/* Turns the message into (part of) a gap row. Adjoining gaps of the same route and reason above `fixed` (the highest number that may
- * have left) are merged into one, whose number is the highest. STORE_NONE: was not there. */
-int store_outbox_discard(struct store *s, int peer, enum msg_class class, uint64_t number, enum gap_reason reason, uint64_t fixed) MUST_CHECK;
-/* A message that is not even queued (oversize, overflow with drop-newest, interval): takes a number for it and adds the gap. */
-int store_outbox_gap(struct store *s, int peer, enum msg_class class, const char *route, enum gap_reason reason,
-                     int64_t origin_ms, uint64_t fixed) MUST_CHECK;
 /* keep = latest: the queued message of (peer, route, topic), if any. STORE_NONE otherwise. */
 int store_outbox_latest(struct store *s, int peer, const char *route, const char *topic, enum msg_class *class, uint64_t *number) MUST_CHECK;
 /* The message that has expired for longest at age_ms, or STORE_NONE. Only those above `may_have_left` of their class are given.
@@ -62,19 +58,5 @@ int store_outbox_expired(struct store *s, int peer, int64_t age_ms, const uint64
 int store_outbox_next_expiry(struct store *s, int64_t *age_ms) MUST_CHECK;
 /* The oldest message (not gap) of the class above `after`: what drop-oldest takes. */
 int store_outbox_oldest(struct store *s, int peer, enum msg_class class, uint64_t after, uint64_t *number, uint64_t *bytes) MUST_CHECK;
-
-/* ---- held back by min_interval: the newest of a topic waits until it may go ---- */
-/* Replaces an older held one of (peer, route, topic): *replaced says so. due_age_ms: age clock. The message gets its number when released. */
-int store_held_put(struct store *s, const struct outbox_put *put, int64_t due_age_ms, bool *replaced) MUST_CHECK;
-/* When the topic may next be sent (age clock), 0 = at once. Set when one goes out. Bounded: the least recent 65,536 are kept. */
-int store_interval_get(struct store *s, int peer, const char *route, const char *topic, int64_t *next_age_ms) MUST_CHECK;
-int store_interval_set(struct store *s, int peer, const char *route, const char *topic, int64_t next_age_ms) MUST_CHECK;
-/* Moves one held message that is due to the outbox (numbers it). Return: 0 moved; STORE_NONE: none due, *next_due_age_ms tells when (INT64_MAX never). */
-int store_held_release(struct store *s, int64_t age_ms, int *peer, enum msg_class *class, uint64_t *number, int64_t *next_due_age_ms) MUST_CHECK;
-
-/* ---- retain = on-change: the hash of the retained message last sent, per topic ---- */
-/* Same as last time? STORE_NONE = no or never. Bounded: 65,536 a peer, the least recent forgotten. */
-int store_retained_same(struct store *s, int peer, const char *route, const char *topic, uint64_t hash) MUST_CHECK;
-int store_retained_set(struct store *s, int peer, const char *route, const char *topic, uint64_t hash) MUST_CHECK;
 
 #endif

@@ -28,6 +28,9 @@ enum store_outcome {
     STORE_REFUSED,    /* would pass a bound; nothing changed */
 };
 
+/* Of what belongs to a peer: from us to it, and from it to us. */
+enum store_direction { STORE_OUT = 0, STORE_IN = 1 };
+
 #define STORE_PEERS_MAX 4096
 #define STORE_NUMBER_MAX ((1ull << 46) - 1) /* of a peer's message counter; composite keys hold 46 bits */
 

@@ -1,1 +1,0 @@
-extern int store_placeholder_c; int store_placeholder_c;
