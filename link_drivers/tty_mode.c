@@ -134,6 +134,8 @@ void tty_discard_output(int fd)
 
 void tty_restart_output(int fd)
 {
+    /* TCOON alone ends only a stop by TCOOFF, not one by the far end's XOFF. */
+    (void)ioctl(fd, TCXONC, TCOOFF);
     (void)ioctl(fd, TCXONC, TCOON);
 }
 
