@@ -19,6 +19,7 @@
 
 #define CHANNEL_NAME_MAX 63
 #define CHANNEL_NEVER INT64_MAX
+#define CHANNEL_WHOLE_BYTES 246 /* what fits one frame */
 
 enum channel_kind { CHANNEL_STREAM, CHANNEL_DATAGRAM };
 
@@ -68,17 +69,21 @@ struct channel;
 struct channel_ops {
     /* STREAM: framed bytes for the line. DATAGRAM: one frame. token: to name it in channel_sent. urgent: an alarm is in it. */
     void (*output)(void *ctx, const uint8_t *bytes, size_t n, uint64_t token, bool urgent);
-    /* The next record to send, most urgent first; room: payload bytes that a record may carry so that it fits about one frame.
-     * Return: true and *r (its pointers live until the next ops call), or false: nothing waits. Each record given is acked by count. */
+    /* The next record to send, most urgent first. room: payload bytes that fill what is left of the frame, or, where little is left, that and
+     * the next one: the size of the next piece of a large message. A message of at most CHANNEL_WHOLE_BYTES is better given whole (a piece has
+     * its price at the far end's disk); what overflows begins the next frame. Numbers rise within a class.
+     * Return: true and *r (its pointers live until the next ops call), or false: nothing waits (channel_kick says when that changes).
+     * Each record given is acked by count. */
     bool (*next_record)(void *ctx, size_t room, struct record *r);
     /* The first `count` records given since the epoch began are on the peer's disk. Rises. */
     void (*acked)(void *ctx, uint64_t count);
-    /* A record of the peer's. frame: number of the frame that completed it. Return: 0, or -EPROTO: it makes no sense (slot never defined, chunk without
+    /* A record of the peer's, its frame checked. frame: number of the frame that completed it; such numbers rise through all epochs. Return: 0, or -EPROTO: it makes no sense (slot never defined, chunk without
      * partial ...): the channel begins a new epoch. */
     int (*record)(void *ctx, const struct record *r, uint64_t frame);
     /* All records up to this frame were given: when they are committed, say channel_committed(frame). */
     void (*frame_done)(void *ctx, uint64_t frame);
-    /* A handshake of the peer: who it says it is. The owner compares with its store and fills marks. A new epoch begins: what was not acked will
+    /* A handshake of the peer: who it says it is. The owner compares with its store and fills marks: with what is on its disk (what is not
+     * committed by now must be committed first, or forgotten: the peer sends again from the marks). A new epoch begins: what was not acked will
      * be asked for again by next_record, from the marks of greeted(). Return: 0, or a refusal code (enum channel_refusal) that is told to the peer. */
     int (*greeting)(void *ctx, const struct channel_identity *peer, struct channel_marks *ours);
     /* The handshake is done; what the peer has of ours. From here next_record starts over at these marks. Records given and not covered by the marks will not be
@@ -107,9 +112,9 @@ void channel_on_bytes(struct channel *c, const uint8_t *bytes, size_t n, int64_t
 void channel_kick(struct channel *c, int64_t now_ms);
 /* The line takes `room` bytes now: builds and outputs frames (acks, resends, new data) up to that. Return: bytes output. */
 size_t channel_pump(struct channel *c, size_t room, int64_t now_ms);
-/* Would channel_pump output something? */
+/* Would channel_pump output something? Ask after every other call: what has become due leaves only by pump. */
 bool channel_wants(const struct channel *c, int64_t now_ms);
-/* The records of all frames up to this one are on our disk. */
+/* The records of all frames up to this one are on our disk. A frame of an epoch that is over is ignored. */
 void channel_committed(struct channel *c, uint64_t frame, int64_t now_ms);
 /* The grant has grown after it was too small for the peer. */
 void channel_grant_changed(struct channel *c, int64_t now_ms);

@@ -48,7 +48,8 @@ struct codec {
     /* Gives n further bytes of the stream; unit_end: they are the last of a unit. Then call decode until it returns CODEC_MORE. */
     int (*feed)(struct codec_decoder *d, const uint8_t *bytes, size_t n, bool unit_end) MUST_CHECK;
     /* The next record: 0 and *r (its pointers live until the next call on d), CODEC_MORE, CODEC_BAD, -ENOMEM.
-     * *needed as in encode, the same number. */
+     * *needed as in encode, the same number. A record must come out with the feed that brings the stream to `needed` bytes (or ends its unit):
+     * not earlier, not later, since each frame's check covers exactly the records that it completes. */
     int (*decode)(struct codec_decoder *d, struct record *r, uint64_t *needed) MUST_CHECK;
 
     /* Priming: lets the model see a record as if it had been coded, without output; the same calls at both ends. NULL = no model. */

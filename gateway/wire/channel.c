@@ -1,0 +1,337 @@
+#include "gateway/wire/channel.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/wire/channel_internal.h"
+
+struct channel *channel_new(const struct channel_config *config, const struct channel_identity *own,
+                            const struct channel_ops *ops, void *ctx)
+{
+    struct channel *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->config = *config;
+    c->identity = *own;
+    c->ops = ops;
+    c->ctx = ctx;
+    if (c->config.codec_version == 0 || c->config.codec_version > CODEC_VERSION_MAX)
+        c->config.codec_version = CODEC_VERSION_MAX;
+    bool kept_out = framing_avoid_set(&c->avoid, config->avoid, config->avoid_count);
+    assert(kept_out); /* drivers name flow control characters, nothing else */
+    framing_decoder_init(&c->framing, &c->avoid);
+    pace_init(&c->pace, config->rate_bytes_s);
+    turn_init(&c->turn, config->rate_bytes_s, config->speaks_first);
+    buf_init(&c->stream, CHANNEL_STREAM_MAX);
+    record_list_init(&c->records);
+    arq_send_init(&c->out);
+    arq_receive_init(&c->in);
+    c->last_output_ms = INT64_MIN / 2;
+    c->hello_sent_ms = -1;
+    c->ready_at_ms = INT64_MIN / 2;
+    return c;
+}
+
+void channel_free(struct channel *c)
+{
+    if (!c)
+        return;
+    channel_send_end(c);
+    channel_receive_end(c);
+    arq_send_fini(&c->out);
+    arq_receive_fini(&c->in);
+    record_list_fini(&c->records);
+    buf_fini(&c->stream);
+    free(c);
+}
+
+void channel_set_state(struct channel *c, enum channel_state state, const char *why)
+{
+    if (c->state == state)
+        return;
+    c->state = state;
+    c->ops->state(c->ctx, state, why);
+}
+
+void channel_heard(struct channel *c, int64_t now_ms)
+{
+    c->heard_ms = now_ms;
+    c->status.frames_in++;
+    c->polls = c->unheard = 0;
+    if (!c->live || c->greet == GREET_HELLO)
+        return;
+    if (c->greet == GREET_RESUME || c->state == CHANNEL_IDLE)
+        channel_resumed(c, now_ms); /* only one who holds the epoch can seal so */
+    else
+        channel_set_state(c, CHANNEL_READY, "heard again");
+}
+
+/* Retransmission timeout, after so many in vain. */
+int64_t channel_rto_ms(const struct channel *c, unsigned tries)
+{
+    int64_t rto = pace_rto_ms(&c->pace, c->config.metered ? 0 : tries);
+    if (c->config.half_duplex)
+        rto += 2 * TURN_BURST_MS; /* the answer waits for the end of both bursts */
+    if (!c->config.metered)
+        return rto;
+    rto *= 2;
+    for (unsigned i = 0; i < tries && rto < CHANNEL_METERED_RTO_MAX_MS; i++)
+        rto *= 2;
+    return rto < CHANNEL_METERED_RTO_MAX_MS ? rto : CHANNEL_METERED_RTO_MAX_MS;
+}
+
+static bool something_to_say(const struct channel *c)
+{
+    return c->waiting || c->stream.len > 0 || c->out.first < c->out.next || c->ack_wanted;
+}
+
+void channel_link_up(struct channel *c, int64_t now_ms)
+{
+    framing_decoder_init(&c->framing, &c->avoid);
+    c->link_up = true;
+    c->last_output_ms = INT64_MIN / 2;
+    c->heard_ms = c->progress_ms = now_ms;
+    c->unheard = c->polls = c->rto_tries = 0;
+    turn_init(&c->turn, c->config.rate_bytes_s, c->config.speaks_first);
+    if (c->config.metered && !something_to_say(c)) {
+        channel_set_state(c, CHANNEL_IDLE, "nothing to say");
+        return;
+    }
+    channel_greet(c, c->live ? GREET_RESUME : GREET_HELLO, now_ms);
+}
+
+void channel_link_down(struct channel *c, int64_t now_ms)
+{
+    c->link_up = false;
+    c->greet = GREET_NONE;
+    c->send_hello = c->send_marks = c->send_resume = c->send_resumed = c->send_poll = c->send_bye = false;
+    c->send_refusal = 0;
+    c->hello_sent_ms = -1;
+    if (c->live)
+        arq_send_interrupted(&c->out);
+    channel_set_state(c, CHANNEL_IDLE, "link down");
+}
+
+void channel_on_bytes(struct channel *c, const uint8_t *bytes, size_t n, int64_t now_ms)
+{
+    if (!c->link_up)
+        return;
+    if (c->config.half_duplex && n > 0)
+        turn_heard(&c->turn, c->ops->random(c->ctx), now_ms);
+    for (size_t i = 0; i < n; i++) {
+        size_t len = 0;
+        switch (framing_feed(&c->framing, bytes[i], &len)) {
+        case FRAMING_MORE:
+            break;
+        case FRAMING_BAD:
+            c->status.bad_frames++;
+            break;
+        case FRAMING_FRAME:
+            channel_on_frame(c, c->framing.frame, len, now_ms);
+            break;
+        }
+    }
+}
+
+void channel_kick(struct channel *c, int64_t now_ms)
+{
+    c->waiting = true;
+    if (c->link_up && c->state == CHANNEL_IDLE && c->greet == GREET_NONE)
+        channel_greet(c, c->live ? GREET_RESUME : GREET_HELLO, now_ms);
+}
+
+size_t channel_pump(struct channel *c, size_t room, int64_t now_ms)
+{
+    size_t total = 0;
+    while (c->link_up && (!c->config.half_duplex || turn_may_speak(&c->turn, now_ms))) {
+        channel_greet_timer(c, now_ms);
+        size_t sent = channel_greet_pump(c, room - total, now_ms);
+        if (sent == 0 && !channel_greet_pending(c))
+            sent = channel_send_pump(c, room - total, now_ms);
+        if (sent == 0)
+            break;
+        total += sent;
+    }
+    if (c->waiting && c->state == CHANNEL_READY && !channel_send_ready(c))
+        pace_on_limited(&c->pace);
+    return total;
+}
+
+/* Would speak if it were our turn. */
+static bool has_words(const struct channel *c, int64_t now_ms)
+{
+    if (channel_greet_pending(c) || (c->greet != GREET_NONE && now_ms >= c->greet_at_ms))
+        return true;
+    if (!c->live || c->greet == GREET_HELLO)
+        return false;
+    if (c->send_bye)
+        return true;
+    if (c->greet != GREET_NONE)
+        return false;
+    return c->send_poll || c->out.lost_count > 0 || channel_send_ready(c) || channel_ack_due(c, now_ms) ||
+           (c->config.half_duplex && c->turn.holder == TURN_OURS && c->turn.spoke);
+}
+
+bool channel_wants(const struct channel *c, int64_t now_ms)
+{
+    return c->link_up && (!c->config.half_duplex || turn_may_speak(&c->turn, now_ms)) && has_words(c, now_ms);
+}
+
+void channel_committed(struct channel *c, uint64_t frame, int64_t now_ms)
+{
+    if (frame <= c->frame_base + c->in.committed || frame >= c->frame_base + c->in.next)
+        return; /* of an epoch that is over */
+    c->in.committed = frame - c->frame_base;
+    if (!c->ack_wanted) {
+        c->ack_wanted = true;
+        c->ack_at_ms = now_ms + pace_ack_delay_ms(&c->pace);
+    }
+    struct arq_frame *oldest = arq_send_get(&c->out, c->out.first);
+    if (oldest && oldest->has_ack && c->in.committed - oldest->ack > CHANNEL_STALE_ACK)
+        channel_restart(c, "a frame is older than its acknowledgement can be", now_ms);
+}
+
+void channel_grant_changed(struct channel *c, int64_t now_ms)
+{
+    if (!c->live || !c->link_up)
+        return;
+    c->ack_now = true;
+    /* Where nobody probes, a lost word of it would be missed for ever. */
+    c->grant_repeats = c->config.metered ? PACE_BACKOFF_MAX : 0;
+    c->grant_at_ms = now_ms + channel_rto_ms(c, 0);
+}
+
+void channel_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms)
+{
+}
+
+/* ---- timers ---- */
+
+/* Something of ours is out there, or must be asked for. */
+static bool awaits_answer(const struct channel *c)
+{
+    if (!c->live || c->greet != GREET_NONE || c->state == CHANNEL_IDLE)
+        return false;
+    bool stalled = c->waiting && !c->granted && !c->config.metered;
+    return (c->out.first < c->out.next && c->out.lost_count == 0) || stalled;
+}
+
+static int64_t rto_at(const struct channel *c)
+{
+    return awaits_answer(c) ? c->progress_ms + channel_rto_ms(c, c->rto_tries) : CHANNEL_NEVER;
+}
+
+static int64_t probe_at(const struct channel *c)
+{
+    if (c->config.metered || c->config.probe_ms <= 0 || !c->live || c->greet != GREET_NONE ||
+        (c->state != CHANNEL_READY && c->state != CHANNEL_SILENT))
+        return CHANNEL_NEVER;
+    if (c->polls == 0)
+        return c->heard_ms + c->config.probe_ms;
+    if (c->polls < CHANNEL_PROBE_TRIES)
+        return c->polled_ms + channel_rto_ms(c, c->polls - 1);
+    int64_t wait = channel_rto_ms(c, c->polls);
+    return c->polled_ms + (wait > c->config.probe_ms ? wait : c->config.probe_ms);
+}
+
+static void silent(struct channel *c, const char *why)
+{
+    channel_set_state(c, CHANNEL_SILENT, why);
+    c->ops->give_up(c->ctx, why);
+}
+
+static void on_rto(struct channel *c, int64_t now_ms)
+{
+    if (!arq_send_timeout(&c->out))
+        c->send_poll = true;
+    c->progress_ms = now_ms;
+    if (c->config.half_duplex && !c->config.speaks_first)
+        c->progress_ms += c->ops->random(c->ctx) % 1024;
+    if (c->rto_tries < PACE_BACKOFF_MAX)
+        c->rto_tries++;
+    if (++c->unheard == PACE_BACKOFF_MAX)
+        silent(c, "no answer to what was sent");
+}
+
+static void on_probe(struct channel *c, int64_t now_ms)
+{
+    c->polled_ms = now_ms;
+    if (c->polls++ == CHANNEL_PROBE_TRIES)
+        silent(c, "no answer to probes");
+    c->send_poll = true;
+}
+
+void channel_on_timer(struct channel *c, int64_t now_ms)
+{
+    if (!c->link_up)
+        return;
+    channel_greet_timer(c, now_ms);
+    if (now_ms >= rto_at(c))
+        on_rto(c, now_ms);
+    if (now_ms >= probe_at(c))
+        on_probe(c, now_ms);
+    if (c->grant_repeats > 0 && now_ms >= c->grant_at_ms) {
+        c->grant_repeats--;
+        c->grant_at_ms = now_ms + channel_rto_ms(c, PACE_BACKOFF_MAX - c->grant_repeats);
+        c->ack_now = true;
+    }
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t channel_deadline(const struct channel *c, int64_t now_ms)
+{
+    if (!c->link_up)
+        return CHANNEL_NEVER;
+    int64_t at = CHANNEL_NEVER;
+    if (c->greet != GREET_NONE && !channel_greet_pending(c))
+        at = earlier(at, c->greet_at_ms);
+    at = earlier(at, rto_at(c));
+    at = earlier(at, probe_at(c));
+    if (c->grant_repeats > 0)
+        at = earlier(at, c->grant_at_ms);
+    if (c->live && c->greet == GREET_NONE && c->ack_wanted && !channel_ack_due(c, now_ms)) {
+        at = earlier(at, c->ack_at_ms > now_ms ? c->ack_at_ms : c->ack_at_ms + CHANNEL_COMMIT_WAIT_MS);
+    }
+    if (c->config.half_duplex && has_words(c, now_ms))
+        at = earlier(at, turn_due_ms(&c->turn, now_ms));
+    return at;
+}
+
+void channel_restart(struct channel *c, const char *why, int64_t now_ms)
+{
+    c->live = false;
+    c->own_epoch = 0; /* the next greeting begins anew */
+    if (!c->link_up)
+        return;
+    channel_set_state(c, CHANNEL_GREETING, why);
+    channel_greet(c, GREET_HELLO, now_ms);
+}
+
+void channel_goodbye(struct channel *c, int64_t now_ms)
+{
+    if (c->live && c->link_up && c->greet == GREET_NONE && !c->config.metered)
+        c->send_bye = true;
+}
+
+enum channel_state channel_state(const struct channel *c)
+{
+    return c->state;
+}
+
+uint32_t channel_peer_epoch(const struct channel *c)
+{
+    return c->peer_epoch;
+}
+
+void channel_status(const struct channel *c, struct channel_status *out)
+{
+    *out = c->status;
+    out->epoch = c->own_epoch;
+    out->rtt_ms = c->pace.srtt_ms;
+    out->in_flight = c->out.in_flight;
+}

@@ -1,1 +1,0 @@
-extern int gateway_wire_placeholder_c; int gateway_wire_placeholder_c;
