@@ -53,7 +53,8 @@ static bool make_room(struct buf *b, size_t n)
     while (cap < want && cap <= SIZE_MAX / 2)
         cap *= 2;
     if (cap == b->cap && cap <= SIZE_MAX / 2)
-        cap *= 2; /* a full buffer consumed from the front by crumbs would else move at every append */
+        cap *=
+            2; /* a full buffer consumed from the front by crumbs would else move at every append */
     if (cap > b->max)
         cap = b->max;
     uint8_t *data = malloc(cap);

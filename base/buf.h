@@ -46,7 +46,7 @@ const uint8_t *buf_bytes(const struct buf *b);
 void buf_consume(struct buf *b, size_t n);
 
 /* A bounded reader over bytes that belong to somebody else. A read past the end sets `bad` and gives
- * zeros; look at `bad` once at the end. */
+ * zeros from then on; look at `bad` once at the end. */
 struct reader {
     const uint8_t *p;
     size_t left;

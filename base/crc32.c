@@ -1,7 +1,7 @@
 #include "base/crc32.h"
 
-/* Four tables, so that a step takes four bytes: a hub checks every frame of a thousand peers. They are
- * filled before main, where no thread can see them half done. */
+/* Four tables, so that a step takes four bytes: a hub checks every frame of a thousand peers. They
+ * are filled before main, where no thread can see them half done. */
 static uint32_t table[4][256];
 
 __attribute__((constructor)) static void fill_tables(void)

@@ -10,7 +10,8 @@ uint64_t hash64_add(uint64_t h, const void *bytes, size_t n)
 
 uint32_t hash64_fold32(uint64_t h)
 {
-    /* FNV's low bits depend on few input bits: two rounds of xor-shift and an odd multiplier mend it. */
+    /* FNV's low bits depend on few input bits: two rounds of xor-shift and an odd multiplier mend
+     * it. */
     h ^= h >> 32;
     h *= 0x9e3779b97f4a7c15ull;
     h ^= h >> 29;

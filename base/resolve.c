@@ -1,5 +1,6 @@
-/* The thread and the caller share one struct, freed by whichever is done last: getaddrinfo cannot be
- * cancelled, and may take a minute on a box whose uplink is dead, so that resolve_free must not wait. */
+/* The thread and the caller share one struct, freed by whichever is done last: getaddrinfo cannot
+ * be cancelled, and may take a minute on a box whose uplink is dead, so that resolve_free must not
+ * wait. */
 #include "base/resolve.h"
 
 #include <errno.h>
@@ -16,14 +17,14 @@
 
 struct resolve {
     pthread_mutex_t lock;
-    int fd;            /* eventfd; written once, when the answer is there */
-    bool done;         /* the thread has finished */
-    bool abandoned;    /* the caller has called resolve_free */
+    int fd;         /* eventfd; written once, when the answer is there */
+    bool done;      /* the thread has finished */
+    bool abandoned; /* the caller has called resolve_free */
     bool passive;
-    int error;         /* EAI_ code, with done */
+    int error; /* EAI_ code, with done */
     int count;
     struct resolve_result results[RESOLVE_MAX_ADDRESSES];
-    char *host;        /* NULL = any address */
+    char *host; /* NULL = any address */
     char *port;
 };
 

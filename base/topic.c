@@ -65,7 +65,8 @@ static bool dollar_bars(const char *wild, const char *other)
     return (*wild == '+' || *wild == '#') && *other == '$';
 }
 
-/* Apart from topic_filter_covers, which would do, because this one is called for each message and filter. */
+/* Apart from topic_filter_covers, which would do, because this one is called for each message and
+ * filter. */
 bool topic_matches(const char *filter, const char *topic)
 {
     if (dollar_bars(filter, topic))

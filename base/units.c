@@ -11,12 +11,13 @@ struct unit {
 };
 
 /* Largest first, so that formatting takes the first that divides. */
-static const struct unit duration_units[] = {
-    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
+static const struct unit duration_units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000},
+                                             {"s", 1000},     {"ms", 1},      {NULL, 0}};
 static const struct unit size_units[] = {
     {"G", 1 << 30}, {"M", 1 << 20}, {"K", 1 << 10}, {"", 1}, {NULL, 0}};
 
-/* Reads the digits at *text and moves behind them. strtoll would take spaces, signs and hex as well. */
+/* Reads the digits at *text and moves behind them. strtoll would take spaces, signs and hex as
+ * well. */
 static bool read_digits(const char **text, int64_t *value)
 {
     const char *p = *text;

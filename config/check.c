@@ -20,7 +20,8 @@ struct place {
     bool bad;     /* and its value was refused already */
 };
 
-static struct place place_of(const struct check *k, const char *title, int section_line, const char *key)
+static struct place place_of(const struct check *k, const char *title, int section_line,
+                             const char *key)
 {
     const struct ini_section *s = section_line ? ini_section_at(k->c->source, section_line) : NULL;
     const struct ini_entry *e = s && key ? ini_find(k->c->source, s, key) : NULL;
@@ -33,12 +34,12 @@ static struct place place_of(const struct check *k, const char *title, int secti
 }
 
 #define ERROR_AT(k, p, key, ...) diag_error((k)->d, (p).line, (p).title, key, __VA_ARGS__)
-#define WARN_AT(k, p, key, ...) diag_warning((k)->d, (p).line, (p).title, key, __VA_ARGS__)
+#define WARN_AT(k, p, key, ...)  diag_warning((k)->d, (p).line, (p).title, key, __VA_ARGS__)
 
 static bool host_is_here(const char *host)
 {
-    return strncmp(host, "unix:", 5) == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
-           strcmp(host, "localhost") == 0;
+    return strncmp(host, "unix:", 5) == 0 || strncmp(host, "127.", 4) == 0 ||
+           strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0;
 }
 
 static void check_tls(const struct check *k)
@@ -46,17 +47,21 @@ static void check_tls(const struct check *k)
     const struct config_broker *b = &k->c->broker;
     const struct {
         const char *key, *value;
-    } keys[] = {
-        {"tls_ca", b->tls_ca}, {"tls_cert", b->tls_cert}, {"tls_key", b->tls_key}, {"tls_name", b->tls_name}};
+    } keys[] = {{"tls_ca", b->tls_ca},
+                {"tls_cert", b->tls_cert},
+                {"tls_key", b->tls_key},
+                {"tls_name", b->tls_name}};
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && !b->tls; i++) {
         struct place p = place_of(k, "broker", b->line, keys[i].key);
         if (*keys[i].value)
             ERROR_AT(k, p, keys[i].key, "has no effect without tls = yes");
     }
     if (b->tls && *b->tls_cert && !*b->tls_key)
-        ERROR_AT(k, place_of(k, "broker", b->line, "tls_cert"), "tls_cert", "tls_key is needed beside it");
+        ERROR_AT(k, place_of(k, "broker", b->line, "tls_cert"), "tls_cert",
+                 "tls_key is needed beside it");
     if (b->tls && *b->tls_key && !*b->tls_cert)
-        ERROR_AT(k, place_of(k, "broker", b->line, "tls_key"), "tls_key", "tls_cert is needed beside it");
+        ERROR_AT(k, place_of(k, "broker", b->line, "tls_key"), "tls_key",
+                 "tls_cert is needed beside it");
     if (b->tls && b->port == 1883)
         WARN_AT(k, place_of(k, "broker", b->line, "port"), "port",
                 "on 1883 brokers usually speak without TLS; with it they listen on 8883");
@@ -69,9 +74,11 @@ static void check_broker(const struct check *k)
     struct place p = place_of(k, "broker", b->line, "password_file");
     if (*b->password_file && !*b->username && b->protocol != PROTOCOL_5)
         ERROR_AT(k, p, "password_file",
-                 "MQTT 3.1.1 has no password without a user name, allowed: username = NAME, or protocol = 5");
+                 "MQTT 3.1.1 has no password without a user name, allowed: username = NAME, or "
+                 "protocol = 5");
     else if (*b->password_file && !b->tls && !host_is_here(b->host))
-        WARN_AT(k, p, "password_file", "the password goes over the network in clear without tls = yes");
+        WARN_AT(k, p, "password_file",
+                "the password goes over the network in clear without tls = yes");
 }
 
 /* DESIGN 2: what a peer sends must fit what may be kept of it. */
@@ -90,7 +97,8 @@ static void check_seal(const struct check *k, const struct config_peer *peer)
     struct place p = place_of(k, "", peer->line, "seal");
     struct place secret = place_of(k, "", peer->line, "secret_file");
     if (peer->seal != SEAL_NONE && !p.bad)
-        ERROR_AT(k, p, "seal", "keys are not built yet, allowed: seal = none (written, for it protects nothing)");
+        ERROR_AT(k, p, "seal",
+                 "keys are not built yet, allowed: seal = none (written, for it protects nothing)");
     else if (peer->seal == SEAL_NONE && *peer->secret_file)
         WARN_AT(k, secret, "secret_file", "is not used with seal = none");
 }
@@ -113,7 +121,8 @@ static void warn_unsealed(const struct check *k)
     if (n > 1)
         snprintf(others, sizeof(others), " (and of %zu more)", n - 1);
     WARN_AT(k, p, "seal",
-            "nobody is authenticated: whoever reaches the link of this peer%s can read what passes, and publish "
+            "nobody is authenticated: whoever reaches the link of this peer%s can read what "
+            "passes, and publish "
             "here what accept allows",
             others);
 }
@@ -179,11 +188,12 @@ static void check_peer(const struct check *k, const struct config_peer *peer)
                 "nothing goes either way: no route names this peer, and accept is empty");
 }
 
-/* A line that ends at one place cannot serve two peers; a listener can (option_group.serves_many). */
+/* A line that ends at one place cannot serve two peers; a listener can (serves_many). */
 static void check_link(const struct check *k, const struct config_link *link)
 {
     const struct config_peer *first = NULL;
-    bool many = link->driver && link->driver->serves_many && link->driver->serves_many(link->options);
+    bool many =
+        link->driver && link->driver->serves_many && link->driver->serves_many(link->options);
     for (size_t i = 0; i < k->c->peer_count; i++) {
         const struct config_peer *peer = &k->c->peers[i];
         bool uses = false;
@@ -193,8 +203,8 @@ static void check_link(const struct check *k, const struct config_link *link)
             continue;
         if (first && link->driver && !many) {
             ERROR_AT(k, place_of(k, "", peer->line, "links"), "links",
-                     "the link %s leads to one place, and peer %s (line %d) uses it already", link->name,
-                     first->name, first->line);
+                     "the link %s leads to one place, and peer %s (line %d) uses it already",
+                     link->name, first->name, first->line);
             return;
         }
         first = first ? first : peer;
@@ -242,11 +252,13 @@ static void check_route_topics(const struct check *k, const struct config_route 
         if (any_covers(&r->exclude, f))
             WARN_AT(k, p, "topics", "\"%s\" is wholly excluded by this route itself", f);
         else if (have_state && topic_filters_overlap(f, state) && !any_covers(&r->exclude, state))
-            WARN_AT(k, p, "topics", "\"%s\" takes in this gateway's own topics %s, which are left out", f,
-                    state);
+            WARN_AT(k, p, "topics",
+                    "\"%s\" takes in this gateway's own topics %s, which are left out", f, state);
         if (*f == '$' && !*r->remote_prefix && !*r->strip_prefix)
             WARN_AT(k, p, "topics",
-                    "\"%s\": a broker takes no messages on topics that begin with $; write a remote_prefix", f);
+                    "\"%s\": a broker takes no messages on topics that begin with $; write a "
+                    "remote_prefix",
+                    f);
     }
     if (*r->strip_prefix && r->topics.count > 0 && !begins)
         WARN_AT(k, place_of(k, "", r->line, "strip_prefix"), "strip_prefix",
@@ -254,7 +266,8 @@ static void check_route_topics(const struct check *k, const struct config_route 
 }
 
 /* A class that no link of a peer carries would wait there for ever. */
-static void check_carried(const struct check *k, const struct config_route *r, const struct config_peer *peer)
+static void check_carried(const struct check *k, const struct config_route *r,
+                          const struct config_peer *peer)
 {
     unsigned carried = 0;
     bool known = false;
@@ -305,7 +318,8 @@ static bool subset(const struct string_list *inner, const struct string_list *ou
     return true;
 }
 
-/* The first filter of the later route that shares topics with the earlier one, beyond what that one excludes. */
+/* The first filter of the later route that shares topics with the earlier one, beyond what that one
+ * excludes. */
 static const char *shared_filter(const struct config_route *early, const struct config_route *late)
 {
     for (size_t i = 0; i < late->topics.count; i++) {
@@ -319,19 +333,22 @@ static const char *shared_filter(const struct config_route *early, const struct 
     return NULL;
 }
 
-/* I4b. Of the copies that MQTT 5 gives for overlapping filters the one of the first matching route counts, and it
- * comes with that route's QoS. So a later route to *another* peer that asks for more would silently get less:
- * that is what cannot be covered, and is refused. To the same peer the first route takes the message anyway;
- * a later route that asks for less only caps it; and under 3.1.1 one copy comes, with the highest QoS of all.
- * An exclude that takes away only a part of what is shared does not help: the rest is still shared. */
-static void check_overlap(const struct check *k, const struct config_route *early, const struct config_route *late)
+/* I4b. Of the copies that MQTT 5 gives for overlapping filters the one of the first matching route
+ * counts, and it comes with that route's QoS. So a later route to *another* peer that asks for more
+ * would silently get less: that is what cannot be covered, and is refused. To the same peer the
+ * first route takes the message anyway; a later route that asks for less only caps it; and
+ * under 3.1.1 one copy comes, with the highest QoS of all. An exclude that takes away only a part
+ * of what is shared does not help: the rest is still shared. */
+static void check_overlap(const struct check *k, const struct config_route *early,
+                          const struct config_route *late)
 {
     bool same_peers = subset(&late->peers, &early->peers);
     if (k->c->broker.protocol != PROTOCOL_311 && early->qos < late->qos && !same_peers) {
         const char *f = shared_filter(early, late);
         if (f)
             ERROR_AT(k, place_of(k, "", late->line, "qos"), "qos",
-                     "topics of \"%s\" are taken by route %s (line %d) with qos %d first, so that they come with "
+                     "topics of \"%s\" are taken by route %s (line %d) with qos %d first, so that "
+                     "they come with "
                      "that, allowed: this route before it, or qos = %d there",
                      f, early->name, early->line, (int)early->qos, (int)late->qos);
     }
@@ -340,8 +357,9 @@ static void check_overlap(const struct check *k, const struct config_route *earl
     for (size_t i = 0; i < late->topics.count; i++)
         if (!any_covers(&early->topics, late->topics.items[i]))
             return;
-    WARN_AT(k, place_of(k, "", late->line, NULL), NULL, "never used: route %s (line %d) takes all of its topics first",
-            early->name, early->line);
+    WARN_AT(k, place_of(k, "", late->line, NULL), NULL,
+            "never used: route %s (line %d) takes all of its topics first", early->name,
+            early->line);
 }
 
 static void check_route_pairs(const struct check *k)

@@ -1,5 +1,5 @@
-/* Apart from check.c, because this touches the file system: `longwire check` on another machine, and every test
- * of the rest, can do without. */
+/* Apart from check.c, because this touches the file system: `longwire check` on another machine,
+ * and every test of the rest, can do without. */
 #include "config/config.h"
 
 #include <errno.h>
@@ -19,8 +19,8 @@ static int key_line(const struct config *c, int section_line, const char *key, c
     return e ? e->line : section_line;
 }
 
-static void check_readable(const struct config *c, struct diag *d, const char *title, int section_line,
-                           const char *key, const char *path)
+static void check_readable(const struct config *c, struct diag *d, const char *title,
+                           int section_line, const char *key, const char *path)
 {
     struct stat st;
     if (!*path)
@@ -33,8 +33,8 @@ static void check_readable(const struct config *c, struct diag *d, const char *t
 }
 
 /* A secret that all users of the machine can read is none. */
-static void check_secret(const struct config *c, struct diag *d, const char *title, int section_line,
-                         const char *key, const char *path)
+static void check_secret(const struct config *c, struct diag *d, const char *title,
+                         int section_line, const char *key, const char *path)
 {
     struct stat st;
     check_readable(c, d, title, section_line, key, path);
@@ -74,7 +74,8 @@ static void check_store(const struct config *c, struct diag *d)
     else if (!S_ISDIR(st.st_mode))
         diag_error(d, line, title, "path", "%s is not a folder", folder);
     else if (access(folder, W_OK | X_OK) < 0)
-        diag_error(d, line, title, "path", "nothing can be made in the folder %s: %s", folder, strerror(errno));
+        diag_error(d, line, title, "path", "nothing can be made in the folder %s: %s", folder,
+                   strerror(errno));
 }
 
 size_t config_check_files(const struct config *c, FILE *errors)

@@ -1,5 +1,6 @@
-/* The file is first cut into sections and keys (ini.c), then each section's keys are put through its option rows
- * (value.c), then the whole is checked (check.c). No stage stops at an error, so that one run tells them all. */
+/* The file is first cut into sections and keys (ini.c), then each section's keys are put through
+ * its option rows (value.c), then the whole is checked (check.c). No stage stops at an error, so
+ * that one run tells them all. */
 #include "config/config.h"
 
 #include <assert.h>
@@ -13,30 +14,23 @@
 #include "config/check.h"
 #include "config/config_options.h"
 #include "config/diag.h"
+#include "config/fill.h"
 #include "config/ini.h"
 #include "config/value.h"
 
-#define MAX_ROWS 64          /* of one section or driver */
-#define MAX_KEYS_BYTES 500   /* of the list of keys in a message */
+#define MAX_DRIVERS_BYTES 200 /* of the list of drivers in a message */
 
 struct loader {
     struct config *c;
     struct diag *d;
     const struct option_group *const *drivers;
-    char *folder;            /* of the INI file, absolute */
-    int seen[SECTION_KINDS]; /* line of the first section of the kind */
+    char *folder;             /* of the INI file, absolute */
+    int seen[SECTION_KINDS];  /* line of the first section of the kind */
     bool full[SECTION_KINDS]; /* told that there are too many */
 };
 
-/* Rows and the struct that they fill. A link has two of these: its own and its driver's. */
-struct target {
-    const struct option *rows;
-    size_t count;
-    void *base;
-};
-
-/* Reads at most INI_MAX_FILE_BYTES. Return: 0 with *text to be freed, or negative errno (-EFBIG, -EINVAL for what
- * is no regular file: a FIFO would keep us waiting for ever). */
+/* Reads at most INI_MAX_FILE_BYTES. Return: 0 with *text to be freed, or negative errno (-EFBIG,
+ * -EINVAL for what is no regular file: a FIFO would keep us waiting for ever). */
 static int read_file(const char *file, char **text, size_t *n)
 {
     int err = 0;
@@ -76,7 +70,7 @@ static int read_file(const char *file, char **text, size_t *n)
     return 0;
 }
 
-/* The absolute folder of a file that exists. NULL: out of memory, or a folder that cannot be named. */
+/* The absolute folder of a file that exists. NULL: out of memory, or it cannot be named. */
 static char *folder_of(const char *file)
 {
     char *path = realpath(file, NULL);
@@ -87,95 +81,28 @@ static char *folder_of(const char *file)
     return path;
 }
 
-static void list_keys(const struct target *t, size_t targets, char out[MAX_KEYS_BYTES])
+static int fill_fixed(struct loader *l, const struct ini_section *s, enum section_kind kind,
+                      void *base)
 {
-    size_t n = 0;
-    out[0] = '\0';
-    for (size_t i = 0; i < targets; i++)
-        for (size_t r = 0; r < t[i].count && n < MAX_KEYS_BYTES; r++)
-            n += (size_t)snprintf(out + n, MAX_KEYS_BYTES - n, "%s%s", n ? ", " : "", t[i].rows[r].key);
-}
-
-static void unknown_key(struct loader *l, const struct ini_section *s, const struct ini_entry *e,
-                        const struct target *t, size_t targets)
-{
-    char keys[MAX_KEYS_BYTES];
-    list_keys(t, targets, keys);
-    diag_error(l->d, e->line, s->title, e->key, "there is no such key here, allowed: %s", keys);
-}
-
-static bool find_row(const struct target *t, size_t targets, const char *key, size_t *i, size_t *row)
-{
-    for (*i = 0; *i < targets; ++*i)
-        for (*row = 0; *row < t[*i].count; ++*row)
-            if (strcmp(t[*i].rows[*row].key, key) == 0)
-                return true;
-    return false;
-}
-
-/* Puts the section's keys through the rows; what is not written gets its default. judge_unknown: the rows are all that
- * there are; false when the driver is not known and its keys therefore cannot be judged.
- * Return: 0 or -ENOMEM. Bad input is told to l->d and is no failure here. */
-static int fill(struct loader *l, const struct ini_section *s, const struct target *t, size_t targets,
-                bool judge_unknown)
-{
-    int seen[2][MAX_ROWS] = {{0}};
-    struct ini *ini = l->c->source;
-    for (size_t i = 0; i < targets; i++) {
-        assert(t[i].count <= MAX_ROWS);
-        for (size_t r = 0; r < t[i].count; r++)
-            if (!value_set_default(&t[i].rows[r], t[i].base, l->folder))
-                return -ENOMEM;
-    }
-    for (size_t n = s ? s->first : 0; s && n < s->first + s->count; n++) {
-        struct ini_entry *e = &ini->entries[n];
-        size_t i, r;
-        char why[VALUE_WHY_BYTES];
-        if (!find_row(t, targets, e->key, &i, &r)) {
-            if (judge_unknown)
-                unknown_key(l, s, e, t, targets);
-            continue;
-        }
-        if (seen[i][r]) {
-            diag_error(l->d, e->line, s->title, e->key, "stands here a second time, first on line %d",
-                       seen[i][r]);
-            continue;
-        }
-        seen[i][r] = e->line;
-        if (e->bad)
-            continue;
-        if (!value_set(&t[i].rows[r], t[i].base, e->value, l->folder, why)) {
-            e->bad = true;
-            diag_error(l->d, e->line, s->title, e->key, "%s", why);
-        }
-    }
-    for (size_t i = 0; s && i < targets; i++)
-        for (size_t r = 0; r < t[i].count; r++)
-            if (!t[i].rows[r].fallback && !seen[i][r])
-                diag_error(l->d, s->line, s->title, t[i].rows[r].key, "must be written: %s",
-                           t[i].rows[r].help);
-    return 0;
-}
-
-static int fill_fixed(struct loader *l, const struct ini_section *s, enum section_kind kind, void *base)
-{
-    struct target t = {config_sections[kind].rows, config_sections[kind].count, base};
-    return fill(l, s, &t, 1, true);
+    struct fill_target t = {config_sections[kind].rows, config_sections[kind].count, base};
+    return fill(l->c->source, s, &t, 1, true, l->folder, l->d);
 }
 
 static const struct option_group *find_driver(struct loader *l, const struct ini_section *s,
                                               struct ini_entry *e)
 {
-    char known[MAX_KEYS_BYTES] = "", quoted[VALUE_WHY_BYTES / 4];
+    char known[MAX_DRIVERS_BYTES] = "", quoted[VALUE_WHY_BYTES / 4];
     size_t n = 0;
     for (size_t i = 0; l->drivers[i]; i++) {
         if (strcmp(l->drivers[i]->name, e->value) == 0)
             return l->drivers[i];
         if (n < sizeof(known))
-            n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", l->drivers[i]->name);
+            n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "",
+                                  l->drivers[i]->name);
     }
     value_quote(e->value, quoted);
-    diag_error(l->d, e->line, s->title, e->key, "\"%s\" is not a driver, allowed: %s", quoted, known);
+    diag_error(l->d, e->line, s->title, e->key, "\"%s\" is not a driver, allowed: %s", quoted,
+               known);
     return NULL;
 }
 
@@ -190,7 +117,8 @@ static bool any_bad(const struct ini *ini, const struct ini_section *s)
 static int fill_link(struct loader *l, const struct ini_section *s, struct config_link *link)
 {
     struct ini *ini = l->c->source;
-    struct target t[2] = {{config_sections[SECTION_LINK].rows, config_sections[SECTION_LINK].count, link}};
+    struct fill_target t[2] = {
+        {config_sections[SECTION_LINK].rows, config_sections[SECTION_LINK].count, link}};
     struct ini_entry *e = ini_find(ini, s, "driver");
     size_t errors = l->d->errors;
     if (e && !e->bad)
@@ -199,9 +127,9 @@ static int fill_link(struct loader *l, const struct ini_section *s, struct confi
         link->options = calloc(1, link->driver->struct_size);
         if (!link->options)
             return -ENOMEM;
-        t[1] = (struct target){link->driver->rows, link->driver->count, link->options};
+        t[1] = (struct fill_target){link->driver->rows, link->driver->count, link->options};
     }
-    int err = fill(l, s, t, link->driver ? 2 : 1, link->driver != NULL);
+    int err = fill(ini, s, t, link->driver ? 2 : 1, link->driver != NULL, l->folder, l->d);
     if (err)
         return err;
     if (!link->driver)
@@ -223,7 +151,8 @@ static int fill_link(struct loader *l, const struct ini_section *s, struct confi
 static void unknown_section(struct loader *l, const struct ini_section *s)
 {
     diag_error(l->d, s->line, NULL, NULL,
-               "there is no section [%s], allowed: [site], [broker], [store], [peer NAME], [route NAME], [link NAME]",
+               "there is no section [%s], allowed: [site], [broker], [store], [peer NAME], [route "
+               "NAME], [link NAME]",
                s->title);
 }
 
@@ -259,8 +188,8 @@ static bool title_good(struct loader *l, const struct ini_section *s, enum secti
 }
 
 /* Has the list room for one more section, whose name (first[i] by stride) is not there yet? */
-static bool may_add(struct loader *l, const struct ini_section *s, enum section_kind kind, const void *list,
-                    size_t count, size_t stride, size_t max)
+static bool may_add(struct loader *l, const struct ini_section *s, enum section_kind kind,
+                    const void *list, size_t count, size_t stride, size_t max)
 {
     /* Every struct of a named section begins with its name and line. */
     struct head {
@@ -270,14 +199,16 @@ static bool may_add(struct loader *l, const struct ini_section *s, enum section_
     for (size_t i = 0; i < count; i++) {
         const struct head *h = (const void *)((const char *)list + i * stride);
         if (strcmp(h->name, s->name) == 0) {
-            diag_error(l->d, s->line, s->title, NULL, "stands here a second time, first on line %d", h->line);
+            diag_error(l->d, s->line, s->title, NULL, "stands here a second time, first on line %d",
+                       h->line);
             return false;
         }
     }
     if (count < max)
         return true;
     if (!l->full[kind])
-        diag_error(l->d, s->line, s->title, NULL, "too many [%s] sections, allowed: %zu", s->kind, max);
+        diag_error(l->d, s->line, s->title, NULL, "too many [%s] sections, allowed: %zu", s->kind,
+                   max);
     l->full[kind] = true;
     return false;
 }
@@ -317,8 +248,9 @@ static int load_named(struct loader *l, const struct ini_section *s, enum sectio
         return -ENOMEM;
     if (kind == SECTION_LINK)
         return fill_link(l, s, &c->links[c->link_count - 1]);
-    return fill_fixed(l, s, kind, kind == SECTION_PEER ? (void *)&c->peers[c->peer_count - 1]
-                                                       : (void *)&c->routes[c->route_count - 1]);
+    return fill_fixed(l, s, kind,
+                      kind == SECTION_PEER ? (void *)&c->peers[c->peer_count - 1]
+                                           : (void *)&c->routes[c->route_count - 1]);
 }
 
 static int load_section(struct loader *l, const struct ini_section *s)
@@ -434,7 +366,8 @@ static int read_source(struct loader *l, const char *file)
     return err;
 }
 
-struct config *config_load(const char *file, const struct option_group *const *drivers, FILE *errors)
+struct config *config_load(const char *file, const struct option_group *const *drivers,
+                           FILE *errors)
 {
     struct diag d;
     diag_init(&d, file);

@@ -1,5 +1,6 @@
-/* What the operator decided: one INI file, read whole, every error of one run reported, as plain structs.
- * The option rows (config_options.c) feed this parser, `longwire check` and the man page. DESIGN 5. */
+/* What the operator decided: one INI file, read whole, every error of one run reported, as plain
+ * structs. The option rows (config_options.c) feed this parser, `longwire check` and the man page.
+ * DESIGN 5. */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
@@ -12,12 +13,14 @@
 #include "base/option.h"
 
 #define CONFIG_NAME_MAX 63          /* bytes of a site, peer, route, link name: [a-z0-9_-] */
-#define CONFIG_MAX_PEERS 4096       /* rows of the store's composite keys bound it (store/outbox.h) */
+#define CONFIG_MAX_PEERS 4096       /* the store's composite keys bound it (store/outbox.h) */
 #define CONFIG_MAX_ROUTES 1024
 #define CONFIG_MAX_LINKS 4096
-#define CONFIG_MAX_FILTERS 4096     /* of the topics of all routes: each pair is compared when the file is checked */
-#define CONFIG_MAX_ROUTE_PEERS 16384 /* of the peers of all routes, for the same reason */
-#define CONFIG_MAX_PEER_LINKS 16384 /* of the links of all peers, likewise */
+/* The checks compare each with each: bounds on all topics and excludes of the routes, on all names
+ * in their `peer`, and on all names in the `links` of peers. */
+#define CONFIG_MAX_FILTERS 4096
+#define CONFIG_MAX_ROUTE_PEERS 16384
+#define CONFIG_MAX_PEER_LINKS 16384
 
 struct ini;
 
@@ -111,14 +114,18 @@ struct config {
 };
 
 /* Reads the file, and checks all that can be checked without touching anything else.
- * drivers: NULL-terminated array of the known drivers' rows. Each error is written to errors as one line,
- * `FILE:LINE: section.key: what is wrong, what is allowed`; warnings likewise, with "warning: " before the text.
+ * drivers: NULL-terminated array of the known drivers' rows; it outlives the configuration. Each
+ * error is written to errors as one line, `FILE:LINE: section.key: what is wrong, what is allowed`;
+ * warnings likewise, with "warning: " before the text.
  * Return: the configuration, owned by the caller, or NULL after at least one error line. */
-struct config *config_load(const char *file, const struct option_group *const *drivers, FILE *errors) MUST_CHECK;
+struct config *config_load(const char *file, const struct option_group *const *drivers,
+                           FILE *errors) MUST_CHECK;
+/* NULL is allowed. */
 void config_free(struct config *c);
 
-/* Looks at the files that the configuration names: those to be read are there and readable (by the user who runs
- * this), the store's folder is there or can be made. Messages as of config_load. Return: the number of errors. */
+/* Looks at the files that the configuration names: those to be read are there and readable (by the
+ * user who runs this), the store's folder is there or can be made. Messages as of config_load.
+ * Return: the number of errors. */
 size_t config_check_files(const struct config *c, FILE *errors) MUST_CHECK;
 
 /* Linear; NULL when there is none. */
@@ -129,7 +136,7 @@ const struct config_link *config_find_link(const struct config *c, const char *n
 void config_summary(const struct config *c, FILE *out);
 /* The options of all sections and drivers as man page source (man(7) macros), from the rows. */
 void config_manual(const struct option_group *const *drivers, FILE *out);
-/* An annotated INI with every key at its default. */
+/* An annotated INI with every key, commented out, at its default. */
 void config_sample(const struct option_group *const *drivers, FILE *out);
 
 #endif

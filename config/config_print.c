@@ -1,4 +1,5 @@
-/* What is printed from the option rows and from a loaded configuration: summary, man page section, sample. */
+/* What is printed from the option rows and from a loaded configuration: summary, man page section,
+ * sample. */
 #include "config/config.h"
 
 #include <inttypes.h>
@@ -32,13 +33,15 @@ static void print_size(FILE *out, const char *before, int64_t bytes, const char 
 
 static void summarise_broker(const struct config *c, FILE *out)
 {
-    static const char *const versions[] = {
-        [PROTOCOL_AUTO] = "MQTT 5 or 3.1.1", [PROTOCOL_5] = "MQTT 5", [PROTOCOL_311] = "MQTT 3.1.1"};
+    static const char *const versions[] = {[PROTOCOL_AUTO] = "MQTT 5 or 3.1.1",
+                                           [PROTOCOL_5] = "MQTT 5",
+                                           [PROTOCOL_311] = "MQTT 3.1.1"};
     const struct config_broker *b = &c->broker;
     fprintf(out, "broker %s", b->host);
     if (strncmp(b->host, "unix:", 5) != 0)
         fprintf(out, " port %" PRId64, b->port);
-    fprintf(out, ", %s%s, client %s", versions[b->protocol], b->tls ? " over TLS" : "", b->client_id);
+    fprintf(out, ", %s%s, client %s", versions[b->protocol], b->tls ? " over TLS" : "",
+            b->client_id);
     if (*b->username)
         fprintf(out, ", user %s", b->username);
     if (b->session_expiry_ms == OPTION_NEVER)
@@ -49,13 +52,15 @@ static void summarise_broker(const struct config *c, FILE *out)
 
 static void summarise_peer(const struct config *c, const struct config_peer *peer, FILE *out)
 {
-    static const char *const seals[] = {
-        [SEAL_FULL] = "encrypted", [SEAL_AUTH] = "authenticated, in clear", [SEAL_NONE] = "not protected"};
+    static const char *const seals[] = {[SEAL_FULL] = "encrypted",
+                                        [SEAL_AUTH] = "authenticated, in clear",
+                                        [SEAL_NONE] = "not protected"};
     fprintf(out, "peer %s: %s", peer->name, seals[peer->seal]);
     for (size_t i = 0; i < peer->links.count; i++) {
         const struct config_link *link = config_find_link(c, peer->links.items[i]);
         if (link)
-            fprintf(out, ", by link %s (%s%s)", link->name, link->driver->name, link->metered ? ", metered" : "");
+            fprintf(out, ", by link %s (%s%s)", link->name, link->driver->name,
+                    link->metered ? ", metered" : "");
     }
     if (peer->accept.count > 0) {
         fputs("\n  may publish here: ", out);
@@ -70,7 +75,8 @@ static void summarise_peer(const struct config *c, const struct config_peer *pee
 
 static void summarise_route(const struct config_route *r, FILE *out)
 {
-    static const char *const retains[] = {[RETAIN_PASS] = "retained pass", [RETAIN_DROP] = "retained dropped",
+    static const char *const retains[] = {[RETAIN_PASS] = "retained pass",
+                                          [RETAIN_DROP] = "retained dropped",
                                           [RETAIN_ON_CHANGE] = "retained on change"};
     fprintf(out, "route %s: ", r->name);
     print_list(out, &r->topics);
@@ -85,7 +91,8 @@ static void summarise_route(const struct config_route *r, FILE *out)
     if (*r->remote_prefix)
         fprintf(out, ", under %s", r->remote_prefix);
     fprintf(out, "\n  %s, %s, qos %" PRId64 ", %s", msg_class_name((enum msg_class)r->priority),
-            r->keep == KEEP_LATEST ? "only the latest of a topic" : "all", r->qos, retains[r->retain]);
+            r->keep == KEEP_LATEST ? "only the latest of a topic" : "all", r->qos,
+            retains[r->retain]);
     if (r->min_interval_ms > 0)
         print_duration(out, ", one of a topic in ", r->min_interval_ms, "");
     print_duration(out, ", expire: ", r->expire_ms, "");
@@ -94,8 +101,8 @@ static void summarise_route(const struct config_route *r, FILE *out)
 
 void config_summary(const struct config *c, FILE *out)
 {
-    static const char *const when_full[] = {
-        [ON_FULL_DROP_OLDEST] = "the oldest gives way", [ON_FULL_DROP_NEWEST] = "the new one gives way"};
+    static const char *const when_full[] = {[ON_FULL_DROP_OLDEST] = "the oldest gives way",
+                                            [ON_FULL_DROP_NEWEST] = "the new one gives way"};
     fprintf(out, "site %s\n", c->site_name);
     summarise_broker(c, out);
     fprintf(out, "store %s", c->store.path);
@@ -170,7 +177,8 @@ void config_manual(const struct option_group *const *drivers, FILE *out)
         print_roff(out, drivers[i]->name);
         fputs("\n", out);
         print_roff(out, drivers[i]->help);
-        fprintf(out, "\nThe default of metered is %s.\n", drivers[i]->metered_default ? "yes" : "no");
+        fprintf(out, "\nThe default of metered is %s.\n",
+                drivers[i]->metered_default ? "yes" : "no");
         manual_rows(drivers[i]->rows, drivers[i]->count, out);
     }
 }
@@ -198,10 +206,12 @@ static void sample_rows(const struct option *rows, size_t count, FILE *out)
         char allowed[ALLOWED_BYTES];
         print_comment(out, rows[i].help);
         value_allowed(&rows[i], allowed, sizeof(allowed));
-        if (rows[i].type != OPTION_STRING && rows[i].type != OPTION_PATH && rows[i].type != OPTION_LIST)
+        if (rows[i].type != OPTION_STRING && rows[i].type != OPTION_PATH &&
+            rows[i].type != OPTION_LIST)
             fprintf(out, "; Allowed: %s.\n", allowed);
         if (rows[i].fallback)
-            fprintf(out, ";%s =%s%s\n", rows[i].key, *rows[i].fallback ? " " : "", rows[i].fallback);
+            fprintf(out, ";%s =%s%s\n", rows[i].key, *rows[i].fallback ? " " : "",
+                    rows[i].fallback);
         else
             fprintf(out, ";%s = ; required\n", rows[i].key);
     }
@@ -209,8 +219,10 @@ static void sample_rows(const struct option *rows, size_t count, FILE *out)
 
 void config_sample(const struct option_group *const *drivers, FILE *out)
 {
-    print_comment(out, "Every section and key of longwire's configuration, with its default. Take the ; from the "
-                       "front of the lines that you change; those that are required have no default.");
+    print_comment(
+        out,
+        "Every section and key of longwire's configuration, with its default. Take the ; from the "
+        "front of the lines that you change; those that are required have no default.");
     for (size_t i = 0; i < SECTION_KINDS; i++) {
         const struct config_section *s = &config_sections[i];
         fputs("\n", out);

@@ -10,7 +10,7 @@ struct diag_line {
     int line;
     size_t order; /* qsort is not stable */
     bool warning;
-    char *text;   /* with section and key */
+    char *text; /* with section and key */
 };
 
 void diag_init(struct diag *d, const char *file)
@@ -43,7 +43,8 @@ static void add(struct diag *d, bool warning, int line, const char *section, con
     char text[TEXT_MAX_BYTES];
     size_t n = 0;
     if (section)
-        n = (size_t)snprintf(text, sizeof(text), "%s%s%s: ", section, key ? "." : "", key ? key : "");
+        n = (size_t)snprintf(text, sizeof(text), "%s%s%s: ", section, key ? "." : "",
+                             key ? key : "");
     if (n >= sizeof(text))
         n = 0; /* names are bounded long before this */
     vsnprintf(text + n, sizeof(text) - n, fmt, args);
@@ -54,7 +55,8 @@ static void add(struct diag *d, bool warning, int line, const char *section, con
     d->count += copy != NULL;
 }
 
-void diag_error(struct diag *d, int line, const char *section, const char *key, const char *fmt, ...)
+void diag_error(struct diag *d, int line, const char *section, const char *key, const char *fmt,
+                ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -62,7 +64,8 @@ void diag_error(struct diag *d, int line, const char *section, const char *key, 
     va_end(args);
 }
 
-void diag_warning(struct diag *d, int line, const char *section, const char *key, const char *fmt, ...)
+void diag_warning(struct diag *d, int line, const char *section, const char *key, const char *fmt,
+                  ...)
 {
     va_list args;
     va_start(args, fmt);

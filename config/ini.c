@@ -1,7 +1,8 @@
-/* Why not libinih: Debian's is built with a buffer of 200 bytes a line, and a list of topics is soon longer; it
- * gives no line numbers, cuts names at 49 bytes, takes an indented key for a continued value and ':' for '=', and
- * does not tell of a section without keys. A reader in front of it would have to find all of that in each line
- * before libinih sees it, which is the whole grammar again. */
+/* Why not libinih: Debian's is built with a buffer of 200 bytes a line, and a list of topics is
+ * soon longer; it gives no line numbers, cuts names at 49 bytes, takes an indented key for a
+ * continued value and ':' for '=', and does not tell of a section without keys. A reader in front
+ * of it would have to find all of that in each line before libinih sees it, which is the whole
+ * grammar again. */
 #include "config/ini.h"
 
 #include <errno.h>
@@ -75,7 +76,8 @@ static void cut_comment(char *s)
 
 static bool names_valid(const struct ini_section *s)
 {
-    return *s->kind && strlen(s->kind) <= INI_MAX_NAME_BYTES && strlen(s->name) <= INI_MAX_NAME_BYTES;
+    return *s->kind && strlen(s->kind) <= INI_MAX_NAME_BYTES &&
+           strlen(s->name) <= INI_MAX_NAME_BYTES;
 }
 
 /* `[kind name]`, with what may follow it cut off. */
@@ -96,8 +98,8 @@ static int on_section(struct parser *p, char *s)
         return -ENOMEM;
     ini->sections = sections;
 
-    /* The title keeps one blank; the same bytes cut in two are kind and name. The copy never outgrows its
-     * place in `titles`, which is as large as the file. */
+    /* The title keeps one blank; the same bytes cut in two are kind and name. The copy never
+     * outgrows its place in `titles`, which is as large as the file. */
     char *kind = trim(s + 1);
     char *name = kind + strcspn(kind, " \t");
     if (*name)
@@ -148,7 +150,8 @@ static int on_key(struct parser *p, char *s)
     bool quoted = n >= 2 && value[0] == '"' && value[n - 1] == '"';
     if (quoted)
         diag_error(p->d, p->line, section->title, key, "values are written without quotes");
-    struct ini_entry *entries = grow(ini->entries, ini->entry_count, &p->entry_cap, sizeof(*entries));
+    struct ini_entry *entries =
+        grow(ini->entries, ini->entry_count, &p->entry_cap, sizeof(*entries));
     if (!entries)
         return -ENOMEM;
     ini->entries = entries;

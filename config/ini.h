@@ -1,7 +1,7 @@
 /* An INI file cut into sections and keys, as text: what they mean is config.c's concern.
  *
  *     [kind] or [kind name]      a section
- *     key = value  ; comment     spaces around each are dropped; " ;" begins a comment, ";" inside a word does not
+ *     key = value  ; comment     blanks around each are dropped; " ;" begins a comment, "a;b" has none
  *     ; comment, # comment       a line of its own
  *
  * Nothing else is allowed: no quotes, no continued lines, no `key: value`. */

@@ -108,7 +108,8 @@ static bool set_bool(const struct option *row, bool *to, const char *text, char 
     static const struct {
         const char *word;
         bool value;
-    } words[] = {{"yes", true}, {"no", false}, {"true", true}, {"false", false}, {"on", true}, {"off", false}};
+    } words[] = {{"yes", true},    {"no", false}, {"true", true},
+                 {"false", false}, {"on", true},  {"off", false}};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (strcmp(text, words[i].word) == 0) {
             *to = words[i].value;
@@ -129,9 +130,10 @@ static bool set_number(const struct option *row, int64_t *to, const char *text, 
         return refuse(row, text, "has no unit (ms, s, m, h, d)", why);
     if (!read)
         return refuse(row, text,
-                      row->type == OPTION_INT    ? "is not a whole number"
-                      : row->type == OPTION_SIZE ? "is not a size such as 512, 64K or 256M"
-                                                 : "is not a duration such as 500ms, 30s, 15m, 6h or 7d",
+                      row->type == OPTION_INT ? "is not a whole number"
+                      : row->type == OPTION_SIZE
+                          ? "is not a size such as 512, 64K or 256M"
+                          : "is not a duration such as 500ms, 30s, 15m, 6h or 7d",
                       why);
     if (row->type == OPTION_DURATION && v == OPTION_NEVER) {
         if (!row->never_ok)
@@ -178,7 +180,8 @@ static bool text_good(const struct option *row, const char *text, char *why)
     return true;
 }
 
-static bool set_text(const struct option *row, char **to, const char *text, const char *folder, char *why)
+static bool set_text(const struct option *row, char **to, const char *text, const char *folder,
+                     char *why)
 {
     if (!text_good(row, text, why))
         return false;
@@ -195,7 +198,8 @@ static bool set_text(const struct option *row, char **to, const char *text, cons
     return true;
 }
 
-/* Takes the next item off *rest, which it cuts in place: blanks around it are dropped. NULL at the end. */
+/* Takes the next item off *rest, which it cuts in place: blanks around it are dropped. NULL at the
+ * end. */
 static char *next_item(char **rest)
 {
     char *item = *rest;
@@ -212,7 +216,8 @@ static char *next_item(char **rest)
     return item;
 }
 
-static bool item_good(const struct option *row, const struct string_list *list, const char *item, char *why)
+static bool item_good(const struct option *row, const struct string_list *list, const char *item,
+                      char *why)
 {
     if (!*item)
         return refuse(row, item, "stands between commas as an item", why);
@@ -316,8 +321,8 @@ bool value_set(const struct option *row, void *base, const char *text, const cha
 bool value_set_default(const struct option *row, void *base, const char *folder)
 {
     char why[VALUE_WHY_BYTES];
-    if (row->fallback && (*row->fallback || (row->type != OPTION_STRING && row->type != OPTION_PATH &&
-                                             row->type != OPTION_LIST)))
+    if (row->fallback && (*row->fallback || (row->type != OPTION_STRING &&
+                                             row->type != OPTION_PATH && row->type != OPTION_LIST)))
         return value_set(row, base, row->fallback, folder, why);
     /* Empty, whatever the row's bounds and check say about a value that is written. */
     if (row->type == OPTION_STRING || row->type == OPTION_PATH) {

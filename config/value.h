@@ -9,12 +9,13 @@
 
 #define VALUE_WHY_BYTES 400
 
-/* Puts text into the member of `base` that the row names, in place of what is there. folder: the INI file's, for paths.
- * Return: false when the text is refused: the member is as it was, why says what is wrong and what is allowed. */
+/* Puts text into the member of `base` that the row names, in place of what is there. folder: the
+ * INI file's, for paths. Return: false when the text is refused: the member is as it was, why says
+ * what is wrong and what is allowed. */
 bool value_set(const struct option *row, void *base, const char *text, const char *folder,
                char why[VALUE_WHY_BYTES]) MUST_CHECK;
-/* Puts the default there; for a required option what is empty ("" or no items or 0), so that the member
- * may be read in any case. Return: false when out of memory. */
+/* Puts the default there; for a required option what is empty ("" or no items or 0), so that the
+ * member may be read in any case. Return: false when out of memory. */
 bool value_set_default(const struct option *row, void *base, const char *folder) MUST_CHECK;
 /* Frees what the member owns. The base was zeroed before the first value_set. */
 void value_fini(const struct option *row, void *base);

@@ -170,8 +170,8 @@ static void bad_varints_are_refused(void **state)
         {"", 0},
         {"\x80", 1},
         {"\xff\xff", 2},
-        {"\x80\x00", 2},                                     /* not the shortest form of 0 */
-        {"\xff\x80\x00", 3},                                 /* not the shortest form of 127 */
+        {"\x80\x00", 2},                                      /* not the shortest form of 0 */
+        {"\xff\x80\x00", 3},                                  /* not the shortest form of 127 */
         {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 10},     /* 65 bits */
         {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x81\x01", 11}, /* eleven bytes */
         {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00", 10},

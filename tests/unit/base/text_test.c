@@ -17,8 +17,18 @@
 static void utf8_is_accepted_in_all_four_lengths_and_at_their_edges(void **state)
 {
     static const char *const good[] = {
-        "", "\x01", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
-        "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z",
+        "",
+        "\x01",
+        "\x7f",
+        "\xc2\x80",
+        "\xdf\xbf",
+        "\xe0\xa0\x80",
+        "\xed\x9f\xbf",
+        "\xee\x80\x80",
+        "\xef\xbf\xbf",
+        "\xf0\x90\x80\x80",
+        "\xf4\x8f\xbf\xbf",
+        "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z",
     };
     for (size_t i = 0; i < COUNT(good); i++)
         if (!utf8_valid(good[i], strlen(good[i])))
@@ -31,14 +41,23 @@ static void malformed_utf8_is_refused(void **state)
         const char *s;
         size_t n;
     } bad[] = {
-        {"\0", 1},             /* MQTT-1.5.4-2 */
-        {"\x80", 1},           /* continuation alone */
-        {"\xc0\x80", 2},       /* overlong NUL */
-        {"\xc1\xbf", 2},       {"\xe0\x9f\xbf", 3},     {"\xf0\x8f\xbf\xbf", 4}, /* overlong */
-        {"\xed\xa0\x80", 3},   {"\xed\xbf\xbf", 3},     /* surrogates */
-        {"\xf4\x90\x80\x80", 4}, {"\xf5\x80\x80\x80", 4}, {"\xff", 1}, /* beyond U+10FFFF */
-        {"\xc3", 1},           {"\xe2\x82", 2},         {"\xf0\x9f\x98", 3},     /* cut off */
-        {"\xc3(", 2},          {"\xe2\x82(", 3},        {"\xf0\x9f\x98(", 4},
+        {"\0", 1},       /* MQTT-1.5.4-2 */
+        {"\x80", 1},     /* continuation alone */
+        {"\xc0\x80", 2}, /* overlong NUL */
+        {"\xc1\xbf", 2},
+        {"\xe0\x9f\xbf", 3},
+        {"\xf0\x8f\xbf\xbf", 4}, /* overlong */
+        {"\xed\xa0\x80", 3},
+        {"\xed\xbf\xbf", 3}, /* surrogates */
+        {"\xf4\x90\x80\x80", 4},
+        {"\xf5\x80\x80\x80", 4},
+        {"\xff", 1}, /* beyond U+10FFFF */
+        {"\xc3", 1},
+        {"\xe2\x82", 2},
+        {"\xf0\x9f\x98", 3}, /* cut off */
+        {"\xc3(", 2},
+        {"\xe2\x82(", 3},
+        {"\xf0\x9f\x98(", 4},
         {"ok\xc3", 3},
     };
     for (size_t i = 0; i < COUNT(bad); i++)
@@ -61,9 +80,11 @@ static void durations_are_read_with_their_unit(void **state)
         const char *text;
         int64_t ms;
     } good[] = {
-        {"0", 0}, {"0s", 0}, {"500ms", 500}, {"30s", 30000}, {"15m", 900000}, {"6h", 21600000},
-        {"7d", 604800000}, {"never", DURATION_NEVER}, {"007s", 7000},
-        {"9223372036854775806ms", INT64_MAX - 1},
+        {"0", 0},          {"0s", 0},
+        {"500ms", 500},    {"30s", 30000},
+        {"15m", 900000},   {"6h", 21600000},
+        {"7d", 604800000}, {"never", DURATION_NEVER},
+        {"007s", 7000},    {"9223372036854775806ms", INT64_MAX - 1},
     };
     for (size_t i = 0; i < COUNT(good); i++) {
         int64_t ms = -1;
@@ -75,8 +96,25 @@ static void durations_are_read_with_their_unit(void **state)
 static void bad_durations_are_refused_and_change_nothing(void **state)
 {
     static const char *const bad[] = {
-        "", "5", "00", "s", "-5s", "+5s", " 5s", "5 s", "5s ", "5S", "1.5h", "5x", "5ss", "0x5s", "Never",
-        "9223372036854775807ms", "9223372036854775808ms", "106751991168d", "99999999999999999999s",
+        "",
+        "5",
+        "00",
+        "s",
+        "-5s",
+        "+5s",
+        " 5s",
+        "5 s",
+        "5s ",
+        "5S",
+        "1.5h",
+        "5x",
+        "5ss",
+        "0x5s",
+        "Never",
+        "9223372036854775807ms",
+        "9223372036854775808ms",
+        "106751991168d",
+        "99999999999999999999s",
     };
     for (size_t i = 0; i < COUNT(bad); i++) {
         int64_t ms = -7;
@@ -91,8 +129,13 @@ static void sizes_are_read_in_powers_of_1024(void **state)
         const char *text;
         int64_t bytes;
     } good[] = {
-        {"0", 0}, {"512", 512}, {"64K", 65536}, {"256M", 268435456}, {"2G", 2147483648},
-        {"9223372036854775807", INT64_MAX}, {"8589934591G", 8589934591 * 1073741824},
+        {"0", 0},
+        {"512", 512},
+        {"64K", 65536},
+        {"256M", 268435456},
+        {"2G", 2147483648},
+        {"9223372036854775807", INT64_MAX},
+        {"8589934591G", 8589934591 * 1073741824},
     };
     for (size_t i = 0; i < COUNT(good); i++) {
         int64_t bytes = -1;
@@ -103,8 +146,19 @@ static void sizes_are_read_in_powers_of_1024(void **state)
 
 static void bad_sizes_are_refused_and_change_nothing(void **state)
 {
-    static const char *const bad[] = {"", "K", "-1", "+1", "1k", "1KB", "1 K", "1.5M", "0x10", "1T",
-                                      "9223372036854775808", "8589934592G", "99999999999999999999"};
+    static const char *const bad[] = {"",
+                                      "K",
+                                      "-1",
+                                      "+1",
+                                      "1k",
+                                      "1KB",
+                                      "1 K",
+                                      "1.5M",
+                                      "0x10",
+                                      "1T",
+                                      "9223372036854775808",
+                                      "8589934592G",
+                                      "99999999999999999999"};
     for (size_t i = 0; i < COUNT(bad); i++) {
         int64_t bytes = -7;
         if (size_parse(bad[i], &bytes) || bytes != -7)
@@ -121,8 +175,17 @@ static void integers_are_decimal_and_whole(void **state)
     assert_int_equal(v, -3);
     assert_true(integer_parse("9223372036854775807", &v));
     assert_true(v == INT64_MAX);
-    static const char *const bad[] = {"", "-", "--1", "+1", " 1", "1 ", "1.0", "0x1", "1e3",
-                                      "9223372036854775808", "-9223372036854775809"};
+    static const char *const bad[] = {"",
+                                      "-",
+                                      "--1",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "1.0",
+                                      "0x1",
+                                      "1e3",
+                                      "9223372036854775808",
+                                      "-9223372036854775809"};
     for (size_t i = 0; i < COUNT(bad); i++)
         if (integer_parse(bad[i], &v))
             fail_msg("%s", bad[i]);
@@ -130,8 +193,9 @@ static void integers_are_decimal_and_whole(void **state)
 
 static void what_is_written_is_the_largest_exact_unit_and_reads_back(void **state)
 {
-    static const int64_t values[] = {0, 1, 999, 1000, 1024, 1500, 60000, 90000, 3600000, 86400000, 604800000,
-                                     1048576, 3145728, 1073741824, INT64_MAX - 1, INT64_MAX};
+    static const int64_t values[] = {
+        0,       1,        999,       1000,    1024,    1500,       60000,         90000,
+        3600000, 86400000, 604800000, 1048576, 3145728, 1073741824, INT64_MAX - 1, INT64_MAX};
     for (size_t i = 0; i < COUNT(values); i++) {
         char text[UNITS_TEXT_BYTES];
         int64_t back;

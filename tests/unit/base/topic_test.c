@@ -71,13 +71,13 @@ static void a_filter_matches_the_topics_that_mqtt_says(void **state)
 }
 
 static const struct pair overlaps[] = {
-    {"a", "a", true},         {"a", "b", false},          {"a/+", "a/b", true},
-    {"a/+", "+/b", true},     {"a/+/c", "a/b/+", true},   {"a/#", "a", true},
-    {"a/#", "b/#", false},    {"a/#", "+", true},         {"a/+", "a", false},
-    {"#", "a/b", true},       {"#", "$SYS/a", false},     {"+/a", "$SYS/a", false},
-    {"#", "+/+", true},       {"$SYS/#", "$SYS/+", true}, {"a/b/#", "a/+", true},
+    {"a", "a", true},          {"a", "b", false},          {"a/+", "a/b", true},
+    {"a/+", "+/b", true},      {"a/+/c", "a/b/+", true},   {"a/#", "a", true},
+    {"a/#", "b/#", false},     {"a/#", "+", true},         {"a/+", "a", false},
+    {"#", "a/b", true},        {"#", "$SYS/a", false},     {"+/a", "$SYS/a", false},
+    {"#", "+/+", true},        {"$SYS/#", "$SYS/+", true}, {"a/b/#", "a/+", true},
     {"a/b/c/#", "a/+", false}, {"+/+", "+", false},        {"+/#", "+", true},
-    {"a/", "a/+", true},      {"a/b/+", "a/#", true},     {"a/+/c", "a/+/d", false},
+    {"a/", "a/+", true},       {"a/b/+", "a/#", true},     {"a/+/c", "a/+/d", false},
 };
 
 static void overlap_is_found_whichever_filter_stands_first(void **state)
@@ -91,14 +91,14 @@ static void overlap_is_found_whichever_filter_stands_first(void **state)
 }
 
 static const struct pair covers[] = {
-    {"a", "a", true},       {"a", "b", false},        {"+", "a", true},
-    {"a", "+", false},      {"#", "a/b", true},       {"#", "+/+", true},
-    {"#", "#", true},       {"#", "$SYS", false},     {"+", "$SYS", false},
-    {"$SYS/#", "$SYS/+", true}, {"a/#", "a", true},   {"a/#", "a/#", true},
-    {"a/#", "a/+/b/#", true}, {"a/+", "a/#", false},  {"a/+", "a/b", true},
-    {"a/+", "a/b/c", false}, {"a/b/c", "a/b", false}, {"+/#", "#", true},
-    {"a/+/#", "a/#", false}, {"a/+/#", "a/b", true},  {"+/b", "a/b", true},
-    {"+/+", "#", false},    {"a/+/c", "a/b/c", true}, {"a/+/c", "a/+/c", true},
+    {"a", "a", true},           {"a", "b", false},        {"+", "a", true},
+    {"a", "+", false},          {"#", "a/b", true},       {"#", "+/+", true},
+    {"#", "#", true},           {"#", "$SYS", false},     {"+", "$SYS", false},
+    {"$SYS/#", "$SYS/+", true}, {"a/#", "a", true},       {"a/#", "a/#", true},
+    {"a/#", "a/+/b/#", true},   {"a/+", "a/#", false},    {"a/+", "a/b", true},
+    {"a/+", "a/b/c", false},    {"a/b/c", "a/b", false},  {"+/#", "#", true},
+    {"a/+/#", "a/#", false},    {"a/+/#", "a/b", true},   {"+/b", "a/b", true},
+    {"+/+", "#", false},        {"a/+/c", "a/b/c", true}, {"a/+/c", "a/+/c", true},
 };
 
 static void a_wide_filter_covers_exactly_the_narrower_ones(void **state)
@@ -165,9 +165,16 @@ static void names_hold_no_wildcard_and_no_bad_bytes(void **state)
         size_t n;
         bool yes;
     } names[] = {
-        {"a", 1, true},      {"/", 1, true},      {"a b/\xc3\xa9", 6, true}, {"", 0, false},
-        {"a/+", 3, false},   {"a+", 2, false},    {"#", 1, false},
-        {"a\0b", 3, false},  {"a\xff", 2, false}, {"\xed\xa0\x80", 3, false},
+        {"a", 1, true},
+        {"/", 1, true},
+        {"a b/\xc3\xa9", 6, true},
+        {"", 0, false},
+        {"a/+", 3, false},
+        {"a+", 2, false},
+        {"#", 1, false},
+        {"a\0b", 3, false},
+        {"a\xff", 2, false},
+        {"\xed\xa0\x80", 3, false},
     };
     for (size_t i = 0; i < COUNT(names); i++)
         if (topic_name_valid(names[i].s, names[i].n) != names[i].yes)
@@ -180,10 +187,10 @@ static void wildcards_stand_alone_in_their_level_and_the_hash_last(void **state)
         const char *s;
         bool yes;
     } filters[] = {
-        {"#", true},       {"+", true},      {"a/#", true},  {"a/+/b", true}, {"+/+/#", true},
-        {"/+", true},      {"/#", true},     {"a", true},    {"", false},     {"a#", false},
-        {"a/#/b", false},  {"#/a", false},   {"a+", false},  {"+a", false},   {"a/b+/c", false},
-        {"##", false},     {"++", false},    {"+#", false},  {"a/+#", false}, {"a/\xff", false},
+        {"#", true},      {"+", true},    {"a/#", true}, {"a/+/b", true}, {"+/+/#", true},
+        {"/+", true},     {"/#", true},   {"a", true},   {"", false},     {"a#", false},
+        {"a/#/b", false}, {"#/a", false}, {"a+", false}, {"+a", false},   {"a/b+/c", false},
+        {"##", false},    {"++", false},  {"+#", false}, {"a/+#", false}, {"a/\xff", false},
     };
     for (size_t i = 0; i < COUNT(filters); i++)
         if (topic_filter_valid(filters[i].s, strlen(filters[i].s)) != filters[i].yes)

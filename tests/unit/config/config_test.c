@@ -42,8 +42,9 @@ static void a_file_with_only_a_name_has_the_safe_defaults(void **state)
 
 static void peers_routes_and_links_have_the_safe_defaults(void **state)
 {
-    struct config *c = load_good("[site]\nname = box\n[peer hub]\nlinks = l\nseal = none\n"
-                                 "[route r]\npeer = hub\ntopics = a\n[link l]\ndriver = serial\ndevice = d\n");
+    struct config *c =
+        load_good("[site]\nname = box\n[peer hub]\nlinks = l\nseal = none\n"
+                  "[route r]\npeer = hub\ntopics = a\n[link l]\ndriver = serial\ndevice = d\n");
     const struct config_peer *p = config_find_peer(c, "hub");
     assert_non_null(p);
     assert_int_equal(p->line, 3);
@@ -93,16 +94,23 @@ static void every_key_is_read(void **state)
 {
     struct config *c = load_good(
         "[site]\nname = b_1\n"
-        "[broker]\nhost = unix:/run/mq.sock\nport = 18\nprotocol = 3.1.1\nclient_id = me\nusername = u\n"
+        "[broker]\nhost = unix:/run/mq.sock\nport = 18\nprotocol = 3.1.1\nclient_id = me\nusername "
+        "= u\n"
         "password_file = pw\ntls = on\ntls_ca = /ca\ntls_cert = c\ntls_key = k\ntls_name = n\n"
         "topic_base = gw/x\nkeepalive = 90s\nsession_expiry = 7d\n"
-        "[store]\npath = sub/x.db\nmax_bytes = 1G\non_full = drop-newest\nhistory = 0\ncodec_cache = 8M\n"
-        "[route one]\npeer = hub\ntopics = a/#,b , $SYS/+\nexclude = a/x ; but these\nstrip_prefix = a/\n"
-        "remote_prefix = r/\npriority = alarm\nkeep = latest\nmin_interval = 500ms\nexpire = 6h\nqos = 0\n"
+        "[store]\npath = sub/x.db\nmax_bytes = 1G\non_full = drop-newest\nhistory = 0\ncodec_cache "
+        "= 8M\n"
+        "[route one]\npeer = hub\ntopics = a/#,b , $SYS/+\nexclude = a/x ; but these\nstrip_prefix "
+        "= a/\n"
+        "remote_prefix = r/\npriority = alarm\nkeep = latest\nmin_interval = 500ms\nexpire = "
+        "6h\nqos = 0\n"
         "retain = drop\nmax_payload = 512\n"
-        "[peer hub]\nlinks = lan\nseal = none\naccept = cmd/#\nforward = yes\ndeliver_prefix = in/\n"
-        "timestamps = ms\ncodec = plain\ncodec_memory = 64K\nmax_message = 2M\nimei = 300234010753370\n"
-        "[link lan]\ndriver = tcp\nmetered = true\nprobe = 0\ncarry = alarm , high\nconnect = h:1\n");
+        "[peer hub]\nlinks = lan\nseal = none\naccept = cmd/#\nforward = yes\ndeliver_prefix = "
+        "in/\n"
+        "timestamps = ms\ncodec = plain\ncodec_memory = 64K\nmax_message = 2M\nimei = "
+        "300234010753370\n"
+        "[link lan]\ndriver = tcp\nmetered = true\nprobe = 0\ncarry = alarm , high\nconnect = "
+        "h:1\n");
     assert_string_equal(c->site_name, "b_1");
     assert_string_equal(c->broker.host, "unix:/run/mq.sock");
     assert_int_equal(c->broker.port, 18);
@@ -155,8 +163,9 @@ static void paths_are_relative_to_the_folder_of_the_file(void **state)
 {
     char *here = realpath(".", NULL), *want;
     assert_non_null(here);
-    struct config *c = load_good("[site]\nname = b\n[store]\npath = sub/x.db\n[broker]\nusername = u\n"
-                                 "password_file = /etc/pw\n");
+    struct config *c =
+        load_good("[site]\nname = b\n[store]\npath = sub/x.db\n[broker]\nusername = u\n"
+                  "password_file = /etc/pw\n");
     assert_true(asprintf(&want, "%s/sub/x.db", here) > 0);
     assert_string_equal(c->store.path, want);
     assert_string_equal(c->broker.password_file, "/etc/pw");
@@ -167,7 +176,8 @@ static void paths_are_relative_to_the_folder_of_the_file(void **state)
 
 static void byte_order_mark_crlf_blanks_and_a_last_line_without_end_are_taken(void **state)
 {
-    struct config *c = load_good("\xef\xbb\xbf\r\n; c\r\n  [site]  ; c\r\n\t name\t=  box  ; c ; d\r\n[store]\r\nmax_bytes=2M");
+    struct config *c = load_good("\xef\xbb\xbf\r\n; c\r\n  [site]  ; c\r\n\t name\t=  box  ; c ; "
+                                 "d\r\n[store]\r\nmax_bytes=2M");
     assert_string_equal(c->site_name, "box");
     assert_int_equal(c->store.max_bytes, 2 << 20);
     config_free(c);
@@ -178,7 +188,8 @@ static void a_line_of_4096_bytes_is_taken_whole(void **state)
     char text[5000] = "[site]\nname = b\n[peer p]\nlinks = l\nseal = none\naccept = ";
     size_t begin = strlen(text) - strlen("accept = "), n = strlen(text);
     for (int i = 0; n < begin + 4096; i++)
-        n += (size_t)snprintf(text + n, sizeof(text) - n, "%stopic-with-a-long-name/%03d", i ? "," : "", i);
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%stopic-with-a-long-name/%03d",
+                              i ? "," : "", i);
     text[begin + 4096] = '\0';
     strcat(text, "\n[link l]\ndriver = sat\n");
     struct config *c = load_good(text);
@@ -189,9 +200,10 @@ static void a_line_of_4096_bytes_is_taken_whole(void **state)
 
 static void an_empty_carry_and_empty_texts_leave_the_defaults(void **state)
 {
-    struct config *c = load_good("[site]\nname = b\n[broker]\nclient_id =\nusername =\npassword_file = ; none\n"
-                                 "[store]\npath =\n[peer p]\nlinks = l\nseal = none\naccept =\nimei =\n"
-                                 "[link l]\ndriver = sat\ncarry =\n");
+    struct config *c =
+        load_good("[site]\nname = b\n[broker]\nclient_id =\nusername =\npassword_file = ; none\n"
+                  "[store]\npath =\n[peer p]\nlinks = l\nseal = none\naccept =\nimei =\n"
+                  "[link l]\ndriver = sat\ncarry =\n");
     assert_string_equal(c->broker.client_id, "longwire-b");
     assert_string_equal(c->store.path, "/var/lib/longwire/b.db");
     assert_int_equal(c->links[0].carry, 15);
@@ -200,7 +212,8 @@ static void an_empty_carry_and_empty_texts_leave_the_defaults(void **state)
 
 static void the_driver_decides_whether_a_link_is_metered_until_the_operator_does(void **state)
 {
-    struct config *c = load_good("[site]\nname = b\n[link s]\ndriver = sat\n[link t]\ndriver = sat\nmetered = off\n");
+    struct config *c = load_good(
+        "[site]\nname = b\n[link s]\ndriver = sat\n[link t]\ndriver = sat\nmetered = off\n");
     assert_true(c->links[0].metered);
     assert_false(c->links[1].metered);
     config_free(c);
@@ -208,8 +221,10 @@ static void the_driver_decides_whether_a_link_is_metered_until_the_operator_does
 
 static void routes_keep_the_order_of_the_file(void **state)
 {
-    struct config *c = load_good("[site]\nname = b\n[route z]\npeer = p\ntopics = z\n[peer p]\nlinks = l\nseal = none\n"
-                                 "[route a]\npeer = p\ntopics = a\n[link l]\ndriver = sat\n[route m]\npeer = p\ntopics = m\n");
+    struct config *c = load_good(
+        "[site]\nname = b\n[route z]\npeer = p\ntopics = z\n[peer p]\nlinks = l\nseal = none\n"
+        "[route a]\npeer = p\ntopics = a\n[link l]\ndriver = sat\n[route m]\npeer = p\ntopics = "
+        "m\n");
     assert_int_equal(c->route_count, 3);
     assert_string_equal(c->routes[0].name, "z");
     assert_string_equal(c->routes[1].name, "a");
@@ -219,7 +234,8 @@ static void routes_keep_the_order_of_the_file(void **state)
 
 static void the_examples_load_without_an_error(void **state)
 {
-    static const char *const examples[] = {SOURCE_ROOT "/config/edge.ini", SOURCE_ROOT "/config/hub.ini"};
+    static const char *const examples[] = {SOURCE_ROOT "/config/edge.ini",
+                                           SOURCE_ROOT "/config/hub.ini"};
     for (int i = 0; i < 2; i++) {
         char *text = slurp(examples[i]), *messages;
         struct config *c = load_text(text, &messages);
@@ -303,15 +319,23 @@ static void the_manual_tells_every_key_and_starts_no_request_by_accident(void **
 {
     char *text = printed(config_manual);
     static const char *const pieces[] = {
-        ".SS [site]\n", ".SS [peer NAME]\n", ".SS [link NAME] with driver = serial\n", ".B client_id\n",
-        ".B max_payload\n", "Default: 64K.", "Allowed: drop\\-oldest, drop\\-newest. Default: drop\\-oldest.",
-        ".B baud\n", "The default of metered is yes.", "Allowed: 1s to 3650d, or never. Default: never."};
+        ".SS [site]\n",
+        ".SS [peer NAME]\n",
+        ".SS [link NAME] with driver = serial\n",
+        ".B client_id\n",
+        ".B max_payload\n",
+        "Default: 64K.",
+        "Allowed: drop\\-oldest, drop\\-newest. Default: drop\\-oldest.",
+        ".B baud\n",
+        "The default of metered is yes.",
+        "Allowed: 1s to 3650d, or never. Default: never."};
     for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++)
         if (!strstr(text, pieces[i]))
             fail_msg("%s is not in:\n%s", pieces[i], text);
     for (const char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         if (*line == '.')
-            assert_true(strncmp(line, ".SS ", 4) == 0 || strncmp(line, ".TP\n", 4) == 0 || strncmp(line, ".B ", 3) == 0);
+            assert_true(strncmp(line, ".SS ", 4) == 0 || strncmp(line, ".TP\n", 4) == 0 ||
+                        strncmp(line, ".B ", 3) == 0);
     free(text);
 }
 
@@ -324,9 +348,11 @@ static void the_summary_tells_the_site_and_each_peer_and_route(void **state)
     assert_non_null(out);
     config_summary(c, out);
     assert_int_equal(fclose(out), 0);
-    assert_string_equal(text,
+    assert_string_equal(
+        text,
         "site buoy-17\n"
-        "broker 127.0.0.1 port 1883, MQTT 5 or 3.1.1, client longwire-buoy-17, session kept for ever\n"
+        "broker 127.0.0.1 port 1883, MQTT 5 or 3.1.1, client longwire-buoy-17, session kept for "
+        "ever\n"
         "store /var/lib/longwire/buoy-17.db, up to 256M a peer; when full the oldest gives way\n"
         "peer hub: not protected, by link radio (serial)\n"
         "  may publish here: cmd/#, config/#\n"
@@ -355,10 +381,13 @@ static char *check_files(const char *text, size_t *errors)
 static void files_that_cannot_be_read_are_named_with_their_line(void **state)
 {
     size_t errors;
-    char *messages = check_files("[site]\nname = b\n[store]\npath = t.ini/x.db\n[broker]\nusername = u\n"
-                                 "password_file = /nowhere/pw\ntls = yes\ntls_ca = .\n", &errors);
+    char *messages =
+        check_files("[site]\nname = b\n[store]\npath = t.ini/x.db\n[broker]\nusername = u\n"
+                    "password_file = /nowhere/pw\ntls = yes\ntls_ca = .\n",
+                    &errors);
     assert_int_equal(errors, 3);
-    assert_non_null(strstr(messages, "t.ini:7: broker.password_file: /nowhere/pw cannot be read: No such file"));
+    assert_non_null(strstr(
+        messages, "t.ini:7: broker.password_file: /nowhere/pw cannot be read: No such file"));
     assert_non_null(strstr(messages, "t.ini:9: broker.tls_ca: "));
     assert_non_null(strstr(messages, " is not a file\n"));
     assert_non_null(strstr(messages, "t.ini:4: store.path: "));
@@ -369,8 +398,10 @@ static void files_that_are_there_and_a_folder_to_be_made_are_good(void **state)
 {
     size_t errors;
     write_file("secret", "pw\n", 3);
-    char *messages = check_files("[site]\nname = b\n[store]\npath = new/deep/x.db\n[broker]\nusername = u\n"
-                                 "password_file = secret\n", &errors);
+    char *messages =
+        check_files("[site]\nname = b\n[store]\npath = new/deep/x.db\n[broker]\nusername = u\n"
+                    "password_file = secret\n",
+                    &errors);
     assert_int_equal(errors, 0);
     assert_non_null(strstr(messages, "warning: broker.password_file: "));
     assert_non_null(strstr(messages, "can be read by every user"));

@@ -14,23 +14,57 @@ static const char *const flows[] = {"none", "rtscts", "xonxoff", NULL};
 static const char *const duplexes[] = {"full", "half", NULL};
 
 static const struct option serial_rows[] = {
-    {.key = "device", .type = OPTION_PATH, .offset = offsetof(struct fake_serial, device), .help = "The port."},
-    {.key = "baud", .type = OPTION_INT, .offset = offsetof(struct fake_serial, baud), .min = 50, .max = 4000000,
-     .fallback = "9600", .help = "Its speed."},
-    {.key = "parity", .type = OPTION_ENUM, .offset = offsetof(struct fake_serial, parity), .names = parities,
-     .fallback = "none", .help = "Its parity."},
-    {.key = "stop", .type = OPTION_ENUM, .offset = offsetof(struct fake_serial, stop), .names = stops,
-     .fallback = "1", .help = "Its stop bits."},
-    {.key = "flow", .type = OPTION_ENUM, .offset = offsetof(struct fake_serial, flow), .names = flows,
-     .fallback = "none", .help = "Its flow control."},
-    {.key = "duplex", .type = OPTION_ENUM, .offset = offsetof(struct fake_serial, duplex), .names = duplexes,
-     .fallback = "full", .help = "Half: one speaks at a time."},
+    {.key = "device",
+     .type = OPTION_PATH,
+     .offset = offsetof(struct fake_serial, device),
+     .help = "The port."},
+    {.key = "baud",
+     .type = OPTION_INT,
+     .offset = offsetof(struct fake_serial, baud),
+     .min = 50,
+     .max = 4000000,
+     .fallback = "9600",
+     .help = "Its speed."},
+    {.key = "parity",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct fake_serial, parity),
+     .names = parities,
+     .fallback = "none",
+     .help = "Its parity."},
+    {.key = "stop",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct fake_serial, stop),
+     .names = stops,
+     .fallback = "1",
+     .help = "Its stop bits."},
+    {.key = "flow",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct fake_serial, flow),
+     .names = flows,
+     .fallback = "none",
+     .help = "Its flow control."},
+    {.key = "duplex",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct fake_serial, duplex),
+     .names = duplexes,
+     .fallback = "full",
+     .help = "Half: one speaks at a time."},
 };
 static const struct option tcp_rows[] = {
-    {.key = "connect", .type = OPTION_STRING, .offset = offsetof(struct fake_tcp, connect), .min = 1, .max = 300,
-     .fallback = "", .help = "Where to."},
-    {.key = "listen", .type = OPTION_STRING, .offset = offsetof(struct fake_tcp, listen), .min = 1, .max = 300,
-     .fallback = "", .help = "Where at."},
+    {.key = "connect",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct fake_tcp, connect),
+     .min = 1,
+     .max = 300,
+     .fallback = "",
+     .help = "Where to."},
+    {.key = "listen",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct fake_tcp, listen),
+     .min = 1,
+     .max = 300,
+     .fallback = "",
+     .help = "Where at."},
 };
 
 static const char *check_tcp(const void *options, const char **key)
@@ -50,13 +84,18 @@ static bool tcp_serves_many(const void *options)
     return *((const struct fake_tcp *)options)->listen != '\0';
 }
 
-static const struct option_group serial = {
-    .name = "serial", .rows = serial_rows, .count = sizeof(serial_rows) / sizeof(serial_rows[0]),
-    .struct_size = sizeof(struct fake_serial), .help = "A serial line."};
-static const struct option_group tcp = {
-    .name = "tcp", .rows = tcp_rows, .count = sizeof(tcp_rows) / sizeof(tcp_rows[0]),
-    .struct_size = sizeof(struct fake_tcp), .help = "A TCP connection.", .check = check_tcp,
-    .serves_many = tcp_serves_many};
+static const struct option_group serial = {.name = "serial",
+                                           .rows = serial_rows,
+                                           .count = sizeof(serial_rows) / sizeof(serial_rows[0]),
+                                           .struct_size = sizeof(struct fake_serial),
+                                           .help = "A serial line."};
+static const struct option_group tcp = {.name = "tcp",
+                                        .rows = tcp_rows,
+                                        .count = sizeof(tcp_rows) / sizeof(tcp_rows[0]),
+                                        .struct_size = sizeof(struct fake_tcp),
+                                        .help = "A TCP connection.",
+                                        .check = check_tcp,
+                                        .serves_many = tcp_serves_many};
 static const struct option_group metered = {
     .name = "sat", .struct_size = 1, .help = "A satellite.", .metered_default = true};
 const struct option_group *const fake_drivers[] = {&serial, &tcp, &metered, NULL};

@@ -1,4 +1,5 @@
-/* A configuration from a text: two drivers that stand for the real ones, a file in a folder of its own. */
+/* A configuration from a text: two drivers that stand for the real ones, a file in a folder of its
+ * own. */
 #ifndef UNIT_CONFIG_FIXTURE_H
 #define UNIT_CONFIG_FIXTURE_H
 
@@ -16,8 +17,8 @@ struct fake_tcp {
 };
 extern const struct option_group *const fake_drivers[];
 
-/* Makes a folder and goes there, so that messages begin with "t.ini:". For cmocka's group setup; the
- * teardown removes it. */
+/* Makes a folder and goes there, so that messages begin with "t.ini:". For cmocka's group setup;
+ * the teardown removes it. */
 int enter_folder(void **state);
 int leave_folder(void **state);
 

@@ -1,5 +1,5 @@
-/* A good file damaged at random, thousands of times: the loader must say yes or no, with a message for a no, and
- * nothing else. The sanitizer builds watch the rest. LONGWIRE_SEED repeats a run. */
+/* A good file damaged at random, thousands of times: the loader must say yes or no, with a message
+ * for a no, and nothing else. The sanitizer builds watch the rest. LONGWIRE_SEED repeats a run. */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -21,10 +21,41 @@ static uint32_t next(uint32_t below)
 }
 
 /* Pieces that mean something to the grammar: plain random bytes seldom get past the first check. */
-static const char *const pieces[] = {
-    "[", "]", "=", ";", " ;", ",", ",,", "\n", "\n[peer x]\n", "\n[link y]\ndriver = tcp\n", "#", "+", "/#", "$",
-    "\"", "never", "0", "-1", "99999999999999999999", "K", "\xff", "\xc3", "\t", "\r", "name", "seal = full",
-    "[route r]", "topics = #", "peer = hub", "unix:", "1d", "\n[site]\n", "qos = 2", " ", "driver = sat"};
+static const char *const pieces[] = {"[",
+                                     "]",
+                                     "=",
+                                     ";",
+                                     " ;",
+                                     ",",
+                                     ",,",
+                                     "\n",
+                                     "\n[peer x]\n",
+                                     "\n[link y]\ndriver = tcp\n",
+                                     "#",
+                                     "+",
+                                     "/#",
+                                     "$",
+                                     "\"",
+                                     "never",
+                                     "0",
+                                     "-1",
+                                     "99999999999999999999",
+                                     "K",
+                                     "\xff",
+                                     "\xc3",
+                                     "\t",
+                                     "\r",
+                                     "name",
+                                     "seal = full",
+                                     "[route r]",
+                                     "topics = #",
+                                     "peer = hub",
+                                     "unix:",
+                                     "1d",
+                                     "\n[site]\n",
+                                     "qos = 2",
+                                     " ",
+                                     "driver = sat"};
 
 static size_t insert(char *text, size_t n, size_t max, size_t at, const char *piece, size_t len)
 {
@@ -67,7 +98,8 @@ static void no_damage_to_a_good_file_makes_the_loader_stumble(void **state)
 {
     const char *given = getenv("LONGWIRE_SEED");
     uint64_t seed = given ? strtoull(given, NULL, 0) : 20240607;
-    static const char *const names[] = {SOURCE_ROOT "/config/edge.ini", SOURCE_ROOT "/config/hub.ini"};
+    static const char *const names[] = {SOURCE_ROOT "/config/edge.ini",
+                                        SOURCE_ROOT "/config/hub.ini"};
     size_t taken = 0, refused = 0;
     print_message("# LONGWIRE_SEED=%llu\n", (unsigned long long)seed);
     state_ = seed;

@@ -1,5 +1,5 @@
-/* What is refused, with the line and the words that the operator gets. Each case is a file and its whole
- * output, so that a message too many fails as well as one too few. */
+/* What is refused, with the line and the words that the operator gets. Each case is a file and its
+ * whole output, so that a message too many fails as well as one too few. */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -24,8 +24,9 @@ struct wrong {
 #define LINK "[link l]\ndriver = serial\ndevice = d\n"
 #define PEER "[peer p]\nlinks = l\nseal = none\naccept = cmd\n"
 #define GOOD SITE LINK PEER "[route r]\n"
-#define UNSEALED                                                                                          \
-    "warning: peer p.seal: nobody is authenticated: whoever reaches the link of this peer can read what " \
+#define UNSEALED                                                                                   \
+    "warning: peer p.seal: nobody is authenticated: whoever reaches the link of this peer can "    \
+    "read what "                                                                                   \
     "passes, and publish here what accept allows\n"
 #define W8 "t.ini:8: " UNSEALED
 
@@ -35,7 +36,8 @@ static void expect(const struct wrong *cases, size_t n, bool loads)
         char *messages;
         struct config *c = load_text(cases[i].text, &messages);
         if (strcmp(messages, cases[i].messages) != 0 || (c != NULL) != loads)
-            fail_msg("%s\n--- said:\n%s--- and not:\n%s", cases[i].text, messages, cases[i].messages);
+            fail_msg("%s\n--- said:\n%s--- and not:\n%s", cases[i].text, messages,
+                     cases[i].messages);
         config_free(c);
         free(messages);
     }
@@ -44,21 +46,25 @@ static void expect(const struct wrong *cases, size_t n, bool loads)
 static void lines_that_are_no_ini_are_refused_with_their_number(void **state)
 {
     static const struct wrong cases[] = {
-        {SITE PEER "junk\n" LINK, "t.ini:5: " UNSEALED
-                                  "t.ini:7: neither [section] nor key = value (a value stands on one line)\n"},
-        {SITE PEER "  a, b\n" LINK, "t.ini:5: " UNSEALED
-                                    "t.ini:7: neither [section] nor key = value (a value stands on one line)\n"},
-        {SITE PEER "imei : 3\n" LINK, "t.ini:5: " UNSEALED
-                                      "t.ini:7: neither [section] nor key = value (a value stands on one line)\n"},
-        {SITE PEER " = 3\n" LINK, "t.ini:5: " UNSEALED
-                                  "t.ini:7: a key is one word of at most 63 bytes before the =\n"},
-        {SITE PEER "two words = 3\n" LINK, "t.ini:5: " UNSEALED
-                                           "t.ini:7: a key is one word of at most 63 bytes before the =\n"},
+        {SITE PEER "junk\n" LINK,
+         "t.ini:5: " UNSEALED
+         "t.ini:7: neither [section] nor key = value (a value stands on one line)\n"},
+        {SITE PEER "  a, b\n" LINK,
+         "t.ini:5: " UNSEALED
+         "t.ini:7: neither [section] nor key = value (a value stands on one line)\n"},
+        {SITE PEER "imei : 3\n" LINK,
+         "t.ini:5: " UNSEALED
+         "t.ini:7: neither [section] nor key = value (a value stands on one line)\n"},
+        {SITE PEER " = 3\n" LINK,
+         "t.ini:5: " UNSEALED "t.ini:7: a key is one word of at most 63 bytes before the =\n"},
+        {SITE PEER "two words = 3\n" LINK,
+         "t.ini:5: " UNSEALED "t.ini:7: a key is one word of at most 63 bytes before the =\n"},
         {SITE LINK PEER "[route r\npeer = 3\n",
          W8 "t.ini:10: a section is written [kind] or [kind name], alone on its line\n"},
         {SITE LINK PEER "[route r] x\npeer = 3\n",
          W8 "t.ini:10: a section is written [kind] or [kind name], alone on its line\n"},
-        {SITE LINK PEER "[]\npeer = 3\n", W8 "t.ini:10: the name of a section has 1 to 63 bytes, as in [peer hub]\n"},
+        {SITE LINK PEER "[]\npeer = 3\n",
+         W8 "t.ini:10: the name of a section has 1 to 63 bytes, as in [peer hub]\n"},
         {SITE LINK PEER "imei = \"300234010753370\"\n",
          W8 "t.ini:10: peer p.imei: values are written without quotes\n"},
     };
@@ -78,11 +84,14 @@ static void bad_bytes_are_refused_with_their_line(void **state)
         size_t n;
         const char *messages;
     } cases[] = {
-        {"[site]\nname = b\nx\0y = 1\n", 23, NO_PEER "t.ini:3: a NUL byte is in the line; is this a text file?\n"},
+        {"[site]\nname = b\nx\0y = 1\n", 23,
+         NO_PEER "t.ini:3: a NUL byte is in the line; is this a text file?\n"},
         {"[site]\nname = b\n; caf\xe9\n", 23, NO_PEER "t.ini:3: the line is not UTF-8\n"},
-        {"[site]\nname = b\nx\x1by = 1\n", 23, NO_PEER "t.ini:3: a control character is in the line\n"},
+        {"[site]\nname = b\nx\x1by = 1\n", 23,
+         NO_PEER "t.ini:3: a control character is in the line\n"},
         {"[site]\nname = b\rc = 1\n", 22,
-         NO_PEER "t.ini:1: site.name: must be written: The name of this end: 1 to 63 characters of a-z 0-9 - _. The "
+         NO_PEER "t.ini:1: site.name: must be written: The name of this end: 1 to 63 characters of "
+                 "a-z 0-9 - _. The "
                  "other ends know it by this name.\nt.ini:2: a control character is in the line\n"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -107,24 +116,28 @@ static void a_line_of_4097_bytes_is_refused(void **state)
 static void unknown_and_double_sections_and_keys_are_refused(void **state)
 {
     static const struct wrong cases[] = {
-        {SITE LINK PEER "[rout r]\n",
-         W8 "t.ini:10: there is no section [rout r], allowed: [site], [broker], [store], [peer NAME], "
-            "[route NAME], [link NAME]\n"},
-        {SITE LINK PEER "[site]\nname = c\n", W8 "t.ini:10: site: stands here a second time, first on line 1\n"},
+        {SITE LINK PEER "[rout r]\n", W8
+         "t.ini:10: there is no section [rout r], allowed: [site], [broker], [store], [peer NAME], "
+         "[route NAME], [link NAME]\n"},
+        {SITE LINK PEER "[site]\nname = c\n",
+         W8 "t.ini:10: site: stands here a second time, first on line 1\n"},
         {SITE LINK PEER "[peer p]\nlinks = l\n",
          W8 "t.ini:10: peer p: stands here a second time, first on line 6\n"},
-        {SITE LINK PEER "[link  l]\n", W8 "t.ini:10: link l: stands here a second time, first on line 3\n"},
+        {SITE LINK PEER "[link  l]\n",
+         W8 "t.ini:10: link l: stands here a second time, first on line 3\n"},
         {SITE LINK PEER "[peer]\n", W8 "t.ini:10: peer: must have a name, as in [peer hub]\n"},
-        {SITE LINK PEER "[broker x]\n", W8 "t.ini:10: broker x: has no name: write the kind alone\n"},
+        {SITE LINK PEER "[broker x]\n",
+         W8 "t.ini:10: broker x: has no name: write the kind alone\n"},
         {SITE LINK PEER "[peer Hub]\n",
          W8 "t.ini:10: peer Hub: a name is 1 to 63 characters of a-z 0-9 - _\n"},
-        {SITE LINK PEER "[store]\nmax = 3\n",
-         W8 "t.ini:11: store.max: there is no such key here, allowed: path, max_bytes, on_full, history, "
-            "codec_cache\n"},
+        {SITE LINK PEER "[store]\nmax = 3\n", W8 "t.ini:11: store.max: there is no such key here, "
+                                                 "allowed: path, max_bytes, on_full, history, "
+                                                 "codec_cache\n"},
         {SITE LINK PEER "[store]\nhistory = 3\nhistory = 3\n",
          W8 "t.ini:12: store.history: stands here a second time, first on line 11\n"},
         {SITE "[link l]\ndriver = serial\ndevice = d\nconnect = h:1\n" PEER,
-         "t.ini:6: link l.connect: there is no such key here, allowed: driver, metered, probe, carry, device, "
+         "t.ini:6: link l.connect: there is no such key here, allowed: driver, metered, probe, "
+         "carry, device, "
          "baud, parity, stop, flow, duplex\n"
          "t.ini:9: " UNSEALED},
     };
@@ -138,7 +151,8 @@ static void bad_values_are_refused_with_what_is_allowed(void **state)
     } cases[] = {
         {"broker", "port = 0", "broker.port: \"0\" is out of bounds, allowed: 1 to 65535"},
         {"broker", "port = 65536", "broker.port: \"65536\" is out of bounds, allowed: 1 to 65535"},
-        {"broker", "port = 1883x", "broker.port: \"1883x\" is not a whole number, allowed: 1 to 65535"},
+        {"broker", "port = 1883x",
+         "broker.port: \"1883x\" is not a whole number, allowed: 1 to 65535"},
         {"broker", "port =", "broker.port: \"\" is not a whole number, allowed: 1 to 65535"},
         {"broker", "port = 99999999999999999999",
          "broker.port: \"99999999999999999999\" is not a whole number, allowed: 1 to 65535"},
@@ -146,24 +160,31 @@ static void bad_values_are_refused_with_what_is_allowed(void **state)
         {"broker", "tls = maybe", "broker.tls: \"maybe\" is neither yes nor no, allowed: yes, no"},
         {"broker", "keepalive = 60",
          "broker.keepalive: \"60\" has no unit (ms, s, m, h, d), allowed: 5s to 65535s"},
-        {"broker", "keepalive = 1s", "broker.keepalive: \"1s\" is out of bounds, allowed: 5s to 65535s"},
-        {"broker", "keepalive = never", "broker.keepalive: \"never\" is not possible here, allowed: 5s to 65535s"},
+        {"broker", "keepalive = 1s",
+         "broker.keepalive: \"1s\" is out of bounds, allowed: 5s to 65535s"},
+        {"broker", "keepalive = never",
+         "broker.keepalive: \"never\" is not possible here, allowed: 5s to 65535s"},
         {"broker", "keepalive = soon",
-         "broker.keepalive: \"soon\" is not a duration such as 500ms, 30s, 15m, 6h or 7d, allowed: 5s to 65535s"},
+         "broker.keepalive: \"soon\" is not a duration such as 500ms, 30s, 15m, 6h or 7d, allowed: "
+         "5s to 65535s"},
         {"broker", "host =", "broker.host: \"\" is empty, allowed: 1 to 255 bytes"},
-        {"broker", "host = a b", "broker.host: \"a b\": allowed: a host name, an address, or unix:/path"},
+        {"broker", "host = a b",
+         "broker.host: \"a b\": allowed: a host name, an address, or unix:/path"},
         {"broker", "host = unix:x",
          "broker.host: \"unix:x\": unix: is followed by an absolute path of at most 107 bytes"},
         {"broker", "topic_base = a/",
-         "broker.topic_base: \"a/\": allowed: levels of a topic without +, #, a leading $, and a slash at either end"},
+         "broker.topic_base: \"a/\": allowed: levels of a topic without +, #, a leading $, and a "
+         "slash at either end"},
         {"store", "max_bytes = 1X",
          "store.max_bytes: \"1X\" is not a size such as 512, 64K or 256M, allowed: 1M to 1024G"},
-        {"store", "max_bytes = 1K", "store.max_bytes: \"1K\" is out of bounds, allowed: 1M to 1024G"},
+        {"store", "max_bytes = 1K",
+         "store.max_bytes: \"1K\" is out of bounds, allowed: 1M to 1024G"},
         {"store", "on_full = wait",
          "store.on_full: \"wait\" is not known, allowed: drop-oldest, drop-newest"},
         {"link m", "driver = sat\ncarry = alarm, low",
          "link m.carry: \"low\" is not a class, allowed: alarm, high, normal, bulk"},
-        {"link m", "driver = pigeon", "link m.driver: \"pigeon\" is not a driver, allowed: serial, tcp, sat"},
+        {"link m", "driver = pigeon",
+         "link m.driver: \"pigeon\" is not a driver, allowed: serial, tcp, sat"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         char text[500], *messages;
@@ -186,8 +207,8 @@ static void bad_items_of_lists_are_refused(void **state)
         {"topics = a,", "route r.topics: \"\" stands between commas as an item, " EACH},
         {"topics = a, b, a", "route r.topics: \"a\" stands twice in the list, " EACH},
         {"topics =", "route r.topics: \"\" names nothing, " EACH},
-        {"topics = a/#/b",
-         "route r.topics: \"a/#/b\": not a topic filter: + stands alone in a level, # alone and last"},
+        {"topics = a/#/b", "route r.topics: \"a/#/b\": not a topic filter: + stands alone in a "
+                           "level, # alone and last"},
         {"topics = $share/g/a", "route r.topics: \"$share/g/a\": a shared subscription gives"},
         {"exclude = a+", "route r.exclude: \"a+\": not a topic filter"},
         {"peer = Q", "route r.peer: \"Q\": a name is 1 to 63 characters of a-z 0-9 - _"},
@@ -195,7 +216,8 @@ static void bad_items_of_lists_are_refused(void **state)
         {"qos = 3", "route r.qos: \"3\" is out of bounds, allowed: 0 to 2"},
         {"qos = -1", "route r.qos: \"-1\" is out of bounds, allowed: 0 to 2"},
         {"expire = 0", "route r.expire: \"0\" is out of bounds, allowed: 1s to 3650d, or never"},
-        {"max_payload = 256M", "route r.max_payload: \"256M\" is out of bounds, allowed: 1 to 268435455"},
+        {"max_payload = 256M",
+         "route r.max_payload: \"256M\" is out of bounds, allowed: 1 to 268435455"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         char text[500], want[500], *messages;
@@ -223,18 +245,22 @@ static void what_is_required_is_named(void **state)
     static const struct wrong cases[] = {
         {"", NO_PEER "t.ini: there is no section [site] with the name of this end\n"},
         {SITE "[peer p]\nseal = none\naccept = a\n[route r]\n[link l]\n",
-         "t.ini:3: peer p.links: must be written: The links to this peer, by name, in order of preference. This "
+         "t.ini:3: peer p.links: must be written: The links to this peer, by name, in order of "
+         "preference. This "
          "version takes one.\n"
          "t.ini:4: " UNSEALED
          "t.ini:6: route r.peer: must be written: The peers that get the messages, by name.\n"
-         "t.ini:6: route r.topics: must be written: MQTT filters of the topics to send. For each peer the first "
+         "t.ini:6: route r.topics: must be written: MQTT filters of the topics to send. For each "
+         "peer the first "
          "route that matches, in the order of the file, takes the message.\n"
-         "t.ini:7: link l.driver: must be written: The kind of link; it decides which further keys there are.\n"
+         "t.ini:7: link l.driver: must be written: The kind of link; it decides which further keys "
+         "there are.\n"
          "t.ini:7: warning: link l: no peer uses this link\n"},
     };
     char *messages;
     assert_null(load_text(cases[0].text, &messages));
-    assert_non_null(strstr(messages, "t.ini: there is no section [site] with the name of this end\n"));
+    assert_non_null(
+        strstr(messages, "t.ini: there is no section [site] with the name of this end\n"));
     free(messages);
     expect(cases + 1, 1, false);
 }
@@ -242,24 +268,31 @@ static void what_is_required_is_named(void **state)
 static void sections_that_do_not_fit_together_are_refused(void **state)
 {
     static const struct wrong cases[] = {
-        {SITE LINK PEER "[route r]\npeer = q\ntopics = a\n", W8 "t.ini:11: route r.peer: there is no section [peer q]\n"},
+        {SITE LINK PEER "[route r]\npeer = q\ntopics = a\n",
+         W8 "t.ini:11: route r.peer: there is no section [peer q]\n"},
         {SITE LINK "[peer p]\nseal = none\naccept = a\nlinks = m\n",
          "t.ini:3: warning: link l: no peer uses this link\n"
          "t.ini:7: " UNSEALED "t.ini:9: peer p.links: there is no section [link m]\n"},
         {SITE LINK PEER "[peer q]\nlinks = l\nseal = none\naccept = a\n",
-         "t.ini:8: warning: peer p.seal: nobody is authenticated: whoever reaches the link of this peer (and of 1 "
+         "t.ini:8: warning: peer p.seal: nobody is authenticated: whoever reaches the link of this "
+         "peer (and of 1 "
          "more) can read what passes, and publish here what accept allows\n"
-         "t.ini:11: peer q.links: the link l leads to one place, and peer p (line 6) uses it already\n"},
-        {SITE "[link l]\ndriver = tcp\nconnect = h:1\n" PEER "[peer q]\nlinks = l\nseal = none\naccept = a\n",
-         "t.ini:8: warning: peer p.seal: nobody is authenticated: whoever reaches the link of this peer (and of 1 "
+         "t.ini:11: peer q.links: the link l leads to one place, and peer p (line 6) uses it "
+         "already\n"},
+        {SITE "[link l]\ndriver = tcp\nconnect = h:1\n" PEER
+              "[peer q]\nlinks = l\nseal = none\naccept = a\n",
+         "t.ini:8: warning: peer p.seal: nobody is authenticated: whoever reaches the link of this "
+         "peer (and of 1 "
          "more) can read what passes, and publish here what accept allows\n"
-         "t.ini:11: peer q.links: the link l leads to one place, and peer p (line 6) uses it already\n"},
+         "t.ini:11: peer q.links: the link l leads to one place, and peer p (line 6) uses it "
+         "already\n"},
         {SITE LINK "[link m]\ndriver = sat\n[peer p]\nlinks = l, m\nseal = none\naccept = a\n",
          "t.ini:9: peer p.links: this version takes one link a peer, allowed: the name of one\n"
          "t.ini:10: " UNSEALED},
         {SITE LINK "[peer b]\nlinks = l\nseal = none\naccept = a\n",
          "t.ini:6: peer b: is the name of this site itself\n"
-         "t.ini:8: warning: peer b.seal: nobody is authenticated: whoever reaches the link of this peer can read "
+         "t.ini:8: warning: peer b.seal: nobody is authenticated: whoever reaches the link of this "
+         "peer can read "
          "what passes, and publish here what accept allows\n"},
         {SITE "[link l]\ndriver = tcp\nconnect = h:1\nlisten = :1\n" PEER,
          "t.ini:6: link l.listen: stands beside connect, allowed: one of them\n"
@@ -268,9 +301,10 @@ static void sections_that_do_not_fit_together_are_refused(void **state)
          "t.ini:3: link l: allowed: connect = HOST:PORT or listen = ADDRESS:PORT\n"
          "t.ini:7: " UNSEALED},
         {SITE LINK "carry = high\n" PEER "[route r]\npeer = p\ntopics = a\npriority = alarm\n",
-         "t.ini:9: " UNSEALED
-         "t.ini:14: route r.priority: no link of peer p carries the class alarm; see carry of the link\n"},
-        {SITE LINK PEER "max_message = 2M\n[store]\nmax_bytes = 1M\n[route r]\npeer = p\ntopics = a\nmax_payload = 3M\n",
+         "t.ini:9: " UNSEALED "t.ini:14: route r.priority: no link of peer p carries the class "
+                              "alarm; see carry of the link\n"},
+        {SITE LINK PEER "max_message = 2M\n[store]\nmax_bytes = 1M\n[route r]\npeer = p\ntopics = "
+                        "a\nmax_payload = 3M\n",
          W8 "t.ini:10: peer p.max_message: is more than store.max_bytes, allowed: at most 1M\n"
             "t.ini:16: route r.max_payload: is more than store.max_bytes, allowed: at most 1M\n"},
         {SITE LINK PEER "[broker]\ntls_ca = x\n",
@@ -278,7 +312,8 @@ static void sections_that_do_not_fit_together_are_refused(void **state)
         {SITE LINK PEER "[broker]\ntls = yes\nport = 8883\ntls_key = k\n",
          W8 "t.ini:13: broker.tls_key: tls_cert is needed beside it\n"},
         {SITE LINK PEER "[broker]\npassword_file = x\n",
-         W8 "t.ini:11: broker.password_file: MQTT 3.1.1 has no password without a user name, allowed: username = "
+         W8 "t.ini:11: broker.password_file: MQTT 3.1.1 has no password without a user name, "
+            "allowed: username = "
             "NAME, or protocol = 5\n"},
     };
     expect(cases, COUNT(cases), false);
@@ -288,9 +323,11 @@ static void a_peer_is_refused_unless_it_says_that_nothing_protects_it(void **sta
 {
     static const struct wrong cases[] = {
         {SITE LINK "[peer p]\nlinks = l\naccept = a\n",
-         "t.ini:6: peer p.seal: keys are not built yet, allowed: seal = none (written, for it protects nothing)\n"},
+         "t.ini:6: peer p.seal: keys are not built yet, allowed: seal = none (written, for it "
+         "protects nothing)\n"},
         {SITE LINK "[peer p]\nlinks = l\naccept = a\nseal = auth\n",
-         "t.ini:9: peer p.seal: keys are not built yet, allowed: seal = none (written, for it protects nothing)\n"},
+         "t.ini:9: peer p.seal: keys are not built yet, allowed: seal = none (written, for it "
+         "protects nothing)\n"},
         {SITE LINK "[peer p]\nlinks = l\naccept = a\nseal = nome\n",
          "t.ini:9: peer p.seal: \"nome\" is not known, allowed: full, auth, none\n"},
     };
@@ -298,21 +335,26 @@ static void a_peer_is_refused_unless_it_says_that_nothing_protects_it(void **sta
 }
 
 /* Two peers on two links; the routes follow on line 13. */
-#define TWO                                                                            \
-    SITE LINK "[link m]\ndriver = sat\n[peer p]\nlinks = l\nseal = none\n" \
+#define TWO                                                                                        \
+    SITE LINK "[link m]\ndriver = sat\n[peer p]\nlinks = l\nseal = none\n"                         \
               "[peer q]\nlinks = m\nseal = none\n"
-#define W10                                                                                             \
-    "t.ini:10: warning: peer p.seal: nobody is authenticated: whoever reaches the link of this peer "   \
+#define W10                                                                                        \
+    "t.ini:10: warning: peer p.seal: nobody is authenticated: whoever reaches the link of this "   \
+    "peer "                                                                                        \
     "(and of 1 more) can read what passes, and publish here what accept allows\n"
 
 static void a_qos_that_an_earlier_route_would_lower_is_refused(void **state)
 {
     static const struct wrong cases[] = {
-        {TWO "[route a]\npeer = p\ntopics = x/#\nqos = 0\n[route b]\npeer = q\ntopics = y, x/+\nqos = 1\n",
-         W10 "t.ini:21: route b.qos: topics of \"x/+\" are taken by route a (line 14) with qos 0 first, so that "
+        {TWO "[route a]\npeer = p\ntopics = x/#\nqos = 0\n[route b]\npeer = q\ntopics = y, "
+             "x/+\nqos = 1\n",
+         W10 "t.ini:21: route b.qos: topics of \"x/+\" are taken by route a (line 14) with qos 0 "
+             "first, so that "
              "they come with that, allowed: this route before it, or qos = 1 there\n"},
-        {TWO "[route a]\npeer = p\ntopics = x/#\nqos = 1\n[route b]\npeer = p, q\ntopics = #\nexclude = longwire/#\n",
-         W10 "t.ini:18: route b.qos: topics of \"#\" are taken by route a (line 14) with qos 1 first, so that "
+        {TWO "[route a]\npeer = p\ntopics = x/#\nqos = 1\n[route b]\npeer = p, q\ntopics = "
+             "#\nexclude = longwire/#\n",
+         W10 "t.ini:18: route b.qos: topics of \"#\" are taken by route a (line 14) with qos 1 "
+             "first, so that "
              "they come with that, allowed: this route before it, or qos = 2 there\n"},
     };
     expect(cases, COUNT(cases), false);
@@ -323,16 +365,25 @@ static void overlaps_that_can_be_covered_are_taken(void **state)
     static const struct wrong cases[] = {
         /* 3.1.1: one copy, with the highest QoS */
         {TWO "[broker]\nprotocol = 3.1.1\n[route a]\npeer = p\ntopics = x/#\nqos = 0\n"
-             "[route b]\npeer = q\ntopics = x/+\n", W10},
+             "[route b]\npeer = q\ntopics = x/+\n",
+         W10},
         /* the first asks for more */
-        {TWO "[route a]\npeer = p\ntopics = x/#\nqos = 2\n[route b]\npeer = q\ntopics = x/+\nqos = 0\n", W10},
+        {TWO
+         "[route a]\npeer = p\ntopics = x/#\nqos = 2\n[route b]\npeer = q\ntopics = x/+\nqos = 0\n",
+         W10},
         /* the same peer: the first takes it */
-        {TWO "[route a]\npeer = p, q\ntopics = x/+\nqos = 0\n[route b]\npeer = q\ntopics = x/#\n", W10},
+        {TWO "[route a]\npeer = p, q\ntopics = x/+\nqos = 0\n[route b]\npeer = q\ntopics = x/#\n",
+         W10},
         /* what is shared is excluded */
-        {TWO "[route a]\npeer = p\ntopics = x/#\nexclude = x/1\nqos = 0\n[route b]\npeer = q\ntopics = x/1\n", W10},
-        {TWO "[route a]\npeer = p\ntopics = x/1\nqos = 0\n[route b]\npeer = q\ntopics = x/#\nexclude = x/1\n", W10},
+        {TWO "[route a]\npeer = p\ntopics = x/#\nexclude = x/1\nqos = 0\n[route b]\npeer = "
+             "q\ntopics = x/1\n",
+         W10},
+        {TWO "[route a]\npeer = p\ntopics = x/1\nqos = 0\n[route b]\npeer = q\ntopics = "
+             "x/#\nexclude = x/1\n",
+         W10},
         /* nothing is shared */
-        {TWO "[route a]\npeer = p\ntopics = x/#\nqos = 0\n[route b]\npeer = q\ntopics = y/#\n", W10},
+        {TWO "[route a]\npeer = p\ntopics = x/#\nqos = 0\n[route b]\npeer = q\ntopics = y/#\n",
+         W10},
     };
     expect(cases, COUNT(cases), true);
 }
@@ -340,37 +391,47 @@ static void overlaps_that_can_be_covered_are_taken(void **state)
 static void doubtful_configurations_load_with_a_warning(void **state)
 {
     static const struct wrong cases[] = {
-        {SITE LINK PEER "secret_file = x\n", W8 "t.ini:10: warning: peer p.secret_file: is not used with seal = none\n"},
+        {SITE LINK PEER "secret_file = x\n",
+         W8 "t.ini:10: warning: peer p.secret_file: is not used with seal = none\n"},
         {SITE LINK "[peer p]\nlinks = l\nseal = none\n",
-         "t.ini:6: warning: peer p: nothing goes either way: no route names this peer, and accept is empty\n" W8},
+         "t.ini:6: warning: peer p: nothing goes either way: no route names this peer, and accept "
+         "is empty\n" W8},
         {SITE LINK PEER "[link m]\ndriver = sat\nprobe = 3s\n",
          W8 "t.ini:10: warning: link m: no peer uses this link\n"
             "t.ini:12: warning: link m.probe: a metered link is never probed\n"},
         {SITE LINK PEER "[route r]\npeer = p\ntopics = a/#\nstrip_prefix = b/\n",
          W8 "t.ini:13: warning: route r.strip_prefix: no topic of this route begins with \"b/\"\n"},
-        {SITE LINK PEER "[route r]\npeer = p\ntopics = +/x\nstrip_prefix = b/x/\n",
-         W8 "t.ini:13: warning: route r.strip_prefix: no topic of this route begins with \"b/x/\"\n"},
+        {SITE LINK PEER "[route r]\npeer = p\ntopics = +/x\nstrip_prefix = b/x/\n", W8
+         "t.ini:13: warning: route r.strip_prefix: no topic of this route begins with \"b/x/\"\n"},
         {SITE LINK PEER "[route r]\npeer = p\ntopics = a\nremote_prefix = site\n",
-         W8 "t.ini:13: warning: route r.remote_prefix: is joined to the topic as it stands; did you mean \"site/\"?\n"},
+         W8 "t.ini:13: warning: route r.remote_prefix: is joined to the topic as it stands; did "
+            "you mean \"site/\"?\n"},
         {SITE LINK PEER "[route r]\npeer = p\ntopics = a, #\n",
-         W8 "t.ini:12: warning: route r.topics: \"#\" takes in this gateway's own topics longwire/b/#, which are left "
+         W8 "t.ini:12: warning: route r.topics: \"#\" takes in this gateway's own topics "
+            "longwire/b/#, which are left "
             "out\n"},
         {SITE LINK PEER "[route r]\npeer = p\ntopics = $SYS/a\n",
-         W8 "t.ini:12: warning: route r.topics: \"$SYS/a\": a broker takes no messages on topics that begin with $; "
+         W8 "t.ini:12: warning: route r.topics: \"$SYS/a\": a broker takes no messages on topics "
+            "that begin with $; "
             "write a remote_prefix\n"},
         {SITE LINK PEER "[route r]\npeer = p\ntopics = a/b\nexclude = a/#\n",
          W8 "t.ini:12: warning: route r.topics: \"a/b\" is wholly excluded by this route itself\n"},
         {SITE LINK PEER "[route r]\npeer = p\ntopics = a/#\n[route s]\npeer = p\ntopics = a/b, a\n",
-         W8 "t.ini:13: warning: route s: never used: route r (line 10) takes all of its topics first\n"},
+         W8 "t.ini:13: warning: route s: never used: route r (line 10) takes all of its topics "
+            "first\n"},
         {SITE LINK PEER "[route r]\npeer = p\ntopics = a\npriority = alarm\nkeep = latest\n",
-         W8 "t.ini:14: warning: route r.keep: an alarm that is replaced before it is sent never arrives\n"},
+         W8 "t.ini:14: warning: route r.keep: an alarm that is replaced before it is sent never "
+            "arrives\n"},
         {SITE LINK "[peer p]\nlinks = l\nseal = none\naccept = #\n",
-         W8 "t.ini:9: warning: peer p.accept: \"#\" takes in this gateway's own topics longwire/b/#; they stay closed "
+         W8 "t.ini:9: warning: peer p.accept: \"#\" takes in this gateway's own topics "
+            "longwire/b/#; they stay closed "
             "to the peer\n"},
         {SITE LINK PEER "[broker]\nhost = far\nusername = u\npassword_file = x\n",
-         W8 "t.ini:13: warning: broker.password_file: the password goes over the network in clear without tls = yes\n"},
+         W8 "t.ini:13: warning: broker.password_file: the password goes over the network in clear "
+            "without tls = yes\n"},
         {SITE LINK PEER "[broker]\ntls = yes\n",
-         W8 "t.ini:10: warning: broker.port: on 1883 brokers usually speak without TLS; with it they listen on 8883\n"},
+         W8 "t.ini:10: warning: broker.port: on 1883 brokers usually speak without TLS; with it "
+            "they listen on 8883\n"},
     };
     expect(cases, COUNT(cases), true);
 }
@@ -378,11 +439,17 @@ static void doubtful_configurations_load_with_a_warning(void **state)
 static void what_is_right_draws_no_warning(void **state)
 {
     static const struct wrong cases[] = {
-        {SITE LINK PEER "[route r]\npeer = p\ntopics = a/#\nstrip_prefix = a/\nremote_prefix = s/\n", W8},
-        {SITE LINK PEER "[route r]\npeer = p\ntopics = #\nexclude = longwire/#\nstrip_prefix = a/b/\n", W8},
+        {SITE LINK PEER
+         "[route r]\npeer = p\ntopics = a/#\nstrip_prefix = a/\nremote_prefix = s/\n",
+         W8},
+        {SITE LINK PEER
+         "[route r]\npeer = p\ntopics = #\nexclude = longwire/#\nstrip_prefix = a/b/\n",
+         W8},
         {SITE LINK PEER "[route r]\npeer = p\ntopics = +/x\nstrip_prefix = b/\n", W8},
         {SITE LINK PEER "[route r]\npeer = p\ntopics = $SYS/#\nremote_prefix = sys/\n", W8},
-        {SITE LINK PEER "[route r]\npeer = p\ntopics = a/#\nexclude = a/b\n[route s]\npeer = p\ntopics = a/b\n", W8},
+        {SITE LINK PEER
+         "[route r]\npeer = p\ntopics = a/#\nexclude = a/b\n[route s]\npeer = p\ntopics = a/b\n",
+         W8},
         {SITE LINK PEER "[broker]\nhost = unix:/s\nusername = u\npassword_file = x\n", W8},
         {SITE LINK "[peer p]\nlinks = l\nseal = none\naccept = #\ndeliver_prefix = in/\n", W8},
     };
@@ -392,8 +459,10 @@ static void what_is_right_draws_no_warning(void **state)
 static void a_listener_serves_many_peers(void **state)
 {
     static const struct wrong cases[] = {
-        {SITE "[link l]\ndriver = tcp\nlisten = :1\n" PEER "[peer q]\nlinks = l\nseal = none\naccept = a\n",
-         "t.ini:8: warning: peer p.seal: nobody is authenticated: whoever reaches the link of this peer (and of 1 "
+        {SITE "[link l]\ndriver = tcp\nlisten = :1\n" PEER
+              "[peer q]\nlinks = l\nseal = none\naccept = a\n",
+         "t.ini:8: warning: peer p.seal: nobody is authenticated: whoever reaches the link of this "
+         "peer (and of 1 "
          "more) can read what passes, and publish here what accept allows\n"},
     };
     expect(cases, 1, true);
@@ -402,15 +471,20 @@ static void a_listener_serves_many_peers(void **state)
 static void errors_of_all_kinds_come_in_one_run_in_the_order_of_the_lines(void **state)
 {
     static const struct wrong cases[] = {
-        {"[site]\nname = B\n[route r]\npeer = q\ntopics = a#\nqos = x\n[peer p]\nlinks = m\n[extra]\n",
+        {"[site]\nname = B\n[route r]\npeer = q\ntopics = a#\nqos = x\n[peer p]\nlinks = "
+         "m\n[extra]\n",
          "t.ini:2: site.name: \"B\": a name is 1 to 63 characters of a-z 0-9 - _\n"
          "t.ini:4: route r.peer: there is no section [peer q]\n"
-         "t.ini:5: route r.topics: \"a#\": not a topic filter: + stands alone in a level, # alone and last\n"
+         "t.ini:5: route r.topics: \"a#\": not a topic filter: + stands alone in a level, # alone "
+         "and last\n"
          "t.ini:6: route r.qos: \"x\" is not a whole number, allowed: 0 to 2\n"
-         "t.ini:7: peer p.seal: keys are not built yet, allowed: seal = none (written, for it protects nothing)\n"
-         "t.ini:7: warning: peer p: nothing goes either way: no route names this peer, and accept is empty\n"
+         "t.ini:7: peer p.seal: keys are not built yet, allowed: seal = none (written, for it "
+         "protects nothing)\n"
+         "t.ini:7: warning: peer p: nothing goes either way: no route names this peer, and accept "
+         "is empty\n"
          "t.ini:8: peer p.links: there is no section [link m]\n"
-         "t.ini:9: there is no section [extra], allowed: [site], [broker], [store], [peer NAME], [route NAME], "
+         "t.ini:9: there is no section [extra], allowed: [site], [broker], [store], [peer NAME], "
+         "[route NAME], "
          "[link NAME]\n"},
     };
     expect(cases, 1, false);
@@ -471,7 +545,8 @@ static void limits_on_the_number_of_sections_hold(void **state)
     for (int i = 0; i <= CONFIG_MAX_ROUTES; i++)
         n += (size_t)sprintf(text + n, "[route r%d]\npeer = p\ntopics = t%d\n", i, i);
     assert_null(load_text(text, &messages));
-    assert_string_equal(messages, W8 "t.ini:3082: route r1024: too many [route] sections, allowed: 1024\n");
+    assert_string_equal(messages,
+                        W8 "t.ini:3082: route r1024: too many [route] sections, allowed: 1024\n");
     free(messages);
 
     n = (size_t)sprintf(text, SITE LINK PEER);
@@ -482,7 +557,8 @@ static void limits_on_the_number_of_sections_hold(void **state)
         n += (size_t)sprintf(text + n, "\n");
     }
     assert_null(load_text(text, &messages));
-    assert_string_equal(messages, "t.ini: 4352 topics and excludes of routes in all, allowed: 4096\n");
+    assert_string_equal(messages,
+                        "t.ini: 4352 topics and excludes of routes in all, allowed: 4096\n");
     free(messages);
     free(text);
 }
