@@ -1,7 +1,7 @@
 /* A configuration from a text: two drivers that stand for the real ones, a file in a folder of its
  * own. */
-#ifndef UNIT_CONFIG_FIXTURE_H
-#define UNIT_CONFIG_FIXTURE_H
+#ifndef TESTS_CONFIG_FIXTURE_H
+#define TESTS_CONFIG_FIXTURE_H
 
 #include <stddef.h>
 #include <stdint.h>
