@@ -56,6 +56,7 @@ struct mqtt_connection {
     struct sockaddr_un unix_address;
     bool tls;
     char *tls_ca, *tls_cert, *tls_key, *tls_name;
+    int64_t connect_timeout_ms;
     enum state state;
     struct event *timer;        /* of the state: back-off, time limit, linger */
     struct event *io;           /* resolver's or connecting descriptor */
@@ -256,7 +257,7 @@ static void connected(struct mqtt_connection *c)
         try_next_address(c, why);
     } else if (c->tls) {
         c->state = STATE_HANDSHAKE;
-        arm(c, MQTT_CONNECT_TIMEOUT_MS);
+        arm(c, c->connect_timeout_ms);
     } else {
         opened(c);
     }
@@ -301,7 +302,7 @@ static int connect_to(struct mqtt_connection *c, const struct sockaddr *address,
     c->state = STATE_CONNECTING;
     event_assign(c->io, c->base, fd, EV_WRITE, on_io, c);
     event_add(c->io, NULL);
-    arm(c, MQTT_CONNECT_TIMEOUT_MS);
+    arm(c, c->connect_timeout_ms);
     return 0;
 }
 
@@ -382,7 +383,7 @@ static void attempt(struct mqtt_connection *c)
     c->state = STATE_RESOLVING;
     event_assign(c->io, c->base, resolve_fd(c->resolve), EV_READ | EV_PERSIST, on_io, c);
     event_add(c->io, NULL);
-    arm(c, MQTT_CONNECT_TIMEOUT_MS);
+    arm(c, c->connect_timeout_ms);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -431,6 +432,7 @@ static const char *take_address(struct mqtt_connection *c, const struct mqtt_add
     bool is_unix = strncmp(a->host, prefix, strlen(prefix)) == 0;
     if (a->tls && is_unix && !is_set(a->tls_name))
         return "TLS on a unix socket needs tls_name, the name that the certificate must have";
+    c->connect_timeout_ms = a->connect_timeout_ms ? a->connect_timeout_ms : MQTT_CONNECT_TIMEOUT_MS;
     c->tls = a->tls;
     c->tls_ca = strdup(a->tls_ca ? a->tls_ca : "");
     c->tls_cert = strdup(a->tls_cert ? a->tls_cert : "");

@@ -17,7 +17,7 @@
 struct event_base;
 struct mqtt_connection;
 
-/* Each of: name resolution, TCP connect to one address, TLS handshake with it. */
+/* For each of: name resolution, TCP connect to one address, TLS handshake with it. */
 #define MQTT_CONNECT_TIMEOUT_MS 20000
 
 struct mqtt_address {              /* copied */
@@ -26,6 +26,7 @@ struct mqtt_address {              /* copied */
     bool tls;
     const char *tls_ca, *tls_cert, *tls_key; /* PEM files, read at each connect; NULL or "" = none */
     const char *tls_name;          /* name or IP address that the certificate must have; NULL or "" = host */
+    uint32_t connect_timeout_ms;   /* 0 = MQTT_CONNECT_TIMEOUT_MS */
 };
 
 /* Called from the event loop only, never from inside a call of the owner. Each may call every function
