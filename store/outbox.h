@@ -51,6 +51,9 @@ int store_outbox_settle_to(struct store *s, int peer, enum msg_class class, uint
 
 /* keep = latest: the queued message of (peer, route, topic), if any. STORE_NONE otherwise. */
 int store_outbox_latest(struct store *s, int peer, const char *route, const char *topic, enum msg_class *class, uint64_t *number) MUST_CHECK;
+/* The highest number of the class that was settled with the peer (it had it on its disk); 0 = none. */
+int store_settled_to(struct store *s, int peer, enum msg_class class, uint64_t *number) MUST_CHECK;
+
 /* The message that has expired for longest at age_ms, or STORE_NONE. Only those above `may_have_left` of their class are given.
  * fixed: per class. */
 int store_outbox_expired(struct store *s, int peer, int64_t age_ms, const uint64_t fixed[CLASS_COUNT], enum msg_class *class, uint64_t *number) MUST_CHECK;

@@ -1,0 +1,269 @@
+/* What the files of bridge/ share. Nobody else includes this. */
+#ifndef BRIDGE_INTERNAL_H
+#define BRIDGE_INTERNAL_H
+
+#include <limits.h>
+#include "base/buf.h"
+#include "base/msg.h"
+#include "gateway/bridge/bridge.h"
+#include "gateway/bridge/routes.h"
+#include "gateway/bridge/topic_slots.h"
+#include "gateway/mqtt/session.h"
+#include "gateway/wire/channel.h"
+#include "store/history.h"
+#include "store/inbox.h"
+#include "store/outbox.h"
+#include "store/peers.h"
+#include "store/store.h"
+
+#define NEVER INT64_MAX
+
+/* Group commit: what the link brought waits this long for company; what the broker brought is committed when its socket
+ * has run dry, and never later than COMMIT_LATEST_MS (I1). */
+#define COMMIT_SOON_MS   5
+#define COMMIT_LATEST_MS 20
+
+/* Rows at most this large are read whole with their payload; larger ones by piece, so that a 1 MB message costs no 1 MB of memory. */
+#define INLINE_PAYLOAD_MAX 4096
+
+/* ---- sender ---- */
+
+/* What was given to the channel and not yet acknowledged, in order. */
+struct sent {
+    enum sent_kind { SENT_PIECE, SENT_MESSAGE, SENT_GAP, SENT_TOPIC, SENT_OTHER } kind; /* PIECE: more of it follows */
+    enum msg_class class;
+    uint64_t number;
+};
+
+/* One class of one peer's queue. */
+struct lane {
+    uint64_t cursor;            /* number of the last record given; what follows has not left in this epoch */
+    uint64_t next_may_have_left;/* as the commit under way writes it */
+    uint64_t may_have_left;     /* as committed in the store: nothing above it is given to the channel (I6) */
+    bool have_row;
+    struct outbox_row row;      /* the next row, if have_row */
+    uint32_t offset;            /* bytes of its payload given so far */
+    uint8_t *piece;             /* buffer of a piece read from the store */
+    size_t piece_size;
+    bool empty;                 /* no row beyond the cursor when last looked */
+    uint64_t lost_to;           /* a gap record "lost" up to here goes before anything else; 0 = none */
+    uint64_t lost_count;
+    int64_t deficit;            /* of the 8:4:1 sharing, bytes */
+};
+
+struct topic_definition {       /* given to the channel, not yet known to be on the peer's disk */
+    unsigned slot;
+    char *topic;
+};
+
+struct sender {
+    struct lane lanes[CLASS_COUNT];
+    struct sent *sent;          /* ring */
+    size_t sent_head, sent_count, sent_size;
+    uint64_t acked;             /* records acknowledged since the epoch began */
+    struct topic_slots *topics;
+    struct store_topics_state confirmed; /* what the peer has for certain, and our store */
+    struct topic_definition *pending;    /* definitions beyond it, oldest first */
+    size_t pending_count, pending_size;
+    bool reset_topics;          /* the peer's table is unknown: tell it to begin anew */
+    uint64_t committed;         /* highest number that is on our disk */
+    uint64_t next_committed;    /* as the commit under way writes it */
+    bool kick;                  /* something else waits to be sent after the commit */
+    bool uncommitted;           /* rows beyond the cursors were changed and not yet committed: give nothing */
+    unsigned turn;              /* of the 8:4:1 sharing */
+    bool greeted;
+};
+
+/* ---- peers ---- */
+
+struct peer {
+    struct bridge *bridge;
+    const struct config_peer *config;
+    int id;                     /* in the store */
+    size_t link;
+    uint64_t station;
+    bool link_up;
+    struct channel *channel;
+    struct sender sender;
+    struct topic_slots *topics_in;
+    uint64_t frame_done;        /* last frame whose records were all given; to be committed and acknowledged: */
+    bool frames_waiting;
+    bool grant_small;           /* the peer was last told less than it may need */
+    struct store_queue queue;   /* as of the last commit or put; refreshed cheaply */
+    uint64_t delivered, received; /* since the store began; kept in its counters */
+    enum channel_state shown_state;
+};
+
+struct guest {                  /* a station of a listener that has not said who it is */
+    size_t link;
+    uint64_t station;
+    struct channel_guest *parser;
+    int64_t until_ms;
+};
+#define GUESTS_MAX       32
+#define GUEST_TIMEOUT_MS 30000
+
+/* ---- publisher ---- */
+
+#define FLIGHTS_MAX 128         /* messages between inbox and broker; packet ids 1..FLIGHTS_MAX are used for them */
+
+struct flight {
+    enum flight_state {
+        FLIGHT_NEW,             /* packet id written, not committed */
+        FLIGHT_READY,           /* committed: may be sent */
+        FLIGHT_SENT,
+        FLIGHT_RECEIVED,        /* PUBREC came, not committed */
+        FLIGHT_RELEASE,         /* committed: PUBREL may be sent */
+        FLIGHT_RELEASED,
+    } state;
+    int64_t key;                /* of the inbox row */
+    enum msg_class class;
+    uint16_t packet_id;         /* 0 with QoS 0 */
+    uint8_t qos;
+    bool dup, again;
+    unsigned refusals;
+    int peer;
+    int64_t received_age_ms;
+    struct msg *msg;            /* until sent; NULL: read it from the store again */
+};
+
+struct publisher {
+    struct flight flights[FLIGHTS_MAX];
+    unsigned count;             /* in order of assignment */
+    int64_t cursor[CLASS_COUNT];
+    bool empty[CLASS_COUNT];    /* nothing beyond the cursor when last looked */
+    bool cleared[FLIGHTS_MAX + 1]; /* packet ids that the broker holds nothing of (I4) */
+    unsigned clearing;          /* PUBRELs on their way that clear packet ids */
+    bool cleared_once;          /* done in this process */
+    bool careful;               /* the broker closed with messages in flight: one at a time, to find the one it refuses */
+    bool running;
+};
+
+/* ---- broker ---- */
+
+struct owed_ack {               /* to the broker, after the next commit, in order of arrival */
+    enum owed_kind { OWED_PUBACK, OWED_PUBREC, OWED_PUBCOMP } kind;
+    uint16_t packet_id;
+};
+
+struct broker {
+    struct mqtt_session *session;
+    struct buf out;
+    bool connected;
+    struct owed_ack *owed;
+    size_t owed_count, owed_size;
+    unsigned subscriptions_pending;
+    uint64_t received, published, refused_full;
+    bool took_nothing;          /* full store: something was not taken; reconnect when there is room (I1) */
+    bool dropping;              /* the connection is to be closed: nothing it brings counts any more */
+};
+
+struct bridge {
+    const struct config *config;
+    const struct bridge_link *links;
+    struct store *store;
+    struct bridge_env env;
+    struct routes routes;
+    struct store_now now;       /* of the event under way */
+    int64_t started_ms;
+    struct broker broker;
+    struct publisher publisher;
+    struct peer *peers;
+    size_t peer_count;
+    bool *link_up;              /* per config link */
+    struct guest guests[GUESTS_MAX];
+    size_t guest_count;
+    int64_t commit_at;          /* NEVER = nothing to commit */
+    bool failed;                /* a store call failed: everything since the last commit is gone; see custody_recover */
+    int failed_error;
+    int64_t expiry_age_ms;      /* age clock of the next expiry; NEVER */
+    int64_t held_age_ms;        /* age clock of the next message held by min_interval that is due */
+    int64_t probe_space_at;
+    int64_t tidy_at;
+    int64_t state_at;           /* when the state topics are looked at again */
+    bool stopping;
+};
+
+/* ---- custody.c ---- */
+/* Something was written: commit within delay_ms. */
+void custody_dirty(struct bridge *b, int64_t delay_ms);
+/* Looks at the result of a store call. Return: true when it failed (negative): the transaction is gone, and the turn's end recovers. */
+bool custody_failed(struct bridge *b, int rc);
+/* Commits now what is open. Return: false: failed. What may be told outside is told at the end of the turn. */
+bool custody_commit(struct bridge *b);
+/* Does all that the events since the last turn call for: recovery, commit, publishing, sending. Ends each public call. */
+void bridge_turn(struct bridge *b);
+
+/* ---- outbound.c ---- */
+/* A message (local topic) for all peers whose routes take it, but not for `from` (NULL: from our broker) nor for a site in its hops.
+ * Return: false: the store failed. */
+bool outbound_offer(struct bridge *b, const struct msg *m, const struct peer *from);
+void outbound_on_timer(struct bridge *b);
+int64_t outbound_deadline(const struct bridge *b);
+
+/* ---- sender.c ---- */
+int sender_init(struct peer *p) MUST_CHECK;
+void sender_fini(struct peer *p);
+bool sender_next_record(struct peer *p, size_t room, struct record *r);
+void sender_acked(struct peer *p, uint64_t count);
+void sender_greeted(struct peer *p, const struct channel_marks *theirs);
+/* New rows or changed ones: forget what was read ahead of the class. */
+void sender_changed(struct peer *p, enum msg_class class);
+void sender_before_commit(struct peer *p);
+void sender_after_commit(struct peer *p);
+/* After a rollback, or when the epoch ends: nothing read ahead or given counts any more. */
+int sender_reload(struct peer *p) MUST_CHECK;
+/* Numbers of this class up to here may have left: not to be discarded (I6). */
+uint64_t sender_fixed(const struct peer *p, enum msg_class class);
+
+/* ---- receiver.c ---- */
+int receiver_init(struct peer *p) MUST_CHECK;
+void receiver_fini(struct peer *p);
+int receiver_record(struct peer *p, const struct record *r);
+int receiver_greeting(struct peer *p, const struct channel_identity *them, struct channel_marks *ours);
+uint64_t receiver_grant(struct peer *p);
+int receiver_reload(struct peer *p) MUST_CHECK;
+
+/* ---- publisher.c ---- */
+void publisher_connected(struct bridge *b, bool session_present);
+void publisher_closed(struct bridge *b);
+void publisher_pump(struct bridge *b);
+void publisher_after_commit(struct bridge *b);
+void publisher_puback(struct bridge *b, uint16_t packet_id, uint8_t reason);
+void publisher_pubrec(struct bridge *b, uint16_t packet_id, uint8_t reason);
+void publisher_pubcomp(struct bridge *b, uint16_t packet_id);
+/* A row was added to the inbox. */
+void publisher_added(struct bridge *b, enum msg_class class);
+
+/* ---- broker.c ---- */
+int broker_init(struct bridge *b, const void *password, size_t password_len) MUST_CHECK;
+void broker_fini(struct bridge *b);
+void broker_release_acks(struct bridge *b);
+/* Asks for the connection to be closed, from any callback; the turn's end does the rest (broker_finish_drop). */
+void broker_drop(struct bridge *b, bool at_once, const char *why);
+void broker_finish_drop(struct bridge *b);
+
+/* ---- peers.c ---- */
+int peers_init(struct bridge *b) MUST_CHECK;
+void peers_fini(struct bridge *b);
+void peers_pump(struct bridge *b);
+void peers_on_timer(struct bridge *b);
+int64_t peers_deadline(const struct bridge *b);
+struct peer *peers_find(struct bridge *b, const char *name);
+struct peer *peers_by_id(struct bridge *b, int id);
+
+/* ---- state.c ---- */
+void state_connected(struct bridge *b);
+void state_changed(struct bridge *b);
+void state_on_timer(struct bridge *b);
+/* "topic_base/NAME/rest", in a static-size buffer of the caller. */
+#define STATE_TOPIC_MAX 512
+const char *state_topic(const struct bridge *b, char out[STATE_TOPIC_MAX], const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* ---- small ---- */
+void bridge_logf(struct bridge *b, enum bridge_log level, const char *subsystem, const char *fmt, ...) PRINTF_LIKE(4, 5);
+int64_t bridge_age(const struct bridge *b);
+uint32_t bridge_random32(struct bridge *b);
+void bridge_count(struct peer *p, const char *name, uint64_t add);
+
+#endif

@@ -1,0 +1,426 @@
+/* Peers: one channel each, on one link; and the guests of a listener until they have said who they are. */
+#include "gateway/bridge/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PUMP_ROUNDS 64 /* frames handed to one link in one turn, so that others get theirs */
+
+/* ---- the channel's services ---- */
+
+static void op_output(void *ctx, const uint8_t *bytes, size_t n, uint64_t token, bool urgent)
+{
+    struct peer *p = ctx;
+    struct bridge *b = p->bridge;
+    if (b->env.link_send(b->env.ctx, p->link, p->station, bytes, n, token, urgent) != 0)
+        bridge_logf(b, BRIDGE_DEBUG, "link", "frame not taken peer=%s bytes=%zu", p->config->name, n);
+}
+
+static bool op_next_record(void *ctx, size_t room, struct record *r)
+{
+    return sender_next_record(ctx, room, r);
+}
+
+static void op_acked(void *ctx, uint64_t count)
+{
+    sender_acked(ctx, count);
+}
+
+static int op_record(void *ctx, const struct record *r, uint64_t frame)
+{
+    (void)frame;
+    return receiver_record(ctx, r);
+}
+
+static void op_frame_done(void *ctx, uint64_t frame)
+{
+    struct peer *p = ctx;
+    p->frame_done = frame;
+    p->frames_waiting = true;
+    custody_dirty(p->bridge, COMMIT_SOON_MS);
+}
+
+static int op_greeting(void *ctx, const struct channel_identity *them, struct channel_marks *ours)
+{
+    return receiver_greeting(ctx, them, ours);
+}
+
+static void op_greeted(void *ctx, const struct channel_marks *theirs)
+{
+    struct peer *p = ctx;
+    sender_greeted(p, theirs);
+    p->sender.kick = true;
+}
+
+static void op_state(void *ctx, enum channel_state state, const char *why)
+{
+    static const char *const names[] = {"idle", "greeting", "ready", "silent"};
+    struct peer *p = ctx;
+    if (state == p->shown_state)
+        return;
+    p->shown_state = state;
+    bridge_logf(p->bridge, BRIDGE_INFO, "peer", "%s%s%s peer=%s", names[state], why && *why ? ": " : "", why ? why : "",
+                p->config->name);
+    state_changed(p->bridge);
+}
+
+static void op_give_up(void *ctx, const char *why)
+{
+    struct peer *p = ctx;
+    struct bridge *b = p->bridge;
+    bridge_logf(b, BRIDGE_WARN, "peer", "link reset: %s peer=%s", why, p->config->name);
+    b->env.link_reset(b->env.ctx, p->link, p->station, why);
+}
+
+static uint32_t op_random(void *ctx)
+{
+    return bridge_random32(((struct peer *)ctx)->bridge);
+}
+
+static uint64_t op_grant(void *ctx)
+{
+    return receiver_grant(ctx);
+}
+
+static const struct channel_ops channel_ops = {
+    .output = op_output,
+    .next_record = op_next_record,
+    .acked = op_acked,
+    .record = op_record,
+    .frame_done = op_frame_done,
+    .greeting = op_greeting,
+    .greeted = op_greeted,
+    .state = op_state,
+    .give_up = op_give_up,
+    .random = op_random,
+    .grant = op_grant,
+};
+
+/* ---- life ---- */
+
+struct peer *peers_find(struct bridge *b, const char *name)
+{
+    for (size_t i = 0; i < b->peer_count; i++)
+        if (strcmp(b->peers[i].config->name, name) == 0)
+            return &b->peers[i];
+    return NULL;
+}
+
+struct peer *peers_by_id(struct bridge *b, int id)
+{
+    for (size_t i = 0; i < b->peer_count; i++)
+        if (b->peers[i].id == id)
+            return &b->peers[i];
+    return NULL;
+}
+
+static size_t link_of(const struct bridge *b, const struct config_peer *c)
+{
+    const struct config_link *l = config_find_link(b->config, c->links.items[0]);
+    return (size_t)(l - b->config->links);
+}
+
+static int peer_init(struct bridge *b, struct peer *p, const struct config_peer *c)
+{
+    p->bridge = b;
+    p->config = c;
+    p->link = link_of(b, c);
+    int rc = store_peer_id(b->store, c->name, &p->id);
+    if (rc != 0)
+        return rc < 0 ? rc : -ENOSPC;
+    if ((rc = sender_init(p)) < 0 || (rc = receiver_init(p)) < 0)
+        return rc;
+
+    const struct config_link *cl = &b->config->links[p->link];
+    const struct bridge_link *l = &b->links[p->link];
+    struct store_segment segment;
+    rc = store_segment_of(b->store, p->id, &segment);
+    if (rc < 0)
+        return rc;
+    struct channel_identity own = {store_generation(b->store), segment.id, segment.predecessor, segment.predecessor_end};
+    struct channel_config cc = {
+        .kind = l->datagram ? CHANNEL_DATAGRAM : CHANNEL_STREAM,
+        .metered = cl->metered,
+        .half_duplex = l->half_duplex,
+        /* Which end may start after silence without a random wait: both must agree without being told, so the names say it. */
+        .speaks_first = strcmp(b->config->site_name, c->name) < 0,
+        .probe_ms = cl->metered ? 0 : cl->probe_ms,
+        .rate_bytes_s = l->rate_bytes_s,
+        .avoid_count = l->avoid_count,
+        .mtu = l->mtu,
+        .max_message = (uint32_t)c->max_message,
+        .codec_version = 1,
+        .codec_memory = (size_t)c->codec_memory,
+    };
+    strcpy(cc.own_name, b->config->site_name);
+    strcpy(cc.peer_name, c->name);
+    memcpy(cc.avoid, l->avoid, sizeof cc.avoid);
+    p->channel = channel_new(&cc, &own, &channel_ops, p);
+    return p->channel ? 0 : -ENOMEM;
+}
+
+int peers_init(struct bridge *b)
+{
+    b->peers = calloc(b->config->peer_count ? b->config->peer_count : 1, sizeof *b->peers);
+    b->link_up = calloc(b->config->link_count ? b->config->link_count : 1, sizeof *b->link_up);
+    if (!b->peers || !b->link_up)
+        return -ENOMEM;
+    for (size_t i = 0; i < b->config->peer_count; i++) {
+        b->peer_count++;
+        int rc = peer_init(b, &b->peers[i], &b->config->peers[i]);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+void peers_fini(struct bridge *b)
+{
+    for (size_t i = 0; b->peers && i < b->peer_count; i++) {
+        struct peer *p = &b->peers[i];
+        channel_free(p->channel);
+        receiver_fini(p);
+        if (p->sender.topics)
+            sender_fini(p);
+    }
+    for (size_t i = 0; i < b->guest_count; i++)
+        channel_guest_free(b->guests[i].parser);
+    free(b->peers);
+    free(b->link_up);
+}
+
+/* ---- sending ---- */
+
+void peers_pump(struct bridge *b)
+{
+    int64_t now = b->now.mono_ms;
+    for (size_t i = 0; i < b->peer_count && !b->failed; i++) {
+        struct peer *p = &b->peers[i];
+        for (int k = 0; p->link_up && k < PUMP_ROUNDS && !b->failed; k++) {
+            size_t room = b->env.link_room(b->env.ctx, p->link, p->station);
+            if (room == 0 || channel_pump(p->channel, room, now) == 0)
+                break;
+        }
+    }
+}
+
+int64_t peers_deadline(const struct bridge *b)
+{
+    int64_t at = NEVER;
+    for (size_t i = 0; i < b->peer_count; i++) {
+        int64_t t = channel_deadline(b->peers[i].channel, b->now.mono_ms);
+        if (t < at)
+            at = t;
+    }
+    for (size_t i = 0; i < b->guest_count; i++)
+        if (b->guests[i].until_ms < at)
+            at = b->guests[i].until_ms;
+    return at;
+}
+
+/* ---- guests of a listener ---- */
+
+static void remove_guest(struct bridge *b, size_t i)
+{
+    channel_guest_free(b->guests[i].parser);
+    b->guests[i] = b->guests[--b->guest_count];
+}
+
+static void refuse_guest(struct bridge *b, size_t i, const char *why)
+{
+    struct guest *g = &b->guests[i];
+    bridge_logf(b, BRIDGE_WARN, "link", "connection refused: %s link=%s", why, b->config->links[g->link].name);
+    b->env.link_reset(b->env.ctx, g->link, g->station, why);
+    remove_guest(b, i);
+}
+
+static void add_guest(struct bridge *b, size_t link, uint64_t station)
+{
+    if (b->guest_count == GUESTS_MAX) {
+        /* The one that has been silent for longest goes. */
+        size_t oldest = 0;
+        for (size_t i = 1; i < b->guest_count; i++)
+            if (b->guests[i].until_ms < b->guests[oldest].until_ms)
+                oldest = i;
+        refuse_guest(b, oldest, "too many unknown connections");
+    }
+    struct channel_guest *parser = channel_guest_new();
+    if (!parser) {
+        b->env.link_reset(b->env.ctx, link, station, "out of memory");
+        return;
+    }
+    b->guests[b->guest_count++] = (struct guest){link, station, parser, b->now.mono_ms + GUEST_TIMEOUT_MS};
+}
+
+static void attach(struct bridge *b, struct peer *p, uint64_t station)
+{
+    if (p->link_up) {
+        channel_link_down(p->channel, b->now.mono_ms);
+        b->env.link_reset(b->env.ctx, p->link, p->station, "replaced by a newer connection of the same site");
+    }
+    p->station = station;
+    p->link_up = true;
+    channel_link_up(p->channel, b->now.mono_ms);
+}
+
+static struct peer *peer_of_guest(struct bridge *b, size_t link, enum channel_guest_outcome what, const char *name, uint32_t epoch)
+{
+    for (size_t i = 0; i < b->peer_count; i++) {
+        struct peer *p = &b->peers[i];
+        if (p->link != link)
+            continue;
+        if (what == CHANNEL_GUEST_NAME ? strcmp(p->config->name, name) == 0 : channel_peer_epoch(p->channel) == epoch)
+            return p;
+    }
+    return NULL;
+}
+
+static void tell_guest(struct bridge *b, const struct guest *g, enum channel_refusal why)
+{
+    uint8_t frame[64];
+    size_t n = channel_guest_refusal(why, frame, sizeof frame);
+    if (n && b->env.link_send(b->env.ctx, g->link, g->station, frame, n, 0, false) != 0)
+        return; /* it learns by the closing */
+}
+
+static void guest_bytes(struct bridge *b, size_t i, const uint8_t *bytes, size_t n)
+{
+    struct guest *g = &b->guests[i];
+    char name[CHANNEL_NAME_MAX + 1];
+    uint32_t epoch = 0;
+    enum channel_guest_outcome what = channel_guest_feed(g->parser, bytes, n, name, &epoch);
+    switch (what) {
+    case CHANNEL_GUEST_MORE:
+        return;
+    case CHANNEL_GUEST_BAD:
+        refuse_guest(b, i, "does not speak our language");
+        return;
+    case CHANNEL_GUEST_NAME:
+    case CHANNEL_GUEST_EPOCH:
+        break;
+    }
+    struct peer *p = peer_of_guest(b, g->link, what, name, epoch);
+    if (!p && what == CHANNEL_GUEST_EPOCH) {
+        /* An epoch from before our restart: told to greet anew, it names itself on the same connection. */
+        tell_guest(b, g, CHANNEL_REFUSED_BUSY);
+        channel_guest_free(g->parser);
+        g->parser = channel_guest_new();
+        if (!g->parser)
+            refuse_guest(b, i, "out of memory");
+        return;
+    }
+    if (!p) {
+        bridge_logf(b, BRIDGE_WARN, "link", "unknown site name=%s link=%s", name, b->config->links[g->link].name);
+        tell_guest(b, g, CHANNEL_REFUSED_UNKNOWN);
+        refuse_guest(b, i, "unknown site");
+        return;
+    }
+    uint64_t station = g->station;
+    struct channel_guest *parser = g->parser;
+    g->parser = NULL;
+    remove_guest(b, i);
+    attach(b, p, station);
+    size_t len;
+    const uint8_t *all = channel_guest_bytes(parser, &len);
+    channel_on_bytes(p->channel, all, len, b->now.mono_ms);
+    channel_guest_free(parser);
+}
+
+static struct guest *find_guest(struct bridge *b, size_t link, uint64_t station)
+{
+    for (size_t i = 0; i < b->guest_count; i++)
+        if (b->guests[i].link == link && b->guests[i].station == station)
+            return &b->guests[i];
+    return NULL;
+}
+
+static struct peer *find_peer(struct bridge *b, size_t link, uint64_t station)
+{
+    for (size_t i = 0; i < b->peer_count; i++)
+        if (b->peers[i].link == link && b->peers[i].link_up && b->peers[i].station == station)
+            return &b->peers[i];
+    return NULL;
+}
+
+void peers_on_timer(struct bridge *b)
+{
+    for (size_t i = 0; i < b->peer_count; i++)
+        channel_on_timer(b->peers[i].channel, b->now.mono_ms);
+    for (size_t i = b->guest_count; i-- > 0;)
+        if (b->guests[i].until_ms <= b->now.mono_ms)
+            refuse_guest(b, i, "said nothing in time");
+}
+
+/* ---- events of the links ---- */
+
+static void set_link(struct bridge *b, struct peer *p, uint64_t station, bool up)
+{
+    if (up == p->link_up && station == p->station)
+        return;
+    if (p->link_up)
+        channel_link_down(p->channel, b->now.mono_ms);
+    p->link_up = up;
+    p->station = station;
+    if (up)
+        channel_link_up(p->channel, b->now.mono_ms);
+}
+
+void bridge_link_state(struct bridge *b, size_t link, uint64_t station, enum bridge_link_state state, const char *why,
+                       const struct store_now *now)
+{
+    static const char *const names[] = {"down", "connecting", "up"};
+    b->now = *now;
+    bool up = state == BRIDGE_LINK_UP;
+    bool listener = b->links[link].listener;
+    if (!listener || station == 0) {
+        b->link_up[link] = up;
+        bridge_logf(b, BRIDGE_INFO, "link", "%s%s%s link=%s", names[state], why && *why ? ": " : "", why ? why : "",
+                    b->config->links[link].name);
+        state_changed(b);
+    }
+    if (listener && station != 0) {
+        struct guest *g = find_guest(b, link, station);
+        struct peer *p = find_peer(b, link, station);
+        if (up && !g && !p)
+            add_guest(b, link, station);
+        else if (!up && g)
+            remove_guest(b, (size_t)(g - b->guests));
+        else if (!up && p)
+            set_link(b, p, 0, false);
+    } else if (!listener) {
+        for (size_t i = 0; i < b->peer_count; i++)
+            if (b->peers[i].link == link)
+                set_link(b, &b->peers[i], station, up);
+    }
+    bridge_turn(b);
+}
+
+void bridge_link_bytes(struct bridge *b, size_t link, uint64_t station, const uint8_t *bytes, size_t n, const struct store_now *now)
+{
+    b->now = *now;
+    struct peer *p = find_peer(b, link, station);
+    struct guest *g = p ? NULL : find_guest(b, link, station);
+    if (p)
+        channel_on_bytes(p->channel, bytes, n, now->mono_ms);
+    else if (g)
+        guest_bytes(b, (size_t)(g - b->guests), bytes, n);
+    bridge_turn(b);
+}
+
+void bridge_link_writable(struct bridge *b, size_t link, uint64_t station, const struct store_now *now)
+{
+    (void)link;
+    (void)station;
+    b->now = *now;
+    bridge_turn(b);
+}
+
+void bridge_link_sent(struct bridge *b, size_t link, uint64_t station, uint64_t token, int outcome, const struct store_now *now)
+{
+    b->now = *now;
+    struct peer *p = find_peer(b, link, station);
+    if (p)
+        channel_sent(p->channel, token, outcome, now->mono_ms);
+    bridge_turn(b);
+}

@@ -1,1 +1,0 @@
-extern int gateway_bridge_placeholder_c; int gateway_bridge_placeholder_c;
