@@ -10,7 +10,8 @@ uint64_t message_row_bytes(const struct msg *msg)
 void message_row_bind(sqlite3_stmt *st, int at, const struct msg *msg, unsigned more_flags)
 {
     unsigned flags = (msg->qos & MESSAGE_ROW_QOS) | (msg->retain ? MESSAGE_ROW_RETAIN : 0) |
-                     (unsigned)msg->class << MESSAGE_ROW_CLASS | more_flags;
+                     (unsigned)msg->class << MESSAGE_ROW_CLASS |
+                     (msg->expiry_ms != MSG_NO_EXPIRY ? MESSAGE_ROW_EXPIRY : 0) | more_flags;
 
     db_bind_int(st, at, flags);
     if (msg->origin_ms != 0)

@@ -11,7 +11,8 @@
 #define MESSAGE_ROW_QOS    0x03 /* of flags: qos in the two lowest bits, */
 #define MESSAGE_ROW_RETAIN 0x04
 #define MESSAGE_ROW_LATEST 0x08 /* has an entry in the table `latest` */
-#define MESSAGE_ROW_CLASS  4    /* the class above this bit */
+#define MESSAGE_ROW_CLASS  4    /* the class above this bit, two of them */
+#define MESSAGE_ROW_EXPIRY 0x40 /* the message itself expires (MQTT 5), not the route alone: the far end is told */
 
 /* What the message counts in sums of bytes. */
 uint64_t message_row_bytes(const struct msg *msg);

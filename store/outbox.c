@@ -81,6 +81,8 @@ int store_outbox_next(struct store *s, int peer, enum msg_class class, uint64_t 
         copy_route(row->route, st, 3);
         row->msg = message_row_read(st, 4, &row->payload_len);
         rc = row->msg ? 0 : -ENOMEM;
+        if (row->msg && sqlite3_column_int(st, 4) & MESSAGE_ROW_EXPIRY)
+            row->msg->expiry_ms = row->expire_age_ms - row->queued_age_ms;
         db_done(st);
     } else if (gap_key != INT64_MAX) {
         row->gap = true;
@@ -143,6 +145,24 @@ int store_outbox_read(struct store *s, int peer, enum msg_class class, uint64_t 
     return STORE_NONE;
 }
 
+/* The peer has said that it has this number. */
+static void note_settled(struct store *s, struct peer_row *p, enum msg_class class, uint64_t number)
+{
+    if (number <= p->class[class].settled)
+        return;
+    p->class[class].settled = number;
+    peer_class_changed(s, p, class);
+}
+
+int store_settled_to(struct store *s, int peer, enum msg_class class, uint64_t *number)
+{
+    struct peer_row *p = peer_row(s, peer);
+    int rc = db_ready(s);
+
+    *number = p ? p->class[class].settled : 0;
+    return rc;
+}
+
 int store_outbox_settle(struct store *s, int peer, enum msg_class class, uint64_t number, bool to_history)
 {
     int64_t key = key_of(peer, class, number), figures[3];
@@ -153,6 +173,7 @@ int store_outbox_settle(struct store *s, int peer, enum msg_class class, uint64_
         return rc;
     if (!(p = peer_row(s, peer)))
         return db_fail_with(s, EINVAL, "unknown peer");
+    note_settled(s, p, class, number);
     rc = db_read(s, SQL_OUTBOX_FIGURES, DB_INTS(key), figures, 3);
     if (rc < 0)
         return rc;
@@ -215,6 +236,7 @@ int store_outbox_settle_to(struct store *s, int peer, enum msg_class class, uint
         return rc;
     if (!(p = peer_row(s, peer)))
         return db_fail_with(s, EINVAL, "unknown peer");
+    note_settled(s, p, class, number);
     do {
         room = most - (unsigned)*settled < RUN_MAX ? most - (unsigned)*settled : RUN_MAX;
         if (room == 0)

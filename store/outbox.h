@@ -29,7 +29,7 @@ struct outbox_row {
     enum msg_class class;
     uint64_t number;
     bool gap;
-    struct msg *msg;           /* message rows; owned by the caller. payload absent (NULL) when larger than the inline limit asked */
+    struct msg *msg;           /* message rows; owned by the caller. expiry_ms counts from queued_age_ms; payload absent (NULL) when larger than the inline limit asked */
     uint32_t payload_len;      /* the true length */
     int64_t queued_age_ms, expire_age_ms;
     char route[STORE_ROUTE_MAX + 1];

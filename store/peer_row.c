@@ -110,6 +110,7 @@ static int load_classes(struct store *s)
         c->may_have_left = (uint64_t)sqlite3_column_int64(st, 4);
         c->cumulative = (uint64_t)sqlite3_column_int64(st, 5);
         c->early = (unsigned)sqlite3_column_int64(st, 6);
+        c->settled = (uint64_t)sqlite3_column_int64(st, 7);
     }
     return rc;
 }
@@ -162,7 +163,7 @@ static int save_one(struct store *s, struct peer_row *p)
         if (p->changed_classes & 1u << class)
             rc = db_run(s, SQL_CLASS_SAVE,
                         DB_INTS(key_group(p->id, class), (int64_t)c->messages, (int64_t)c->bytes, (int64_t)c->gaps,
-                                (int64_t)c->may_have_left, (int64_t)c->cumulative, c->early));
+                                (int64_t)c->may_have_left, (int64_t)c->cumulative, c->early, (int64_t)c->settled));
     }
     for (unsigned i = 0; rc == 0 && i < p->counter_count; i++) {
         sqlite3_stmt *st;

@@ -20,6 +20,7 @@ enum expiry_known { EXPIRY_UNKNOWN = 0, EXPIRY_NONE, EXPIRY_KNOWN };
 struct class_row {
     uint64_t messages, bytes, gaps; /* queued; gap rows beside them */
     uint64_t may_have_left;
+    uint64_t settled;               /* highest number that the peer has said to have */
     uint64_t cumulative;            /* the receive mark */
     unsigned early;                 /* numbers ahead of it */
     /* Not persistent: the first of the class to expire above may_have_left. */

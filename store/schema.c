@@ -35,7 +35,8 @@ static const char version_1[] =
     " key INTEGER PRIMARY KEY,"
     " messages INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,"
     " gaps INTEGER NOT NULL DEFAULT 0, may_have_left INTEGER NOT NULL DEFAULT 0,"
-    " cumulative INTEGER NOT NULL DEFAULT 0, early INTEGER NOT NULL DEFAULT 0) STRICT;"
+    " cumulative INTEGER NOT NULL DEFAULT 0, early INTEGER NOT NULL DEFAULT 0,"
+    " settled INTEGER NOT NULL DEFAULT 0) STRICT;"
     "CREATE TABLE counter(peer INTEGER, name TEXT, value INTEGER NOT NULL,"
     " PRIMARY KEY(peer, name)) STRICT, WITHOUT ROWID;"
 

@@ -22,7 +22,7 @@ static const char *const texts[SQL_COUNT] = {
                        " remote_segment, remote_predecessor, remote_predecessor_end, inbox_messages, inbox_bytes,"
                        " held_messages, held_bytes, intervals, retained, frames, out_topics, out_topics_hash,"
                        " out_history, in_topics, in_topics_hash, in_history FROM peer ORDER BY id",
-    [SQL_CLASSES_LOAD] = "SELECT key, messages, bytes, gaps, may_have_left, cumulative, early FROM peer_class",
+    [SQL_CLASSES_LOAD] = "SELECT key, messages, bytes, gaps, may_have_left, cumulative, early, settled FROM peer_class",
     [SQL_COUNTERS_LOAD] = "SELECT peer, name, value FROM counter",
     [SQL_PEER_ADD] = "INSERT INTO peer(id, name) VALUES(?1, ?2)",
     [SQL_CLASS_ADD] = "INSERT INTO peer_class(key) VALUES(?1)",
@@ -33,7 +33,7 @@ static const char *const texts[SQL_COUNT] = {
                       " out_topics_hash = ?19, out_history = ?20, in_topics = ?21, in_topics_hash = ?22,"
                       " in_history = ?23 WHERE id = ?1",
     [SQL_CLASS_SAVE] = "UPDATE peer_class SET messages = ?2, bytes = ?3, gaps = ?4, may_have_left = ?5, cumulative = ?6,"
-                       " early = ?7 WHERE key = ?1",
+                       " early = ?7, settled = ?8 WHERE key = ?1",
     [SQL_COUNTER_SAVE] = "INSERT OR REPLACE INTO counter(peer, value, name) VALUES(?1, ?2, ?3)",
 
     [SQL_EARLY_EACH] = "SELECT key, previous FROM early WHERE key > ?1 AND key <= ?2 ORDER BY key",

@@ -10,7 +10,6 @@
 #define SUBSCRIBE_ID_FIRST 60000u   /* packet ids of SUBSCRIBE and UNSUBSCRIBE; messages use 1..FLIGHTS_MAX */
 #define OUT_MAX_BYTES      (272u << 20) /* one packet of the largest size MQTT has, and room for acknowledgements */
 #define RECEIVE_MAXIMUM    4096     /* in-flight window we offer; the broker's own is mostly smaller */
-#define WINDOW_311         20       /* mosquitto's default, where the broker's window is not known */
 #define PACKET_OVERHEAD    (TOPIC_ROOM + MSG_PROPS_MAX_BYTES + 64)
 #define TOPIC_ROOM         65536
 #define CONNECT_TIMEOUT_MS 20000
@@ -102,8 +101,8 @@ static void owe(struct bridge *b, enum owed_kind kind, uint16_t packet_id)
     }
     br->owed[br->owed_count++] = (struct owed_ack){kind, packet_id};
     /* Half of the window unacknowledged: the broker is about to stop sending (I1). */
-    unsigned window = br->connected && mqtt_session_server(br->session)->version == MQTT_5 ? RECEIVE_MAXIMUM : WINDOW_311;
-    custody_dirty(b, mqtt_session_unacked(br->session) >= window / 2 ? 0 : COMMIT_LATEST_MS);
+    bool half = mqtt_session_unacked(br->session) >= mqtt_session_window(br->session) / 2;
+    custody_dirty(b, half ? 0 : COMMIT_LATEST_MS);
 }
 
 void broker_release_acks(struct bridge *b)
@@ -223,6 +222,29 @@ static void on_publish(void *ctx, const struct mqtt_publish *p)
         custody_dirty(b, COMMIT_LATEST_MS);
 }
 
+/* A 3.1.1 broker sent what is larger than any route takes; the payload was passed over. Counted and told like any oversize message, with
+ * its gap record, and acknowledged, or it would come again with every connection. */
+static void on_oversize(void *ctx, const struct mqtt_publish *p, size_t packet_bytes)
+{
+    struct bridge *b = ctx;
+    bridge_logf(b, BRIDGE_WARN, "broker", "message too large topic=%.*s bytes=%zu", (int)p->topic_len, p->topic, packet_bytes);
+    if (b->failed || b->broker.dropping || store_full(b->store))
+        return;
+    struct msg *m = msg_of(b, p);
+    if (!m) {
+        broker_drop(b, false, "out of memory");
+        return;
+    }
+    m->payload_len = UINT32_MAX; /* the payload is not there; what counts is that it is above max_payload */
+    bool ok = !copy_counts(b, p, m->topic) || outbound_offer(b, m, NULL);
+    m->payload_len = 0;
+    msg_free(m);
+    if (!ok || (p->qos == 2 && custody_failed(b, store_qos2_add(b->store, p->packet_id))))
+        return;
+    if (p->qos)
+        owe(b, p->qos == 1 ? OWED_PUBACK : OWED_PUBREC, p->packet_id);
+}
+
 static void on_pubrel(void *ctx, uint16_t packet_id)
 {
     struct bridge *b = ctx;
@@ -279,6 +301,7 @@ static const struct mqtt_session_ops session_ops = {
     .pubcomp = on_pubcomp,
     .suback = on_suback,
     .unsuback = on_unsuback,
+    .oversize = on_oversize,
 };
 
 int broker_init(struct bridge *b, const void *password, size_t password_len)

@@ -88,6 +88,7 @@ static void probe_space(struct bridge *b)
         return;
     }
     bridge_logf(b, BRIDGE_INFO, "store", "there is room again");
+    b->held_age_ms = b->expiry_age_ms = 0;
     for (size_t i = 0; i < b->peer_count; i++)
         channel_grant_changed(b->peers[i].channel, b->now.mono_ms);
     if (b->broker.took_nothing) {

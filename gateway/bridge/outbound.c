@@ -17,6 +17,7 @@ struct offer {
     struct bridge *b;
     struct peer *peer;
     const struct config_route *route;
+    bool oversize;             /* the payload was left out */
     struct outbox_put put;
 };
 
@@ -169,7 +170,7 @@ static bool unchanged(struct offer *o, bool *same)
 static bool offer_to(struct offer *o, struct msg *m)
 {
     const struct config_route *route = o->route;
-    if (m->payload_len > (uint64_t)route->max_payload)
+    if (o->oversize)
         return refuse(o, GAP_OVERSIZE);
     if (m->retain && route->retain == RETAIN_DROP)
         m->retain = false;
@@ -224,7 +225,9 @@ bool outbound_offer(struct bridge *b, const struct msg *m, const struct peer *fr
             bridge_count(p, "bad_topic", 1);
             continue;
         }
-        struct msg *copy = msg_new(topic, strlen(topic), m->payload, m->payload_len, m->props, m->props_len, m->hops);
+        bool oversize = m->payload_len > (uint64_t)route->max_payload;
+        struct msg *copy = msg_new(topic, strlen(topic), m->payload, oversize ? 0 : m->payload_len, m->props, m->props_len,
+                                   m->hops);
         free(topic);
         if (!copy) {
             custody_failed(b, -ENOMEM);
@@ -241,6 +244,7 @@ bool outbound_offer(struct bridge *b, const struct msg *m, const struct peer *fr
             .b = b,
             .peer = p,
             .route = route,
+            .oversize = oversize,
             .put = {.peer = p->id,
                     .msg = copy,
                     .route = route->name,

@@ -188,12 +188,6 @@ static uint32_t on_random(void *ctx)
     return (uint32_t)clock_mono_ms() * 2654435761u;
 }
 
-static int64_t on_now(void *ctx)
-{
-    (void)ctx;
-    return clock_mono_ms();
-}
-
 static const struct mqtt_connection_ops connection_ops = {
     .bytes = on_bytes,
     .dry = on_nothing,
@@ -201,7 +195,6 @@ static const struct mqtt_connection_ops connection_ops = {
     .closed = on_closed,
     .writable = on_nothing,
     .random = on_random,
-    .now_ms = on_now,
 };
 
 static void on_tick(evutil_socket_t fd, short what, void *ctx)

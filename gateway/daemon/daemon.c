@@ -169,12 +169,6 @@ static uint32_t connection_random(void *ctx)
     return r;
 }
 
-static int64_t connection_now(void *ctx)
-{
-    (void)ctx;
-    return clock_mono_ms();
-}
-
 static const struct mqtt_connection_ops connection_ops = {
     .open = on_open,
     .closed = on_closed,
@@ -182,7 +176,6 @@ static const struct mqtt_connection_ops connection_ops = {
     .dry = on_dry,
     .writable = on_writable,
     .random = connection_random,
-    .now_ms = connection_now,
 };
 
 /* ---- instances ---- */
