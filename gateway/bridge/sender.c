@@ -336,7 +336,8 @@ static bool give_piece(struct peer *p, enum msg_class class, size_t room, struct
     uint32_t n = left;
     if (room > RECORD_CHUNK_MAX)
         room = RECORD_CHUNK_MAX;
-    if (n > room)
+    /* What fits a frame goes whole, if not in this one: a piece costs the far end a row of its own. */
+    if (n > room && (l->offset || n > CHANNEL_WHOLE_BYTES))
         n = room ? (uint32_t)room : 1;
     const uint8_t *bytes = piece(p, class, n);
     if (!bytes)

@@ -19,6 +19,7 @@
 #define TRAFFIC_MS    26000   /* telemetry is played for so long ... */
 #define CUT_FROM_MS   9000    /* ... with the line cut in the middle */
 #define CUT_TO_MS     15000
+#define SPEED         3       /* times as fast as the boat sends */
 #define COMMAND_MS    4000    /* between commands */
 #define DRAIN_MS      26000   /* what is still missing after this has not arrived */
 #define SETUP_MS      10000
@@ -85,7 +86,7 @@ static void set_line(struct demo *d, const char *command)
 
 static void send_telemetry(struct demo *d, int64_t now)
 {
-    while (d->next.offset_ms <= now - d->traffic_ms) {
+    while (d->next.offset_ms <= (now - d->traffic_ms) * SPEED) {
         if (!demo_client_publish(d->edge, d->next.topic, d->next.payload, d->next.payload_len, d->next.retain))
             return;
         demo_client_expect(d->hub, d->next.topic, d->next.payload, d->next.payload_len);

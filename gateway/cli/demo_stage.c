@@ -113,8 +113,8 @@ static int start_gateway(struct stage *s, int side, const char *self)
                      "[link radio]\ndriver = serial\ndevice = %s/line-%s\nbaud = %d\nprobe = 5s\n",
                      names[side], s->port[side], names[side], names[other], s->dir, names[side], STAGE_BAUD);
     snprintf(text + n, sizeof text - (size_t)n,
-             side == STAGE_EDGE ? "[route alarms]\npeer = hub\ntopics = alarms/#\npriority = alarm\n"
-                                  "[route telemetry]\npeer = hub\ntopics = #\nexclude = commands/#\n"
+             side == STAGE_EDGE ? "[route alarms]\npeer = hub\ntopics = alarms/#\npriority = alarm\nretain = pass\n"
+                                  "[route telemetry]\npeer = hub\ntopics = #\nexclude = commands/#\nretain = pass\n"
                                 : "[route commands]\npeer = edge\ntopics = commands/#\npriority = high\n");
     if (write_file(s->file[side], text) != 0)
         return -1;
