@@ -37,7 +37,9 @@ enum watch { WATCH_NONE = 0, WATCH_READ = 1, WATCH_WRITE = 2 };
 
 struct link_host;
 
-/* What a host offers. All are called from inside a driver's ops, and never free or re-enter the driver. */
+/* What a host offers. All are called from inside a driver's ops (start and stop too). From inside `deliver` the host may call room, send and
+ * reset of the same driver, also for the station that speaks; from inside the others, nothing of the driver. It never stops or frees the
+ * driver from inside. send and room call nothing back but watch and timer. */
 struct link_host_ops {
     /* Watch fd for `events` (replaces what was watched); WATCH_NONE forgets it and must come before close(fd). */
     void (*watch)(struct link_host *h, int fd, unsigned events);
@@ -47,7 +49,7 @@ struct link_host_ops {
     void (*deliver)(struct link_host *h, station_t station, const uint8_t *bytes, size_t n);
     /* DATAGRAM: what became of the send with this token. */
     void (*sent)(struct link_host *h, station_t station, uint64_t token, enum send_outcome outcome);
-    /* room() has grown after it had been too small for what was wanted. */
+    /* room() has grown after it had been 0, or a send had been refused. May come without need. */
     void (*writable)(struct link_host *h, station_t station);
     /* The state of the link (STATION_NONE) or of one station changed. why: static or short-lived words for the log. */
     void (*state)(struct link_host *h, station_t station, enum link_state state, const char *why);
@@ -80,11 +82,13 @@ struct link_driver {
     void (*fini)(void *ctx);
     /* Begins to bring the link up, and keeps it up until stop: failures are retried with back-off, and told through state. */
     void (*start)(void *ctx, int64_t now_ms);
-    /* Takes the link down now; what was accepted and not yet written is lost. */
+    /* Takes the link down now; what was accepted and has not left is lost. A host with last words gives them the line time of its last
+     * sends before it stops. */
     void (*stop)(void *ctx, int64_t now_ms);
 
     /* STREAM: bytes that send takes now such that kernel and modem hold at most about a second of line time (less where
-     * the line is fast: see the driver). 0 until `writable`. DATAGRAM: 0 or the mtu. */
+     * the line is fast: see the driver), and always enough for the largest frame, or 0 until `writable`. 0 also while the link or the
+     * station is not up. DATAGRAM: 0 or the mtu. */
     size_t (*room)(void *ctx, station_t station, int64_t now_ms);
     /* STREAM: takes all n bytes (n <= room) or, when the link went away, none. DATAGRAM: one frame, n <= mtu; `sent` tells
      * the outcome later. urgent: an alarm is in it. Return: 0, or -EAGAIN (no room), -ENOTCONN (not up), -EMSGSIZE. */

@@ -142,7 +142,9 @@ static void arm(struct loop *l, int64_t now_ms)
 {
     int64_t at = INT64_MAX;
     if (l->started) {
-        if (l->in.first)
+        if (l->report.state != LINK_UP && line_joined(l->line))
+            at = now_ms; /* after a reset */
+        if (l->in.first && l->in.first->due_ms < at)
             at = l->in.first->due_ms;
         if (l->sending && us_to_ms_up(l->busy_until_us) < at)
             at = us_to_ms_up(l->busy_until_us);
@@ -372,7 +374,7 @@ static void loop_reset(void *ctx, station_t station, const char *why, int64_t no
         return;
     lose_all(l);
     link_report(&l->report, l->host, LINK_DOWN, "%s", why);
-    l->host->ops->timer(l->host, now_ms);
+    arm(l, now_ms);
 }
 
 static void loop_on_fd(void *ctx, int fd, unsigned events, int64_t now_ms)

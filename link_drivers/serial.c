@@ -273,8 +273,8 @@ static bool serial_read(struct serial *s)
             return true;
         s->bytes_in += (uint64_t)got;
         s->host->ops->deliver(s->host, STATION_NONE, bytes, (size_t)got);
-        if ((size_t)got < sizeof(bytes))
-            return true;
+        if ((size_t)got < sizeof(bytes) || !serial_is_open(s))
+            return true; /* closed: the host did not like what it read */
     }
     return true;
 }
@@ -284,8 +284,10 @@ static void serial_on_fd(void *ctx, int fd, unsigned events, int64_t now_ms)
     struct serial *s = ctx;
     if (!serial_is_open(s) || fd != s->port.fd)
         return; /* an event of a port that was closed in the same turn of the loop */
-    if (((events & WATCH_READ) && !serial_read(s)) || !tty_alive(s->port.fd) ||
-        (s->pending.len > 0 && !serial_flush(s, now_ms))) {
+    bool alive = !(events & WATCH_READ) || serial_read(s);
+    if (!serial_is_open(s))
+        return;
+    if (!alive || !tty_alive(s->port.fd) || (s->pending.len > 0 && !serial_flush(s, now_ms))) {
         char why[SERIAL_PORT_WHY_BYTES + 32];
         snprintf(why, sizeof(why), "%s is gone (unplugged?)", s->port.path);
         serial_drop(s, why, now_ms);

@@ -114,8 +114,7 @@ int serial_port_open(struct serial_port *p, const char *device, const struct tty
     }
     strcpy(p->path, resolved);
 
-    bool pty = false;
-    int direct = open_locked(p->path, &pty, why);
+    int direct = open_locked(p->path, &p->pty, why);
     if (direct < 0)
         return direct;
     if (open_through_library(p, direct))
@@ -134,7 +133,7 @@ int serial_port_open(struct serial_port *p, const char *device, const struct tty
         serial_port_close(p);
         return -EBUSY;
     }
-    if (!pty) /* on a pty it would lock out the program that lends us the other side */
+    if (!p->pty) /* on a pty it would lock out the program that lends us the other side */
         (void)ioctl(p->fd, TIOCEXCL);
 
     char words[SERIAL_PORT_WHY_BYTES];
@@ -151,8 +150,10 @@ void serial_port_close(struct serial_port *p)
 {
     if (p->fd < 0)
         return;
-    tty_discard_output(p->fd);
-    (void)ioctl(p->fd, TIOCNXCL);
+    if (!p->pty) { /* which closes without waiting, and may have a reader yet for what was sent */
+        tty_discard_output(p->fd);
+        (void)ioctl(p->fd, TIOCNXCL);
+    }
     if (p->library) {
         sp_close(p->library);
         sp_free_port(p->library);

@@ -20,6 +20,7 @@ struct sp_port;
 struct serial_port {
     int fd;                 /* -1 = closed */
     struct sp_port *library; /* whose fd it is; NULL when opened directly */
+    bool pty;
     unsigned empty_reads;   /* in a row: a line that is "readable" for ever, with nothing to read */
     char path[128];         /* the device behind the configured path, symlinks resolved at this opening */
 };
@@ -30,7 +31,7 @@ void serial_port_init(struct serial_port *p);
  * Return: 0; negative errno, the port stays closed, and why says it in words for the operator. */
 int serial_port_open(struct serial_port *p, const char *device, const struct tty_mode *mode,
                      char why[SERIAL_PORT_WHY_BYTES]) MUST_CHECK;
-/* Closes at once, whatever output is left; does nothing when closed. The caller has forgotten the fd before. */
+/* Closes at once; output that a real line has not sent is lost. Does nothing when closed. The caller has forgotten the fd before. */
 void serial_port_close(struct serial_port *p);
 /* Return: bytes read, 0 = nothing there now, negative errno = the device is gone: close it. */
 ssize_t serial_port_read(struct serial_port *p, uint8_t *bytes, size_t n) MUST_CHECK;

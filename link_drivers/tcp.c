@@ -170,6 +170,12 @@ static const struct option tcp_rows[] = {
              "said nothing gives way to a new one."},
 };
 
+static bool tcp_serves_many(const void *options)
+{
+    const struct tcp_options *o = options;
+    return o->listen && *o->listen;
+}
+
 static const char *tcp_check(const void *options, const char **key)
 {
     const struct tcp_options *o = options;
@@ -193,6 +199,7 @@ const struct option_group tcp_option_group = {
     .help = "A TCP connection, made to a hub or taken from sites.",
     .metered_default = false,
     .check = tcp_check,
+    .serves_many = tcp_serves_many,
 };
 
 const struct link_driver tcp_driver = {

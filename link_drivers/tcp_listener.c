@@ -81,7 +81,10 @@ static void end_connection(struct tcp_listener *l, size_t slot, const char *why)
     l->bytes_out += c->stream.bytes_out;
     l->slots[slot] = NULL;
     l->connection_count--;
-    free(c);
+    if (c == l->speaking)
+        l->speaking = NULL;
+    else
+        free(c);
     l->host->ops->state(l->host, station, LINK_DOWN, why);
 }
 
@@ -291,8 +294,13 @@ void tcp_listener_on_fd(struct tcp_listener *l, int fd, unsigned events, int64_t
     if (slot == 0)
         return; /* an event of a connection that ended in the same turn of the loop */
     slot--;
-    int error = tcp_stream_on_fd(&l->slots[slot]->stream, events, l->host);
-    if (error < 0)
+    struct tcp_connection *c = l->speaking = l->slots[slot];
+    int error = tcp_stream_on_fd(&c->stream, events, l->host);
+    bool ended = l->speaking == NULL; /* by the host, from inside deliver */
+    l->speaking = NULL;
+    if (ended)
+        free(c);
+    else if (error < 0)
         end_connection(l, slot, tcp_stream_why(error));
 }
 

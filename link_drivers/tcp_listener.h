@@ -47,6 +47,7 @@ struct tcp_listener {
     struct tcp_connection **slots;  /* NULL = free */
     size_t slot_count;              /* most connections at a time */
     size_t connection_count;
+    struct tcp_connection *speaking; /* the one in whose on_fd we are: it is freed there, not under its feet */
     uint16_t *slot_of_fd;           /* slot + 1, or 0 */
     size_t slot_of_fd_count;
     uint64_t accepted;              /* since init; never reused in a station */

@@ -30,6 +30,10 @@ void tcp_stream_close(struct tcp_stream *s, struct link_host *host)
 {
     if (s->fd < 0)
         return;
+    if (s->pending.len > 0) {
+        ssize_t put = send(s->fd, buf_bytes(&s->pending), s->pending.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        s->bytes_out += put > 0 ? (uint64_t)put : 0;
+    }
     host->ops->watch(host, s->fd, WATCH_NONE);
     close(s->fd);
     s->fd = -1;
@@ -78,8 +82,8 @@ static int read_some(struct tcp_stream *s, struct link_host *host)
             return errno == EAGAIN || errno == EINTR ? 0 : -errno;
         s->bytes_in += (uint64_t)got;
         host->ops->deliver(host, s->station, bytes, (size_t)got);
-        if ((size_t)got < sizeof(bytes))
-            return 0;
+        if ((size_t)got < sizeof(bytes) || s->fd < 0)
+            return 0; /* closed: the host did not like what it read */
     }
     return 0;
 }
@@ -100,9 +104,9 @@ int tcp_stream_on_fd(struct tcp_stream *s, unsigned events, struct link_host *ho
     int error = 0;
     if (events & WATCH_READ)
         error = read_some(s, host);
-    if (!error && s->pending.len > 0)
+    if (!error && s->fd >= 0 && s->pending.len > 0)
         error = write_some(s, host);
-    if (error)
+    if (error || s->fd < 0)
         return error;
     if (s->short_of_room && s->pending.len < limit(s) / 2) {
         s->short_of_room = false;

@@ -27,13 +27,15 @@ struct tcp_stream {
 
 /* An empty stream on a connected, non-blocking fd, which it owns from here; begins to watch it. */
 void tcp_stream_open(struct tcp_stream *s, int fd, station_t station, struct link_host *host);
-/* Closes; does nothing when closed. What was pending is lost. The counters stay. */
+/* Closes; does nothing when closed. What is pending goes to the kernel if it takes it now: a refusal and its close belong together. The
+ * counters stay. */
 void tcp_stream_close(struct tcp_stream *s, struct link_host *host);
 /* Bytes that send takes now. */
 size_t tcp_stream_room(struct tcp_stream *s);
 /* Takes all n bytes. Return: 0, or -EAGAIN: n is more than the room. */
 int tcp_stream_send(struct tcp_stream *s, const uint8_t *bytes, size_t n, struct link_host *host) MUST_CHECK;
-/* Reads, delivers, writes, says `writable`. Return: 0, or negative errno: the connection is over (-ESHUTDOWN: closed by the other
+/* Reads, delivers, writes, says `writable`. The host may close the stream from inside deliver; s must then stay readable until this
+ * returns. Return: 0, or negative errno: the connection is over (-ESHUTDOWN: closed by the other
  * end), and the caller closes it. */
 int tcp_stream_on_fd(struct tcp_stream *s, unsigned events, struct link_host *host) MUST_CHECK;
 /* Words for the log. */

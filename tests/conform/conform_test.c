@@ -398,6 +398,45 @@ static void test_reset_drops_and_returns(void **state)
     expect_far(f, (const uint8_t *)"again", 5);
 }
 
+/* A host that answers, or has enough, while it is being told. */
+static void answer(struct fake_link *l, station_t station)
+{
+    assert_true(fake_room(l, station) > 0);
+    assert_int_equal(fake_send(l, station, "answer", 6), 0);
+}
+
+static void turn_away(struct fake_link *l, station_t station)
+{
+    answer(l, station);
+    fake_reset(l, station, "not welcome");
+    assert_int_equal(fake_room(l, station), 0);
+}
+
+static void test_host_answers_from_inside(void **state)
+{
+    struct fixture *f = *state;
+    bring_up(f);
+    f->link.on_deliver = answer;
+    kind->far_send(f, (const uint8_t *)"question", 8);
+    expect_near(f, (const uint8_t *)"question", 8);
+    expect_far(f, (const uint8_t *)"answer", 6);
+    struct fake_station *s = fixture_station(f);
+    f->link.on_deliver = turn_away;
+    unsigned downs = s->downs;
+    kind->far_send(f, (const uint8_t *)"question", 8);
+    for (int i = 0; i < 100 && s->downs == downs; i++)
+        fake_run_for(&f->world, 100);
+    assert_int_equal(s->downs, downs + 1);
+    if (kind->hears_last_words) { /* what was said before the door closed is heard */
+        kind->far_take(f);
+        assert_int_equal(f->far_n, 6);
+    }
+    f->link.on_deliver = NULL;
+    if (kind->listens)
+        kind->far_vanish(f);
+    bring_up(f);
+}
+
 static void test_strange_events_do_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -496,6 +535,7 @@ static const struct conform_case {
     {"the far end goes and comes back", test_far_end_goes_and_comes, NEEDS_FAR_END},
     {"a lasting fault is told once", test_lasting_fault_is_told_once, NEEDS_LINK_THAT_FAILS},
     {"a reset link drops and comes back", test_reset_drops_and_returns},
+    {"the host may answer and reset while it is told", test_host_answers_from_inside, NEEDS_FAR_END},
     {"stale and strange events do nothing", test_strange_events_do_nothing},
     {"an unknown station is nobody", test_unknown_station_is_nobody},
     {"an idle link is silent", test_idle_is_silent, NEEDS_FAR_END},

@@ -87,6 +87,8 @@ static void host_deliver(struct link_host *h, station_t station, const uint8_t *
     memcpy(s->bytes + s->n, bytes, n);
     s->n += n;
     s->frame_len[s->frames++] = n;
+    if (l->on_deliver)
+        l->on_deliver(l, station);
 }
 
 static void host_sent(struct link_host *h, station_t station, uint64_t token, enum send_outcome outcome)

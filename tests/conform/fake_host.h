@@ -43,6 +43,7 @@ struct fake_link {
     unsigned sent_done, sent_failed, sent_unknown;
     uint64_t last_token;
     bool outcome_due;           /* a datagram was handed over, and its outcome is not told yet */
+    void (*on_deliver)(struct fake_link *l, station_t station); /* the host's answer from inside deliver; NULL = none */
     unsigned warnings;          /* traces of level 2 */
     char last_trace[256];
 };

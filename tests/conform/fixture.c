@@ -183,6 +183,7 @@ static void loop_take(struct fixture *f)
 
 static void loop_send(struct fixture *f, const uint8_t *bytes, size_t n)
 {
+    fake_run_for(&f->world, 1); /* the far end hears in its own turn that the line is joined */
     while (n > 0) {
         size_t room = fake_room(&f->other, STATION_NONE), part = n < room ? n : room;
         assert(part > 0 && fake_send(&f->other, STATION_NONE, bytes, part) == 0);
@@ -211,40 +212,40 @@ static void null_prepare(struct fixture *f)
 /* --- the list --- */
 
 static const struct fixture_kind serial_kind = {
-    .name = "serial", .driver = &serial_driver, .has_far_end = true, .instant = true,
+    .name = "serial", .driver = &serial_driver, .has_far_end = true, .hears_last_words = true,
     .detail = "(opened directly)",
     .prepare = pty_prepare, .clean_up = pty_vanish, .far_send = fd_send, .far_take = fd_take,
     .far_vanish = pty_vanish, .far_return = pty_return,
 };
 /* The same, with the preload shim: libserialport must have taken the port. */
 static const struct fixture_kind serial_library_kind = {
-    .name = "serial-library", .driver = &serial_driver, .has_far_end = true, .instant = true,
+    .name = "serial-library", .driver = &serial_driver, .has_far_end = true, .hears_last_words = true,
     .detail = "(libserialport)",
     .prepare = pty_prepare, .clean_up = pty_vanish, .far_send = fd_send, .far_take = fd_take,
     .far_vanish = pty_vanish, .far_return = pty_return,
 };
 static const struct fixture_kind tcp_connect_kind = {
-    .name = "tcp-connect", .driver = &tcp_driver, .has_far_end = true,
+    .name = "tcp-connect", .driver = &tcp_driver, .has_far_end = true, .hears_last_words = true,
     .detail = "connected to 127.0.0.1:",
     .prepare = tcp_connect_prepare, .clean_up = tcp_vanish, .far_send = tcp_connect_send,
     .far_take = tcp_connect_take, .far_vanish = tcp_vanish, .far_return = tcp_connect_return,
 };
 static const struct fixture_kind tcp_listen_kind = {
-    .name = "tcp-listen", .driver = &tcp_driver, .has_far_end = true, .listens = true,
+    .name = "tcp-listen", .driver = &tcp_driver, .has_far_end = true, .hears_last_words = true, .listens = true,
     .detail = "listening on 127.0.0.1:",
     .prepare = tcp_listen_prepare, .clean_up = tcp_vanish, .far_send = fd_send, .far_take = fd_take,
     .far_vanish = tcp_vanish, .far_return = tcp_listen_return,
 };
 static const struct fixture_kind null_kind = {
-    .name = "null", .driver = &null_driver, .instant = true, .prepare = null_prepare,
+    .name = "null", .driver = &null_driver, .prepare = null_prepare,
 };
 static const struct fixture_kind loop_stream_kind = {
-    .name = "loop-stream", .driver = &loop_stream_driver, .has_far_end = true, .instant = true,
+    .name = "loop-stream", .driver = &loop_stream_driver, .has_far_end = true,
     .prepare = loop_prepare, .clean_up = loop_clean_up, .far_send = loop_send, .far_take = loop_take,
     .far_vanish = loop_vanish, .far_return = loop_return,
 };
 static const struct fixture_kind loop_datagram_kind = {
-    .name = "loop-datagram", .driver = &loop_datagram_driver, .has_far_end = true, .instant = true,
+    .name = "loop-datagram", .driver = &loop_datagram_driver, .has_far_end = true,
     .prepare = loop_prepare, .clean_up = loop_clean_up, .far_send = loop_send, .far_take = loop_take,
     .far_vanish = loop_vanish, .far_return = loop_return,
 };

@@ -27,7 +27,7 @@ struct fixture_kind {
     const struct link_driver *driver;
     bool has_far_end;            /* false: null, which has nothing behind it */
     bool listens;                /* stations come; the link is up without one */
-    bool instant;                /* up within start() */
+    bool hears_last_words;       /* what was sent before a reset comes to the far end */
     const char *detail;          /* stands in status.detail when up; NULL = nothing certain */
     /* Makes the far end and fills options. */
     void (*prepare)(struct fixture *f);
