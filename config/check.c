@@ -318,41 +318,22 @@ static bool subset(const struct string_list *inner, const struct string_list *ou
     return true;
 }
 
-/* The first filter of the later route that shares topics with the earlier one, beyond what that one
- * excludes. */
-static const char *shared_filter(const struct config_route *early, const struct config_route *late)
+/* The first filter of the later route that meets another one of the earlier route; the same filter
+ * twice is one subscription. */
+static const char *overlapping(const struct config_route *early, const struct config_route *late)
 {
-    for (size_t i = 0; i < late->topics.count; i++) {
-        if (any_covers(&early->exclude, late->topics.items[i]))
-            continue;
+    for (size_t i = 0; i < late->topics.count; i++)
         for (size_t j = 0; j < early->topics.count; j++)
             if (topic_filters_overlap(early->topics.items[j], late->topics.items[i]) &&
-                !any_covers(&late->exclude, early->topics.items[j]))
+                strcmp(early->topics.items[j], late->topics.items[i]) != 0)
                 return late->topics.items[i];
-    }
     return NULL;
 }
 
-/* I4b. Of the copies that MQTT 5 gives for overlapping filters the one of the first matching route
- * counts, and it comes with that route's QoS. So a later route to *another* peer that asks for more
- * would silently get less: that is what cannot be covered, and is refused. To the same peer the
- * first route takes the message anyway; a later route that asks for less only caps it; and
- * under 3.1.1 one copy comes, with the highest QoS of all. An exclude that takes away only a part
- * of what is shared does not help: the rest is still shared. */
-static void check_overlap(const struct check *k, const struct config_route *early,
-                          const struct config_route *late)
+static void warn_unreached(const struct check *k, const struct config_route *early,
+                           const struct config_route *late)
 {
-    bool same_peers = subset(&late->peers, &early->peers);
-    if (k->c->broker.protocol != PROTOCOL_311 && early->qos < late->qos && !same_peers) {
-        const char *f = shared_filter(early, late);
-        if (f)
-            ERROR_AT(k, place_of(k, "", late->line, "qos"), "qos",
-                     "topics of \"%s\" are taken by route %s (line %d) with qos %d first, so that "
-                     "they come with "
-                     "that, allowed: this route before it, or qos = %d there",
-                     f, early->name, early->line, (int)early->qos, (int)late->qos);
-    }
-    if (!same_peers || early->exclude.count > 0 || late->topics.count == 0)
+    if (!subset(&late->peers, &early->peers) || early->exclude.count > 0 || late->topics.count == 0)
         return;
     for (size_t i = 0; i < late->topics.count; i++)
         if (!any_covers(&early->topics, late->topics.items[i]))
@@ -362,12 +343,29 @@ static void check_overlap(const struct check *k, const struct config_route *earl
             early->line);
 }
 
+/* I4b. Overlapping filters are no error: with MQTT 5 each copy names its subscription and one
+ * counts, which was asked for with the highest QoS of all routes that it meets. What cannot be
+ * covered are shared subscriptions (refused with the filter itself), and a broker that under 3.1.1
+ * sends several copies, as MQTT-3.3.5-1 allows: no copy says then what it is one of. mosquitto
+ * sends one, so that this is a warning, once. */
 static void check_route_pairs(const struct check *k)
 {
     const struct config *c = k->c;
-    for (size_t late = 1; late < c->route_count; late++)
-        for (size_t early = 0; early < late; early++)
-            check_overlap(k, &c->routes[early], &c->routes[late]);
+    bool told = c->broker.protocol != PROTOCOL_311;
+    for (size_t late = 0; late < c->route_count; late++) {
+        for (size_t early = 0; early <= late; early++) { /* filters of one route may meet too */
+            const char *f = told ? NULL : overlapping(&c->routes[early], &c->routes[late]);
+            if (f)
+                WARN_AT(
+                    k, place_of(k, "", c->routes[late].line, "topics"), "topics",
+                    "\"%s\" overlaps topics of route %s (line %d): under MQTT 3.1.1 some brokers "
+                    "send a copy for each, which cannot be told from new messages",
+                    f, c->routes[early].name, c->routes[early].line);
+            told |= f != NULL;
+            if (early < late)
+                warn_unreached(k, &c->routes[early], &c->routes[late]);
+        }
+    }
 }
 
 static bool within(const struct check *k, const char *what, size_t n, size_t max)
