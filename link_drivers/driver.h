@@ -1,12 +1,13 @@
-/* The contract of a link driver: how one kind of link speaks. A driver is one static const ops table. It sees
- * neither loop nor store nor MQTT; it calls only its host's services. Everything above is the same for all drivers.
+/* The contract of a link driver: how one kind of link speaks. A driver is one static const ops
+ * table. It sees neither loop nor store nor MQTT; it calls only its host's services. Everything
+ * above is the same for all drivers.
  *
- * Two kinds. STREAM: bytes in order, maybe damaged or lost; framing is above. DATAGRAM: whole frames of at
- * most an MTU, maybe lost, repeated, late, reordered; each may cost money.
+ * Two kinds. STREAM: bytes in order, maybe damaged or lost; framing is above. DATAGRAM: whole
+ * frames of at most an MTU, maybe lost, repeated, late, reordered; each may cost money.
  *
- * A *station* is the opaque far address of a frame on a link that serves many (a TCP connection of a
- * listener, an IMEI, a callsign); point-to-point lines use STATION_NONE. Stations are never reused within
- * a process, so a late event cannot hit the wrong one. */
+ * A *station* is the opaque far address of a frame on a link that serves many (a TCP connection of
+ * a listener, an IMEI, a callsign); point-to-point lines use STATION_NONE. Stations are never
+ * reused within a process, so a late event cannot hit the wrong one. */
 #ifndef LINK_DRIVERS_DRIVER_H
 #define LINK_DRIVERS_DRIVER_H
 
@@ -28,20 +29,22 @@ enum link_state {
 };
 
 enum send_outcome {
-    SEND_DONE,       /* the link has it (DATAGRAM: handed over; not: the peer has it) */
-    SEND_FAILED,     /* certainly did not leave */
-    SEND_UNKNOWN,    /* may or may not have left */
+    SEND_DONE,    /* the link has it (DATAGRAM: handed over; not: the peer has it) */
+    SEND_FAILED,  /* certainly did not leave */
+    SEND_UNKNOWN, /* may or may not have left */
 };
 
 enum watch { WATCH_NONE = 0, WATCH_READ = 1, WATCH_WRITE = 2 };
 
 struct link_host;
 
-/* What a host offers. All are called from inside a driver's ops (start and stop too). From inside `deliver` the host may call room, send and
- * reset of the same driver, also for the station that speaks; from inside the others, nothing of the driver. It never stops or frees the
- * driver from inside. send and room call nothing back but watch and timer. */
+/* What a host offers. All are called from inside a driver's ops (start and stop too). From inside
+ * `deliver` the host may call room, send and reset of the same driver, also for the station that
+ * speaks; from inside the others, nothing of the driver. It never stops or frees the driver from
+ * inside. send and room call back watch, timer and trace only. */
 struct link_host_ops {
-    /* Watch fd for `events` (replaces what was watched); WATCH_NONE forgets it and must come before close(fd). */
+    /* Watch fd for `events` (replaces what was watched); WATCH_NONE forgets it and must come before
+     * close(fd). */
     void (*watch)(struct link_host *h, int fd, unsigned events);
     /* The one timer of the driver: on_timer at or after at_ms (monotonic). INT64_MAX: none. */
     void (*timer)(struct link_host *h, int64_t at_ms);
@@ -51,7 +54,8 @@ struct link_host_ops {
     void (*sent)(struct link_host *h, station_t station, uint64_t token, enum send_outcome outcome);
     /* room() has grown after it had been 0, or a send had been refused. May come without need. */
     void (*writable)(struct link_host *h, station_t station);
-    /* The state of the link (STATION_NONE) or of one station changed. why: static or short-lived words for the log. */
+    /* The state of the link (STATION_NONE) or of one station changed. why: static or short-lived
+     * words for the log. */
     void (*state)(struct link_host *h, station_t station, enum link_state state, const char *why);
     /* One event worth a log line at debug (level 0), info (1) or warning (2). */
     void (*trace)(struct link_host *h, int level, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -61,47 +65,54 @@ struct link_host_ops {
 
 struct link_host {
     const struct link_host_ops *ops;
-    void *owner;                 /* the host's own */
-    bool metered;                /* each byte costs: the driver sends nothing of its own accord. Set before init. */
+    void *owner; /* the host's own */
+    bool
+        metered; /* each byte costs: the driver sends nothing of its own accord. Set before init. */
 };
 
 struct link_status {
-    uint64_t bytes_in, bytes_out;   /* on the line */
-    char detail[128];               /* e.g. the resolved device, the remote address, why it is down */
+    uint64_t bytes_in, bytes_out; /* on the line */
+    char detail[128];             /* e.g. the resolved device, the remote address, why it is down */
 };
 
 struct link_driver {
     const char *name;
     enum link_kind kind;
     const struct option_group *options;
-    size_t ctx_size;                 /* zeroed by the host before init */
+    size_t ctx_size; /* zeroed by the host before init */
 
-    /* Takes options (valid until fini) and host. Opens nothing. Leaves a state that fini accepts, also on failure.
-     * Return: 0 or negative errno. */
+    /* Takes options (valid until fini) and host. Opens nothing. Leaves a state that fini accepts,
+     * also on failure. Return: 0 or negative errno. */
     int (*init)(void *ctx, const void *options, struct link_host *host);
     void (*fini)(void *ctx);
-    /* Begins to bring the link up, and keeps it up until stop: failures are retried with back-off, and told through state. */
+    /* Begins to bring the link up, and keeps it up until stop: failures are retried with back-off,
+     * and told through state. */
     void (*start)(void *ctx, int64_t now_ms);
-    /* Takes the link down now; what was accepted and has not left is lost. A host with last words gives them the line time of its last
-     * sends before it stops. */
+    /* Takes the link down now; what was accepted and has not left is lost. A host with last words
+     * gives them the line time of its last sends before it stops. */
     void (*stop)(void *ctx, int64_t now_ms);
 
-    /* STREAM: bytes that send takes now such that kernel and modem hold at most about a second of line time (less where
-     * the line is fast: see the driver), and always enough for the largest frame, or 0 until `writable`. 0 also while the link or the
-     * station is not up. DATAGRAM: 0 or the mtu. */
+    /* STREAM: bytes that send takes now such that kernel and modem hold at most about a second of
+     * line time (less where the line is fast: see the driver), and always enough for the largest
+     * frame, or 0 until `writable`. 0 also while the link or the station is not up. DATAGRAM: 0 or
+     * the mtu. */
     size_t (*room)(void *ctx, station_t station, int64_t now_ms);
-    /* STREAM: takes all n bytes (n <= room) or, when the link went away, none. DATAGRAM: one frame, n <= mtu; `sent` tells
-     * the outcome later. urgent: an alarm is in it. Return: 0, or -EAGAIN (no room), -ENOTCONN (not up), -EMSGSIZE. */
-    int (*send)(void *ctx, station_t station, const uint8_t *bytes, size_t n, uint64_t token, bool urgent, int64_t now_ms) MUST_CHECK;
+    /* STREAM: takes all n bytes (n <= room) or, when the link went away, none. DATAGRAM: one frame,
+     * n <= mtu; `sent` tells the outcome later. urgent: an alarm is in it. Return: 0, or -EAGAIN
+     * (no room), -ENOTCONN (not up), -EMSGSIZE. */
+    int (*send)(void *ctx, station_t station, const uint8_t *bytes, size_t n, uint64_t token,
+                bool urgent, int64_t now_ms) MUST_CHECK;
     /* DATAGRAM: the largest frame for this station. NULL for STREAM. */
     size_t (*mtu)(void *ctx, station_t station);
     /* STREAM: bytes a second that the line carries at most; 0 = not known (TCP). */
     uint32_t (*rate)(void *ctx);
-    /* STREAM: byte values that must not appear on the line (e.g. "\x11\x13" with xonxoff); *n their number. NULL = none. */
+    /* STREAM: byte values that must not appear on the line (e.g. "\x11\x13" with xonxoff); *n their
+     * number. NULL = none. */
     const uint8_t *(*avoid)(void *ctx, size_t *n);
     /* Half duplex line: only one end may speak at a time. NULL = full duplex. */
     bool (*half_duplex)(void *ctx);
-    /* Ends one station (TCP connection) or, for STATION_NONE, drops and reopens the link: the peer is silent. why for the log. */
+    /* Ends one station (TCP connection) or, for STATION_NONE, drops and reopens the link: the peer
+     * is silent. why for the log. */
     void (*reset)(void *ctx, station_t station, const char *why, int64_t now_ms);
 
     void (*on_fd)(void *ctx, int fd, unsigned events, int64_t now_ms);

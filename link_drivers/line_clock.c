@@ -58,7 +58,8 @@ size_t line_clock_room(const struct line_clock *c, size_t kernel, size_t pending
     return room > c->frame_max ? room : c->frame_max;
 }
 
-int64_t line_clock_room_at_ms(const struct line_clock *c, size_t kernel, size_t pending, int64_t now_ms)
+int64_t line_clock_room_at_ms(const struct line_clock *c, size_t kernel, size_t pending,
+                              int64_t now_ms)
 {
     int64_t over = line_clock_ahead_ns(c, kernel, pending, now_ms) - c->horizon_ns;
     if (over <= 0)

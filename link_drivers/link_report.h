@@ -1,5 +1,5 @@
-/* Tells the host of a change once. A driver that tries every second for a month finds the same fault each time;
- * the log wants it once. */
+/* Tells the host of a change once. A driver that tries every second for a month finds the same
+ * fault each time; the log wants it once. */
 #ifndef LINK_DRIVERS_LINK_REPORT_H
 #define LINK_DRIVERS_LINK_REPORT_H
 

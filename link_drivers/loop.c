@@ -32,8 +32,8 @@ struct loop {
     bool started;
     struct link_report report;
     struct flight in;
-    int64_t busy_until_us;   /* sending */
-    bool sending;            /* DATAGRAM: an outcome is due at busy_until_us */
+    int64_t busy_until_us; /* sending */
+    bool sending;          /* DATAGRAM: an outcome is due at busy_until_us */
     uint64_t token;
     enum send_outcome outcome;
     bool short_of_room;
@@ -82,7 +82,8 @@ static bool line_chance(struct loop_line *line, unsigned permille)
 
 static bool line_joined(const struct loop_line *line)
 {
-    return !line->cut && line->ends[0] && line->ends[0]->started && line->ends[1] && line->ends[1]->started;
+    return !line->cut && line->ends[0] && line->ends[0]->started && line->ends[1] &&
+           line->ends[1]->started;
 }
 
 static struct loop *other_end(const struct loop *l)
@@ -102,7 +103,8 @@ static void flight_clear(struct flight *f)
     f->count = 0;
 }
 
-/* Behind all that arrive no later, so that equal times keep their order. Out of bound or memory, it is lost. */
+/* Behind all that arrive no later, so that equal times keep their order. Out of bound or memory, it
+ * is lost. */
 static void flight_add(struct flight *f, const uint8_t *bytes, size_t n, int64_t due_ms)
 {
     struct packet *p = f->count < LOOP_FLIGHT_MAX ? malloc(sizeof(*p) + n) : NULL;
@@ -133,7 +135,8 @@ static size_t room_now(const struct loop *l, int64_t now_ms)
     if (l->kind == LINK_DATAGRAM)
         return l->sending ? 0 : l->line->settings.mtu;
     const struct loop *other = other_end(l);
-    if (l->busy_until_us - now_ms * 1000 > STREAM_AHEAD_US || !other || other->in.count >= LOOP_FLIGHT_MAX)
+    if (l->busy_until_us - now_ms * 1000 > STREAM_AHEAD_US || !other ||
+        other->in.count >= LOOP_FLIGHT_MAX)
         return 0;
     return STREAM_ROOM_BYTES;
 }
@@ -260,8 +263,8 @@ static size_t loop_room(void *ctx, station_t station, int64_t now_ms)
     return room;
 }
 
-/* Decides by the seed what becomes of a frame. The dice are always thrown in the same order and number, so that one
- * setting changed does not change the others' luck. */
+/* Decides by the seed what becomes of a frame. The dice are always thrown in the same order and
+ * number, so that one setting changed does not change the others' luck. */
 static void throw_datagram(struct loop *l, const uint8_t *bytes, size_t n, int64_t sent_ms)
 {
     struct loop_line *line = l->line;
@@ -428,7 +431,7 @@ const struct link_driver loop_datagram_driver = {
     .room = loop_room,
     .send = loop_send,
     .mtu = loop_mtu,
-    .rate = NULL,        /* DATAGRAM */
+    .rate = NULL, /* DATAGRAM */
     .avoid = NULL,
     .half_duplex = NULL,
     .reset = loop_reset,

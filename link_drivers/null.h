@@ -1,5 +1,5 @@
-/* The null link: always up, swallows everything, says nothing. For tests, and for an operator who wants a route that leads nowhere to be
- * seen leading nowhere. */
+/* The null link: always up, swallows everything, says nothing. For tests, and for an operator who
+ * wants a route that leads nowhere to be seen leading nowhere. */
 #ifndef LINK_DRIVERS_NULL_H
 #define LINK_DRIVERS_NULL_H
 

@@ -18,24 +18,26 @@ struct serial {
     struct link_host *host;
     struct serial_port port;
     struct line_clock clock;
-    struct buf pending;      /* accepted, and not yet taken by the kernel */
+    struct buf pending; /* accepted, and not yet taken by the kernel */
     struct link_report report;
     bool started;
-    bool short_of_room;      /* the host was told 0: it is owed a `writable` */
-    unsigned failures;       /* in a row */
-    int64_t retry_at_ms;     /* when closed */
+    bool short_of_room;  /* the host was told 0: it is owed a `writable` */
+    unsigned failures;   /* in a row */
+    int64_t retry_at_ms; /* when closed */
     int64_t up_since_ms;
-    size_t held_bytes;       /* XON/XOFF: what was not sent when last looked at ... */
-    int64_t held_since_ms;   /* ... and since when it is that much */
+    size_t held_bytes;     /* XON/XOFF: what was not sent when last looked at ... */
+    int64_t held_since_ms; /* ... and since when it is that much */
     uint64_t bytes_in, bytes_out;
 };
 
-/* Where the line goes on in the air, the radio's own rate is what the line really carries; it drops start and stop bits. */
+/* Where the line goes on in the air, the radio's own rate is what the line really carries; it drops
+ * start and stop bits. */
 static void serial_init_clock(struct serial *s)
 {
     const struct serial_options *o = s->options;
     unsigned bits = 1 + 8 + (o->parity != TTY_PARITY_NONE) + (o->stop ? 2 : 1);
-    size_t frame = o->flow == TTY_FLOW_XONXOFF ? SERIAL_FRAME_MAX_ESCAPED_BYTES : SERIAL_FRAME_MAX_BYTES;
+    size_t frame =
+        o->flow == TTY_FLOW_XONXOFF ? SERIAL_FRAME_MAX_ESCAPED_BYTES : SERIAL_FRAME_MAX_BYTES;
     if (o->air_rate > 0 && o->air_rate * bits < o->baud * 8)
         line_clock_init(&s->clock, (uint32_t)o->air_rate, 8, frame);
     else
@@ -59,13 +61,15 @@ static bool serial_is_open(const struct serial *s)
     return s->port.fd >= 0;
 }
 
-/* What the kernel holds of ours. Behind a slower radio it says nothing of where the bytes are, and the clock alone counts. */
+/* What the kernel holds of ours. Behind a slower radio it says nothing of where the bytes are, and
+ * the clock alone counts. */
 static size_t serial_kernel_bytes(const struct serial *s)
 {
     return serial_is_open(s) ? tty_output_held(s->port.fd) : 0;
 }
 
-/* The one timer: the next try when closed; the next room when the host waits for some; a look at a line that XOFF may have stopped. */
+/* The one timer: the next try when closed; the next room when the host waits for some; a look at a
+ * line that XOFF may have stopped. */
 static void serial_arm(struct serial *s, int64_t now_ms)
 {
     int64_t at = INT64_MAX;
@@ -84,7 +88,8 @@ static void serial_arm(struct serial *s, int64_t now_ms)
 
 static void serial_watch(struct serial *s)
 {
-    s->host->ops->watch(s->host, s->port.fd, s->pending.len > 0 ? WATCH_READ | WATCH_WRITE : WATCH_READ);
+    s->host->ops->watch(s->host, s->port.fd,
+                        s->pending.len > 0 ? WATCH_READ | WATCH_WRITE : WATCH_READ);
 }
 
 static void serial_close(struct serial *s)
@@ -97,14 +102,15 @@ static void serial_close(struct serial *s)
     s->held_bytes = 0;
 }
 
-/* Closed at once: a held fd would keep the old name busy, and the adapter would come back under another. */
+/* Closed at once: a held fd would keep the old name busy, and the adapter would come back under
+ * another. */
 static void serial_drop(struct serial *s, const char *why, int64_t now_ms)
 {
     if (now_ms - s->up_since_ms >= RETRY_SETTLED_MS)
         s->failures = 0;
     serial_close(s);
-    s->retry_at_ms = now_ms + retry_delay_ms(++s->failures, SERIAL_REOPEN_MAX_MS,
-                                             s->host->ops->random(s->host));
+    s->retry_at_ms =
+        now_ms + retry_delay_ms(++s->failures, SERIAL_REOPEN_MAX_MS, s->host->ops->random(s->host));
     link_report(&s->report, s->host, LINK_DOWN, "%s", why);
     serial_arm(s, now_ms);
 }
@@ -212,8 +218,8 @@ static bool serial_flush(struct serial *s, int64_t now_ms)
     return put >= 0;
 }
 
-/* Under XON/XOFF one byte of noise can stop our output for ever. What has stood still for long goes on, as the other end must be able to
- * take it: its kernel says XOFF only when 4 KB wait unread. */
+/* Under XON/XOFF one byte of noise can stop our output for ever. What has stood still for long goes
+ * on, as the other end must be able to take it: its kernel says XOFF only when 4 KB wait unread. */
 static void serial_check_xoff(struct serial *s, int64_t now_ms)
 {
     if (s->options->flow != TTY_FLOW_XONXOFF)
@@ -223,7 +229,8 @@ static void serial_check_xoff(struct serial *s, int64_t now_ms)
         s->held_bytes = held;
         s->held_since_ms = now_ms;
     } else if (now_ms - s->held_since_ms >= SERIAL_XOFF_MAX_MS) {
-        s->host->ops->trace(s->host, 1, "output stood still, going on without an XON: device=%s bytes=%zu",
+        s->host->ops->trace(s->host, 1,
+                            "output stood still, going on without an XON: device=%s bytes=%zu",
                             s->port.path, held);
         s->held_since_ms = now_ms;
         tty_restart_output(s->port.fd);
@@ -241,7 +248,8 @@ static int serial_send(void *ctx, station_t station, const uint8_t *bytes, size_
         serial_arm(s, now_ms);
         return -EAGAIN;
     }
-    /* A failure is not judged here: the fd tells the loop as well, and the link goes down there, not under the host's feet. */
+    /* A failure is not judged here: the fd tells the loop as well, and the link goes down there,
+     * not under the host's feet. */
     (void)serial_flush(s, now_ms);
     if (s->options->flow == TTY_FLOW_XONXOFF) {
         serial_check_xoff(s, now_ms);
@@ -353,30 +361,60 @@ static const char *const duplex_names[] = {
 
 #define AT(member) offsetof(struct serial_options, member)
 static const struct option serial_rows[] = {
-    {.key = "device", .type = OPTION_PATH, .offset = AT(device), .min = 1, .max = 4095,
+    {.key = "device",
+     .type = OPTION_PATH,
+     .offset = AT(device),
+     .min = 1,
+     .max = 4095,
      .help = "The serial port; a link under /dev/serial/by-id/ stays the same when an adapter "
              "comes back under another name."},
-    {.key = "baud", .type = OPTION_INT, .offset = AT(baud), .min = 50, .max = 4000000,
+    {.key = "baud",
+     .type = OPTION_INT,
+     .offset = AT(baud),
+     .min = 50,
+     .max = 4000000,
      .fallback = "9600",
      .help = "The rate of the line in bits a second; unusual rates are allowed where the device "
              "can do them."},
-    {.key = "parity", .type = OPTION_ENUM, .offset = AT(parity), .names = parity_names,
-     .fallback = "none", .help = "The parity bit that follows the 8 data bits."},
-    {.key = "stop", .type = OPTION_ENUM, .offset = AT(stop), .names = stop_names, .fallback = "1",
+    {.key = "parity",
+     .type = OPTION_ENUM,
+     .offset = AT(parity),
+     .names = parity_names,
+     .fallback = "none",
+     .help = "The parity bit that follows the 8 data bits."},
+    {.key = "stop",
+     .type = OPTION_ENUM,
+     .offset = AT(stop),
+     .names = stop_names,
+     .fallback = "1",
      .help = "The number of stop bits."},
-    {.key = "flow", .type = OPTION_ENUM, .offset = AT(flow), .names = flow_names, .fallback = "none",
+    {.key = "flow",
+     .type = OPTION_ENUM,
+     .offset = AT(flow),
+     .names = flow_names,
+     .fallback = "none",
      .help = "How the other side stops us: by the RTS and CTS wires, by the bytes XON and XOFF "
              "(which then never appear in the data; both ends of the link must say so), or not at "
              "all."},
-    {.key = "duplex", .type = OPTION_ENUM, .offset = AT(duplex), .names = duplex_names,
+    {.key = "duplex",
+     .type = OPTION_ENUM,
+     .offset = AT(duplex),
+     .names = duplex_names,
      .fallback = "full",
      .help = "half: only one end may speak at a time (most radios, two-wire RS-485), so the ends "
              "take turns; both must say so."},
-    {.key = "air_rate", .type = OPTION_INT, .offset = AT(air_rate), .min = 0, .max = 4000000,
+    {.key = "air_rate",
+     .type = OPTION_INT,
+     .offset = AT(air_rate),
+     .min = 0,
+     .max = 4000000,
      .fallback = "0",
      .help = "The bits a second that a radio behind the port really carries, so that its buffer "
              "does not fill with what an alarm would have to wait for; 0: as fast as the port."},
-    {.key = "rs485", .type = OPTION_BOOL, .offset = AT(rs485), .fallback = "no",
+    {.key = "rs485",
+     .type = OPTION_BOOL,
+     .offset = AT(rs485),
+     .fallback = "no",
      .help = "Have the kernel switch an RS-485 transceiver by the RTS wire; adapters that switch "
              "themselves do not need it."},
 };

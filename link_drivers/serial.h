@@ -1,17 +1,19 @@
-/* The serial driver: a byte stream over a serial line, a transparent radio, or a pty. Opens by the configured path, notices
- * an unplugged adapter, waits for it under whatever name it returns, and meters what it hands to the kernel (line_clock.h). */
+/* The serial driver: a byte stream over a serial line, a transparent radio, or a pty. Opens by the
+ * configured path, notices an unplugged adapter, waits for it under whatever name it returns, and
+ * meters what it hands to the kernel (line_clock.h). */
 #ifndef LINK_DRIVERS_SERIAL_H
 #define LINK_DRIVERS_SERIAL_H
 
 #include "link_drivers/driver.h"
 
-/* Bytes of the largest frame as it stands on the line: 254 and its coding, with delimiters on both sides. Where XON and XOFF must not
- * appear, each byte may become two. */
+/* Bytes of the largest frame as it stands on the line: 254 and its coding, with delimiters on both
+ * sides. Where XON and XOFF must not appear, each byte may become two. */
 #define SERIAL_FRAME_MAX_BYTES         264
 #define SERIAL_FRAME_MAX_ESCAPED_BYTES 528
 #define SERIAL_REOPEN_MAX_MS           30000
-/* Output that has stood still for this long under XON/XOFF was stopped by noise, or by a far end that died. */
-#define SERIAL_XOFF_MAX_MS             10000
+/* Output that has stood still for this long under XON/XOFF was stopped by noise, or by a far end
+ * that died. */
+#define SERIAL_XOFF_MAX_MS 10000
 
 struct serial_options {
     char *device;

@@ -16,7 +16,8 @@
 /* Unix98 pty slaves (Documentation/admin-guide/devices.txt). */
 #define PTY_MAJOR_FIRST 136
 #define PTY_MAJOR_LAST  143
-/* Read-ready with nothing to read, this often in a row: a driver that hangs up without saying so. Closing ends the spin. */
+/* Read-ready with nothing to read, this often in a row: a driver that hangs up without saying so.
+ * Closing ends the spin. */
 #define EMPTY_READS_MAX 100
 
 void serial_port_init(struct serial_port *p)
@@ -44,8 +45,8 @@ static const char *open_error_words(int error)
     }
 }
 
-/* Opens the resolved path and makes sure that it is a tty which nobody else holds. Sets nothing on it.
- * Return: fd, or negative errno with why. */
+/* Opens the resolved path and makes sure that it is a tty which nobody else holds. Sets nothing on
+ * it. Return: fd, or negative errno with why. */
 static int open_locked(const char *path, bool *pty, char *why)
 {
     struct stat st;
@@ -80,8 +81,9 @@ failed:
     return error;
 }
 
-/* Opens the same port once more through libserialport. `fd` stays open meanwhile, so that DTR does not drop and rise again in between; its
- * lock is given up, since later versions of the library lock as well. Return: true, and p has fd and library. */
+/* Opens the same port once more through libserialport. `fd` stays open meanwhile, so that DTR does
+ * not drop and rise again in between; its lock is given up, since later versions of the library
+ * lock as well. Return: true, and p has fd and library. */
 static bool open_through_library(struct serial_port *p, int fd)
 {
     struct sp_port *port = NULL;
@@ -89,8 +91,8 @@ static bool open_through_library(struct serial_port *p, int fd)
         return false;
     (void)flock(fd, LOCK_UN);
     int handle = -1;
-    if (sp_open(port, SP_MODE_READ_WRITE) == SP_OK &&
-        sp_get_port_handle(port, &handle) == SP_OK && handle >= 0) {
+    if (sp_open(port, SP_MODE_READ_WRITE) == SP_OK && sp_get_port_handle(port, &handle) == SP_OK &&
+        handle >= 0) {
         p->library = port;
         p->fd = handle;
         return true;
@@ -145,7 +147,8 @@ int serial_port_open(struct serial_port *p, const char *device, const struct tty
     return error;
 }
 
-/* The mode is left as it is: restoring a fresh tty's ECHO would have the kernel talk back to the radio. */
+/* The mode is left as it is: restoring a fresh tty's ECHO would have the kernel talk back to the
+ * radio. */
 void serial_port_close(struct serial_port *p)
 {
     if (p->fd < 0)

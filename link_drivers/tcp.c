@@ -148,24 +148,47 @@ static void tcp_status(void *ctx, struct link_status *out)
 
 #define AT(member) offsetof(struct tcp_options, member)
 static const struct option tcp_rows[] = {
-    {.key = "connect", .type = OPTION_STRING, .offset = AT(connect), .max = 300, .fallback = "",
+    {.key = "connect",
+     .type = OPTION_STRING,
+     .offset = AT(connect),
+     .max = 300,
+     .fallback = "",
      .check = tcp_address_check_connect,
      .help = "host:port of the hub to connect to; an IPv6 address stands in brackets; either this "
              "or listen."},
-    {.key = "listen", .type = OPTION_STRING, .offset = AT(listen), .max = 300, .fallback = "",
+    {.key = "listen",
+     .type = OPTION_STRING,
+     .offset = AT(listen),
+     .max = 300,
+     .fallback = "",
      .check = tcp_address_check_listen,
-     .help = "address:port on which to wait for sites, any number of them; *:port for every address "
-             "of this machine, IPv4 and IPv6."},
-    {.key = "timeout", .type = OPTION_DURATION, .offset = AT(timeout_ms), .min = 5000,
-     .max = 3600000, .fallback = "60s",
+     .help =
+         "address:port on which to wait for sites, any number of them; *:port for every address "
+         "of this machine, IPv4 and IPv6."},
+    {.key = "timeout",
+     .type = OPTION_DURATION,
+     .offset = AT(timeout_ms),
+     .min = 5000,
+     .max = 3600000,
+     .fallback = "60s",
      .help = "The time after which a connection whose other end acknowledges nothing is given up."},
-    {.key = "keepalive", .type = OPTION_DURATION, .offset = AT(keepalive_ms), .min = 0,
-     .max = 7200000, .never_ok = true, .fallback = "60s",
-     .help = "The time without traffic after which TCP asks whether the other end is still there, at "
-             "some 50 bytes each way; 0 or never: it does not; nor does it where the link is "
-             "metered."},
-    {.key = "max_connections", .type = OPTION_INT, .offset = AT(max_connections), .min = 1,
-     .max = TCP_LISTENER_CONNECTIONS_MAX, .fallback = "1100",
+    {.key = "keepalive",
+     .type = OPTION_DURATION,
+     .offset = AT(keepalive_ms),
+     .min = 0,
+     .max = 7200000,
+     .never_ok = true,
+     .fallback = "60s",
+     .help =
+         "The time without traffic after which TCP asks whether the other end is still there, at "
+         "some 50 bytes each way; 0 or never: it does not; nor does it where the link is "
+         "metered."},
+    {.key = "max_connections",
+     .type = OPTION_INT,
+     .offset = AT(max_connections),
+     .min = 1,
+     .max = TCP_LISTENER_CONNECTIONS_MAX,
+     .fallback = "1100",
      .help = "The number of connections that a listener holds at most; at the limit one that has "
              "said nothing gives way to a new one."},
 };

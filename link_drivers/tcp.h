@@ -1,5 +1,6 @@
-/* The tcp driver: a byte stream over TCP/IP, either connecting to a hub or listening for many sites. The connecting end has no stations
- * (STATION_NONE); each connection of a listener is one. */
+/* The tcp driver: a byte stream over TCP/IP, either connecting to a hub or listening for many
+ * sites. The connecting end has no stations (STATION_NONE); each connection of a listener is one.
+ */
 #ifndef LINK_DRIVERS_TCP_H
 #define LINK_DRIVERS_TCP_H
 

@@ -1,4 +1,5 @@
-/* host:port as an operator writes it. An IPv6 address stands in brackets, or its last group would read as a port. Pure. */
+/* host:port as an operator writes it. An IPv6 address stands in brackets, or its last group would
+ * read as a port. Pure. */
 #ifndef LINK_DRIVERS_TCP_ADDRESS_H
 #define LINK_DRIVERS_TCP_ADDRESS_H
 
@@ -13,7 +14,8 @@ struct tcp_address {
 
 /* Return: NULL and *a filled, or what is wrong (static), *a then undefined. */
 const char *tcp_address_parse(const char *text, struct tcp_address *a) MUST_CHECK;
-/* Option checks (base/option.h): NULL when good or empty, else what is wrong. Both want a port of 1 or more, the first a host too. */
+/* Option checks (base/option.h): NULL when good or empty, else what is wrong. Both want a port of 1
+ * or more, the first a host too. */
 const char *tcp_address_check_connect(const char *text);
 const char *tcp_address_check_listen(const char *text);
 

@@ -7,8 +7,9 @@
 #include <unistd.h>
 #include "link_drivers/retry.h"
 
-void tcp_client_init(struct tcp_client *c, const struct tcp_address *to, const struct tcp_tuning *tuning,
-                     struct link_host *host, struct link_report *report)
+void tcp_client_init(struct tcp_client *c, const struct tcp_address *to,
+                     const struct tcp_tuning *tuning, struct link_host *host,
+                     struct link_report *report)
 {
     memset(c, 0, sizeof(*c));
     c->state = TCP_CLIENT_STOPPED;
@@ -46,7 +47,8 @@ static void release(struct tcp_client *c)
 static void fail(struct tcp_client *c, const char *why, int64_t now_ms)
 {
     release(c);
-    int64_t delay = retry_delay_ms(++c->failures, TCP_CLIENT_RETRY_MAX_MS, c->host->ops->random(c->host));
+    int64_t delay =
+        retry_delay_ms(++c->failures, TCP_CLIENT_RETRY_MAX_MS, c->host->ops->random(c->host));
     enter(c, TCP_CLIENT_WAITING, now_ms + delay);
     link_report(c->report, c->host, LINK_DOWN, "%s:%s: %s", c->to.host, c->to.port, why);
 }
@@ -74,7 +76,8 @@ static void give_address_up(struct tcp_client *c, const char *why, int64_t now_m
     try_next_address(c, now_ms);
 }
 
-/* The name is looked up anew for each try: on a box that boots, or roams, the answer of an hour ago is worth little. */
+/* The name is looked up anew for each try: on a box that boots, or roams, the answer of an hour ago
+ * is worth little. */
 static void begin(struct tcp_client *c, int64_t now_ms)
 {
     int error = resolve_start(&c->resolve, c->to.host, c->to.port, false);

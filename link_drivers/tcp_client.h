@@ -1,5 +1,5 @@
-/* The connecting end of the tcp driver: looks the name up, tries each address, and after a failure comes back with a jittered
- * delay, for as long as it is started. */
+/* The connecting end of the tcp driver: looks the name up, tries each address, and after a failure
+ * comes back with a jittered delay, for as long as it is started. */
 #ifndef LINK_DRIVERS_TCP_CLIENT_H
 #define LINK_DRIVERS_TCP_CLIENT_H
 
@@ -11,11 +11,12 @@
 
 #define TCP_CLIENT_RETRY_MAX_MS   60000
 #define TCP_CLIENT_RESOLVE_MAX_MS 30000
-#define TCP_CLIENT_CONNECT_MAX_MS 20000 /* an address: longer than a SYN over a satellite, sent again twice */
+#define TCP_CLIENT_CONNECT_MAX_MS                                                                  \
+    20000 /* an address: longer than a SYN over a satellite, sent again twice */
 
 enum tcp_client_state {
     TCP_CLIENT_STOPPED,
-    TCP_CLIENT_WAITING,    /* for the next try */
+    TCP_CLIENT_WAITING, /* for the next try */
     TCP_CLIENT_RESOLVING,
     TCP_CLIENT_CONNECTING, /* to addresses[next_address - 1] */
     TCP_CLIENT_UP,
@@ -29,18 +30,19 @@ struct tcp_client {
     struct tcp_tuning tuning;
     struct tcp_stream stream;
     struct resolve *resolve;
-    int connecting_fd;             /* -1 = none */
-    int64_t deadline_ms;           /* of the state */
+    int connecting_fd;   /* -1 = none */
+    int64_t deadline_ms; /* of the state */
     int64_t up_since_ms;
-    unsigned failures;             /* in a row */
+    unsigned failures; /* in a row */
     struct resolve_result addresses[RESOLVE_MAX_ADDRESSES];
     int address_count, next_address;
-    char last_error[96];           /* of the addresses tried: the last one's */
+    char last_error[96]; /* of the addresses tried: the last one's */
 };
 
 /* A stopped client; opens nothing. host and report are the driver's. */
-void tcp_client_init(struct tcp_client *c, const struct tcp_address *to, const struct tcp_tuning *tuning,
-                     struct link_host *host, struct link_report *report);
+void tcp_client_init(struct tcp_client *c, const struct tcp_address *to,
+                     const struct tcp_tuning *tuning, struct link_host *host,
+                     struct link_report *report);
 void tcp_client_start(struct tcp_client *c, int64_t now_ms);
 void tcp_client_stop(struct tcp_client *c, int64_t now_ms);
 /* Ends the connection; the next one is tried after the usual delay. */

@@ -9,13 +9,15 @@
 #include <unistd.h>
 #include "link_drivers/retry.h"
 
-/* A station is the running number of the connection and its slot, so that it is found at once and never reused. */
+/* A station is the running number of the connection and its slot, so that it is found at once and
+ * never reused. */
 #define STATION_SLOT_BITS 16
-static_assert(TCP_LISTENER_CONNECTIONS_MAX < (1 << STATION_SLOT_BITS) - 1, "a slot + 1 fits 16 bits");
+static_assert(TCP_LISTENER_CONNECTIONS_MAX < (1 << STATION_SLOT_BITS) - 1,
+              "a slot + 1 fits 16 bits");
 
 int tcp_listener_init(struct tcp_listener *l, const struct tcp_address *at,
-                      const struct tcp_tuning *tuning, size_t connections_max, struct link_host *host,
-                      struct link_report *report)
+                      const struct tcp_tuning *tuning, size_t connections_max,
+                      struct link_host *host, struct link_report *report)
 {
     memset(l, 0, sizeof(*l));
     l->state = TCP_LISTENER_STOPPED;
@@ -95,8 +97,8 @@ static void end_all_connections(struct tcp_listener *l, const char *why)
             end_connection(l, slot, why);
 }
 
-/* Ends the oldest connection that has been silent since it came, if it had the time to speak: half-open ones of
- * strangers must not keep the sites out. */
+/* Ends the oldest connection that has been silent since it came, if it had the time to speak:
+ * half-open ones of strangers must not keep the sites out. */
 static void make_room(struct tcp_listener *l, int64_t now_ms)
 {
     size_t oldest = l->slot_count;
@@ -122,7 +124,8 @@ static void take_connection(struct tcp_listener *l, int fd, const char *name, in
         /* The first, and then each doubling: strangers do not fill the log. */
         l->refused++;
         if ((l->refused & (l->refused - 1)) == 0)
-            l->host->ops->trace(l->host, 2, "no room for a connection: from=%s connections=%zu refused=%llu",
+            l->host->ops->trace(l->host, 2,
+                                "no room for a connection: from=%s connections=%zu refused=%llu",
                                 name, l->connection_count, (unsigned long long)l->refused);
         free(c);
         close(fd);
@@ -164,7 +167,8 @@ static void fail(struct tcp_listener *l, const char *why, int64_t now_ms)
 {
     release(l);
     l->state = TCP_LISTENER_WAITING;
-    arm(l, now_ms + retry_delay_ms(++l->failures, TCP_LISTENER_RETRY_MAX_MS, l->host->ops->random(l->host)));
+    arm(l, now_ms + retry_delay_ms(++l->failures, TCP_LISTENER_RETRY_MAX_MS,
+                                   l->host->ops->random(l->host)));
     link_report(l->report, l->host, LINK_DOWN, "listen %s:%s: %s", l->at.host, l->at.port, why);
 }
 
@@ -206,7 +210,8 @@ static void on_resolved(struct tcp_listener *l, int64_t now_ms)
         return;
     }
     if (error < 0)
-        l->host->ops->trace(l->host, 2, "not every address is listened on: address=%s:%s error=\"%s\"",
+        l->host->ops->trace(l->host, 2,
+                            "not every address is listened on: address=%s:%s error=\"%s\"",
                             l->at.host, l->at.port, strerror(-error));
     l->state = TCP_LISTENER_UP;
     l->failures = 0;
@@ -217,7 +222,8 @@ static void on_resolved(struct tcp_listener *l, int64_t now_ms)
     link_report(l->report, l->host, LINK_UP, "listening on %s", name);
 }
 
-/* Out of descriptors or memory, accept fails for as long as a connection waits: watching on would spin. */
+/* Out of descriptors or memory, accept fails for as long as a connection waits: watching on would
+ * spin. */
 static void pause_accept(struct tcp_listener *l, int error, int64_t now_ms)
 {
     l->host->ops->trace(l->host, 2, "accept pauses: error=\"%s\" connections=%zu", strerror(-error),
@@ -242,7 +248,8 @@ static void accept_some(struct tcp_listener *l, int listen_fd, int64_t now_ms)
             pause_accept(l, fd, now_ms);
             return;
         }
-        /* Anything else is an error of the connection that has just gone (accept(2), "Error handling"). */
+        /* Anything else is an error of the connection that has just gone (accept(2), "Error
+         * handling"). */
     }
 }
 

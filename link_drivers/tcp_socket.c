@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #define LISTEN_BACKLOG 256
-/* The kernel calls a socket writable again below this much unsent data: enough to fill the gap until the loop
- * comes round, and little beside what an alarm may have to wait for. */
+/* The kernel calls a socket writable again below this much unsent data: enough to fill the gap
+ * until the loop comes round, and little beside what an alarm may have to wait for. */
 #define NOTSENT_LOWAT_BYTES 4096
 #define KEEPALIVE_PROBES    4
 
@@ -47,8 +47,8 @@ int tcp_socket_connected(int fd)
     if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0 ||
         getsockname(fd, (struct sockaddr *)&own, &own_len) < 0)
         return -errno;
-    /* A port of this machine to which nobody listens may be given to our own socket, which then connects to itself, and
-     * keeps the listener off for as long as it lives. */
+    /* A port of this machine to which nobody listens may be given to our own socket, which then
+     * connects to itself, and keeps the listener off for as long as it lives. */
     if (own_len == peer_len && memcmp(&own, &peer, own_len) == 0)
         return -ECONNREFUSED;
     return 0;

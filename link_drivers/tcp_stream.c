@@ -31,7 +31,8 @@ void tcp_stream_close(struct tcp_stream *s, struct link_host *host)
     if (s->fd < 0)
         return;
     if (s->pending.len > 0) {
-        ssize_t put = send(s->fd, buf_bytes(&s->pending), s->pending.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t put =
+            send(s->fd, buf_bytes(&s->pending), s->pending.len, MSG_DONTWAIT | MSG_NOSIGNAL);
         s->bytes_out += put > 0 ? (uint64_t)put : 0;
     }
     host->ops->watch(host, s->fd, WATCH_NONE);
@@ -40,7 +41,8 @@ void tcp_stream_close(struct tcp_stream *s, struct link_host *host)
     buf_fini(&s->pending);
 }
 
-/* How much may wait. A connection that has not shown its rate yet gets the least: it is enough to show it. */
+/* How much may wait. A connection that has not shown its rate yet gets the least: it is enough to
+ * show it. */
 static size_t limit(const struct tcp_stream *s)
 {
     uint64_t bytes = tcp_socket_rate(s->fd) / RATE_PART;

@@ -30,7 +30,8 @@ static tcflag_t rate_code(uint32_t baud)
     return BOTHER;
 }
 
-/* Parity errors are not checked here (no INPCK): the byte passes as it came, and the frame's CRC judges it. */
+/* Parity errors are not checked here (no INPCK): the byte passes as it came, and the frame's CRC
+ * judges it. */
 static void tty_mode_fill(struct termios2 *t, const struct tty_mode *mode)
 {
     t->c_iflag = IGNBRK;
@@ -53,14 +54,15 @@ static void tty_mode_fill(struct termios2 *t, const struct tty_mode *mode)
     memset(t->c_cc, 0, sizeof(t->c_cc));
     t->c_cc[VSTART] = 0x11;
     t->c_cc[VSTOP] = 0x13;
-    t->c_cc[VMIN] = 1; /* so that a read of 0 bytes means that the device is gone, not "nothing yet" */
+    /* So that a read of 0 bytes means that the device is gone, not "nothing yet". */
+    t->c_cc[VMIN] = 1;
 }
 
 /* NULL when the device took what was wanted, else what it refused. */
 static const char *tty_mode_refused(const struct termios2 *want, const struct termios2 *got)
 {
-    const tcflag_t iflags = IGNBRK | BRKINT | PARMRK | INPCK | ISTRIP | INLCR | IGNCR | ICRNL | IXON |
-                            IXANY | IXOFF;
+    const tcflag_t iflags =
+        IGNBRK | BRKINT | PARMRK | INPCK | ISTRIP | INLCR | IGNCR | ICRNL | IXON | IXANY | IXOFF;
     const tcflag_t lflags = ICANON | ECHO | ISIG | IEXTEN;
     tcflag_t c = want->c_cflag ^ got->c_cflag;
     if (c & CSIZE)

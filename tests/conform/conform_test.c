@@ -1,5 +1,5 @@
-/* The conformance suite: what every link driver must do, run on the one named by the argument (fixture.c has them).
- * conform_test NAME */
+/* The conformance suite: what every link driver must do, run on the one named by the argument
+ * (fixture.c has them). conform_test NAME */
 #include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -84,7 +84,8 @@ static void send_all(struct fixture *f, const uint8_t *bytes, size_t n)
         }
         s.waits++;
         if (!fake_run(&f->world, went_on, &s))
-            fail_msg("room %zu of %zu wanted, and no writable comes after %zu bytes", room, part, s.done);
+            fail_msg("room %zu of %zu wanted, and no writable comes after %zu bytes", room, part,
+                     s.done);
     }
 }
 
@@ -155,8 +156,8 @@ static void test_ops(void **state)
     assert_non_null(d->name);
     assert_non_null(d->options);
     assert_true(d->ctx_size > 0);
-    assert_true(d->init && d->fini && d->start && d->stop && d->room && d->send && d->reset && d->on_fd &&
-                d->on_timer && d->status);
+    assert_true(d->init && d->fini && d->start && d->stop && d->room && d->send && d->reset &&
+                d->on_fd && d->on_timer && d->status);
     assert_true((d->mtu != NULL) == is_datagram());
     if (!is_datagram())
         assert_non_null(d->rate);
@@ -212,7 +213,8 @@ static void test_no_room_until_up(void **state)
     bring_up(f);
     struct fake_station *s = fixture_station(f);
     size_t room = fake_room(&f->link, s->station);
-    assert_true(is_datagram() ? room == kind->driver->mtu(f->link.ctx, s->station) : room >= FRAME_BYTES);
+    assert_true(is_datagram() ? room == kind->driver->mtu(f->link.ctx, s->station)
+                              : room >= FRAME_BYTES);
     fake_stop(&f->link);
     assert_int_equal(fake_room(&f->link, s->station), 0);
     assert_int_equal(fake_send(&f->link, s->station, "x", 1), -ENOTCONN);
@@ -325,7 +327,8 @@ static void test_writable_follows_no_room(void **state)
         while (fake_room(&f->link, s->station) >= FRAME_BYTES) {
             assert_int_equal(fake_send(&f->link, s->station, bytes, FRAME_BYTES), 0);
             sent += FRAME_BYTES;
-            assert_true(sent < 1000000); /* a host that listens to room never hands over without end */
+            assert_true(sent <
+                        1000000); /* a host that listens to room never hands over without end */
         }
         assert_int_equal(fake_send(&f->link, s->station, bytes, FRAME_BYTES), -EAGAIN);
         struct sending wait = {.f = f, .writables = s->writables};
@@ -535,7 +538,8 @@ static const struct conform_case {
     {"the far end goes and comes back", test_far_end_goes_and_comes, NEEDS_FAR_END},
     {"a lasting fault is told once", test_lasting_fault_is_told_once, NEEDS_LINK_THAT_FAILS},
     {"a reset link drops and comes back", test_reset_drops_and_returns},
-    {"the host may answer and reset while it is told", test_host_answers_from_inside, NEEDS_FAR_END},
+    {"the host may answer and reset while it is told", test_host_answers_from_inside,
+     NEEDS_FAR_END},
     {"stale and strange events do nothing", test_strange_events_do_nothing},
     {"an unknown station is nobody", test_unknown_station_is_nobody},
     {"an idle link is silent", test_idle_is_silent, NEEDS_FAR_END},

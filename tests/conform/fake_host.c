@@ -91,7 +91,8 @@ static void host_deliver(struct link_host *h, station_t station, const uint8_t *
         l->on_deliver(l, station);
 }
 
-static void host_sent(struct link_host *h, station_t station, uint64_t token, enum send_outcome outcome)
+static void host_sent(struct link_host *h, station_t station, uint64_t token,
+                      enum send_outcome outcome)
 {
     struct fake_link *l = link_of(h);
     assert(l->outcome_due && token == l->last_token); /* one outcome for each send */
@@ -116,7 +117,8 @@ static void host_writable(struct link_host *h, station_t station)
     s->writables++;
 }
 
-static void host_state(struct link_host *h, station_t station, enum link_state state, const char *why)
+static void host_state(struct link_host *h, station_t station, enum link_state state,
+                       const char *why)
 {
     struct fake_station *s = known_station(link_of(h), station);
     assert(why && *why);
@@ -226,7 +228,8 @@ size_t fake_room(struct fake_link *l, station_t station)
 int fake_send(struct fake_link *l, station_t station, const void *bytes, size_t n)
 {
     l->world->in_op++;
-    int result = l->driver->send(l->ctx, station, bytes, n, l->last_token + 1, false, l->world->now_ms);
+    int result =
+        l->driver->send(l->ctx, station, bytes, n, l->last_token + 1, false, l->world->now_ms);
     l->world->in_op--;
     if (result == 0 && l->driver->kind == LINK_DATAGRAM) {
         l->last_token++;
@@ -294,7 +297,8 @@ static bool poll_once(struct fake_world *w, int wait_ms)
         for (size_t j = 0; j < w->links[i]->fd_count; j++) {
             unsigned events = w->links[i]->fds[j].events;
             fds[n].fd = w->links[i]->fds[j].fd;
-            fds[n].events = (short)((events & WATCH_READ ? POLLIN : 0) | (events & WATCH_WRITE ? POLLOUT : 0));
+            fds[n].events =
+                (short)((events & WATCH_READ ? POLLIN : 0) | (events & WATCH_WRITE ? POLLOUT : 0));
             owners[n++] = w->links[i];
         }
     if (poll(fds, n, wait_ms) <= 0)
@@ -305,7 +309,8 @@ static bool poll_once(struct fake_world *w, int wait_ms)
         if (!r)
             continue;
         /* As libevent has it: a hang-up or an error comes as whatever is watched. */
-        unsigned watched = (fds[i].events & POLLIN ? WATCH_READ : 0) | (fds[i].events & POLLOUT ? WATCH_WRITE : 0);
+        unsigned watched =
+            (fds[i].events & POLLIN ? WATCH_READ : 0) | (fds[i].events & POLLOUT ? WATCH_WRITE : 0);
         unsigned events = (r & POLLIN ? WATCH_READ : 0) | (r & POLLOUT ? WATCH_WRITE : 0);
         if (r & (POLLHUP | POLLERR))
             events = watched;
@@ -337,7 +342,8 @@ static int64_t next_timer(const struct fake_world *w)
     return at;
 }
 
-/* One thing happens, or time jumps, but not beyond until_ms. Return: false when nothing is left to happen until then. */
+/* One thing happens, or time jumps, but not beyond until_ms. Return: false when nothing is left to
+ * happen until then. */
 static bool step(struct fake_world *w, int64_t until_ms)
 {
     if (poll_once(w, 0) || fire_timers(w))

@@ -1,6 +1,7 @@
-/* A host for link drivers under test: real descriptors, but its own time. Time stands still while something happens, and then jumps to the next
- * timer, so that back-offs of a minute cost nothing. It keeps all that the driver says, and stops the test (assert) at a breach of driver.h:
- * a service called from outside an op, a watch on a closed fd, a close before WATCH_NONE. */
+/* A host for link drivers under test: real descriptors, but its own time. Time stands still while
+ * something happens, and then jumps to the next timer, so that back-offs of a minute cost nothing.
+ * It keeps all that the driver says, and stops the test (assert) at a breach of driver.h: a service
+ * called from outside an op, a watch on a closed fd, a close before WATCH_NONE. */
 #ifndef TESTS_CONFORM_FAKE_HOST_H
 #define TESTS_CONFORM_FAKE_HOST_H
 
@@ -16,11 +17,11 @@
 struct fake_station {
     station_t station;
     enum link_state state;
-    unsigned ups, downs;        /* times that it was told up, down */
-    char why[128];              /* of the last state */
-    uint8_t *bytes;             /* delivered, one after the other */
+    unsigned ups, downs; /* times that it was told up, down */
+    char why[128];       /* of the last state */
+    uint8_t *bytes;      /* delivered, one after the other */
     size_t n;
-    size_t frames;              /* deliveries; their lengths: */
+    size_t frames; /* deliveries; their lengths: */
     size_t frame_len[4096];
     unsigned writables;
 };
@@ -42,24 +43,27 @@ struct fake_link {
     size_t station_count;
     unsigned sent_done, sent_failed, sent_unknown;
     uint64_t last_token;
-    bool outcome_due;           /* a datagram was handed over, and its outcome is not told yet */
-    void (*on_deliver)(struct fake_link *l, station_t station); /* the host's answer from inside deliver; NULL = none */
-    unsigned warnings;          /* traces of level 2 */
+    bool outcome_due; /* a datagram was handed over, and its outcome is not told yet */
+    void (*on_deliver)(struct fake_link *l,
+                       station_t station); /* the host's answer from inside deliver; NULL = none */
+    unsigned warnings;                     /* traces of level 2 */
     char last_trace[256];
 };
 
 struct fake_world {
     int64_t now_ms;
-    int grace_real_ms;          /* what kernel and threads do by themselves gets this long before time jumps */
+    int grace_real_ms; /* what kernel and threads do by themselves gets this long before time jumps
+                        */
     uint32_t random;
-    unsigned in_op;             /* depth: a service may be called */
+    unsigned in_op; /* depth: a service may be called */
     struct fake_link *links[FAKE_LINKS_MAX];
     size_t link_count;
 };
 
 void fake_world_init(struct fake_world *w);
 
-/* Init of a driver under this host. Return: what the driver's init returned; fake_link_close is due in any case. */
+/* Init of a driver under this host. Return: what the driver's init returned; fake_link_close is due
+ * in any case. */
 int fake_link_open(struct fake_world *w, struct fake_link *l, const struct link_driver *driver,
                    const void *options, bool metered);
 /* Fini. Asserts that no watch and no timer is left. */
@@ -82,8 +86,8 @@ struct fake_station *fake_latest_station(struct fake_link *l);
 bool fake_is_up(const struct fake_link *l);
 size_t fake_watches(const struct fake_link *l);
 
-/* Runs until cond(arg) holds. Return: false when it never did: nothing is left to happen, a minute of real time
- * or a day of the world's has passed. */
+/* Runs until cond(arg) holds. Return: false when it never did: nothing is left to happen, a minute
+ * of real time or a day of the world's has passed. */
 bool fake_run(struct fake_world *w, bool (*cond)(void *arg), void *arg);
 /* Lets happen what happens by itself within `ms` of the world's time. */
 void fake_run_for(struct fake_world *w, int64_t ms);

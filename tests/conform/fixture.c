@@ -53,7 +53,8 @@ static void pty_return(struct fixture *f)
 {
     f->far_fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     assert(f->far_fd >= 0 && grantpt(f->far_fd) == 0 && unlockpt(f->far_fd) == 0);
-    struct termios t; /* a fresh pty echoes, and would answer the far end before the driver opens it */
+    struct termios
+        t; /* a fresh pty echoes, and would answer the far end before the driver opens it */
     assert(tcgetattr(f->far_fd, &t) == 0);
     cfmakeraw(&t);
     assert(tcsetattr(f->far_fd, TCSANOW, &t) == 0);
@@ -69,7 +70,8 @@ static void pty_vanish(struct fixture *f)
 static void pty_prepare(struct fixture *f)
 {
     const char *dir = getenv("TMPDIR");
-    snprintf(f->path, sizeof(f->path), "%s/longwire-conform-%d-tty", dir ? dir : "/tmp", (int)getpid());
+    snprintf(f->path, sizeof(f->path), "%s/longwire-conform-%d-tty", dir ? dir : "/tmp",
+             (int)getpid());
     unlink(f->path);
     pty_return(f);
     struct serial_options *o = (struct serial_options *)f->options.bytes;
@@ -104,8 +106,11 @@ static void tcp_connect_prepare(struct fixture *f)
     tcp_connect_return(f);
     snprintf(f->text, sizeof(f->text), "127.0.0.1:%u", f->text_number);
     struct tcp_options *o = (struct tcp_options *)f->options.bytes;
-    *o = (struct tcp_options){.connect = f->text, .listen = f->path, .timeout_ms = 60000,
-                              .keepalive_ms = 60000, .max_connections = 8};
+    *o = (struct tcp_options){.connect = f->text,
+                              .listen = f->path,
+                              .timeout_ms = 60000,
+                              .keepalive_ms = 60000,
+                              .max_connections = 8};
 }
 
 static void tcp_connect_take(struct fixture *f)
@@ -136,8 +141,11 @@ static void tcp_listen_prepare(struct fixture *f)
 {
     snprintf(f->text, sizeof(f->text), "127.0.0.1:0");
     struct tcp_options *o = (struct tcp_options *)f->options.bytes;
-    *o = (struct tcp_options){.connect = f->path, .listen = f->text, .timeout_ms = 60000,
-                              .keepalive_ms = 60000, .max_connections = 3};
+    *o = (struct tcp_options){.connect = f->path,
+                              .listen = f->text,
+                              .timeout_ms = 60000,
+                              .keepalive_ms = 60000,
+                              .max_connections = 3};
 }
 
 /* Connects once the listener has told its port. */
@@ -157,8 +165,8 @@ static void tcp_listen_return(struct fixture *f)
 
 static void loop_prepare(struct fixture *f)
 {
-    struct loop_settings settings = {.seed = 1, .bytes_s = 100000, .delay_min_ms = 5, .delay_max_ms = 5,
-                                     .mtu = 256};
+    struct loop_settings settings = {
+        .seed = 1, .bytes_s = 100000, .delay_min_ms = 5, .delay_max_ms = 5, .mtu = 256};
     f->line = loop_line_new(&settings);
     struct loop_options *o = (struct loop_options *)f->options.bytes;
     *o = (struct loop_options){.line = f->line, .end = 0};
@@ -212,47 +220,90 @@ static void null_prepare(struct fixture *f)
 /* --- the list --- */
 
 static const struct fixture_kind serial_kind = {
-    .name = "serial", .driver = &serial_driver, .has_far_end = true, .hears_last_words = true,
+    .name = "serial",
+    .driver = &serial_driver,
+    .has_far_end = true,
+    .hears_last_words = true,
     .detail = "(opened directly)",
-    .prepare = pty_prepare, .clean_up = pty_vanish, .far_send = fd_send, .far_take = fd_take,
-    .far_vanish = pty_vanish, .far_return = pty_return,
+    .prepare = pty_prepare,
+    .clean_up = pty_vanish,
+    .far_send = fd_send,
+    .far_take = fd_take,
+    .far_vanish = pty_vanish,
+    .far_return = pty_return,
 };
 /* The same, with the preload shim: libserialport must have taken the port. */
 static const struct fixture_kind serial_library_kind = {
-    .name = "serial-library", .driver = &serial_driver, .has_far_end = true, .hears_last_words = true,
+    .name = "serial-library",
+    .driver = &serial_driver,
+    .has_far_end = true,
+    .hears_last_words = true,
     .detail = "(libserialport)",
-    .prepare = pty_prepare, .clean_up = pty_vanish, .far_send = fd_send, .far_take = fd_take,
-    .far_vanish = pty_vanish, .far_return = pty_return,
+    .prepare = pty_prepare,
+    .clean_up = pty_vanish,
+    .far_send = fd_send,
+    .far_take = fd_take,
+    .far_vanish = pty_vanish,
+    .far_return = pty_return,
 };
 static const struct fixture_kind tcp_connect_kind = {
-    .name = "tcp-connect", .driver = &tcp_driver, .has_far_end = true, .hears_last_words = true,
+    .name = "tcp-connect",
+    .driver = &tcp_driver,
+    .has_far_end = true,
+    .hears_last_words = true,
     .detail = "connected to 127.0.0.1:",
-    .prepare = tcp_connect_prepare, .clean_up = tcp_vanish, .far_send = tcp_connect_send,
-    .far_take = tcp_connect_take, .far_vanish = tcp_vanish, .far_return = tcp_connect_return,
+    .prepare = tcp_connect_prepare,
+    .clean_up = tcp_vanish,
+    .far_send = tcp_connect_send,
+    .far_take = tcp_connect_take,
+    .far_vanish = tcp_vanish,
+    .far_return = tcp_connect_return,
 };
 static const struct fixture_kind tcp_listen_kind = {
-    .name = "tcp-listen", .driver = &tcp_driver, .has_far_end = true, .hears_last_words = true, .listens = true,
+    .name = "tcp-listen",
+    .driver = &tcp_driver,
+    .has_far_end = true,
+    .hears_last_words = true,
+    .listens = true,
     .detail = "listening on 127.0.0.1:",
-    .prepare = tcp_listen_prepare, .clean_up = tcp_vanish, .far_send = fd_send, .far_take = fd_take,
-    .far_vanish = tcp_vanish, .far_return = tcp_listen_return,
+    .prepare = tcp_listen_prepare,
+    .clean_up = tcp_vanish,
+    .far_send = fd_send,
+    .far_take = fd_take,
+    .far_vanish = tcp_vanish,
+    .far_return = tcp_listen_return,
 };
 static const struct fixture_kind null_kind = {
-    .name = "null", .driver = &null_driver, .prepare = null_prepare,
+    .name = "null",
+    .driver = &null_driver,
+    .prepare = null_prepare,
 };
 static const struct fixture_kind loop_stream_kind = {
-    .name = "loop-stream", .driver = &loop_stream_driver, .has_far_end = true,
-    .prepare = loop_prepare, .clean_up = loop_clean_up, .far_send = loop_send, .far_take = loop_take,
-    .far_vanish = loop_vanish, .far_return = loop_return,
+    .name = "loop-stream",
+    .driver = &loop_stream_driver,
+    .has_far_end = true,
+    .prepare = loop_prepare,
+    .clean_up = loop_clean_up,
+    .far_send = loop_send,
+    .far_take = loop_take,
+    .far_vanish = loop_vanish,
+    .far_return = loop_return,
 };
 static const struct fixture_kind loop_datagram_kind = {
-    .name = "loop-datagram", .driver = &loop_datagram_driver, .has_far_end = true,
-    .prepare = loop_prepare, .clean_up = loop_clean_up, .far_send = loop_send, .far_take = loop_take,
-    .far_vanish = loop_vanish, .far_return = loop_return,
+    .name = "loop-datagram",
+    .driver = &loop_datagram_driver,
+    .has_far_end = true,
+    .prepare = loop_prepare,
+    .clean_up = loop_clean_up,
+    .far_send = loop_send,
+    .far_take = loop_take,
+    .far_vanish = loop_vanish,
+    .far_return = loop_return,
 };
 
 const struct fixture_kind *const fixture_kinds[] = {
-    &serial_kind,    &serial_library_kind, &tcp_connect_kind,   &tcp_listen_kind,
-    &null_kind,      &loop_stream_kind,    &loop_datagram_kind, NULL,
+    &serial_kind, &serial_library_kind, &tcp_connect_kind,   &tcp_listen_kind,
+    &null_kind,   &loop_stream_kind,    &loop_datagram_kind, NULL,
 };
 
 void fixture_set_up(struct fixture *f, const struct fixture_kind *kind)

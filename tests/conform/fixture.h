@@ -1,5 +1,5 @@
-/* What the conformance suite needs of each driver: a link under test, and something real at its other end. A driver that joins the list
- * adds a fixture, and all cases hold for it. */
+/* What the conformance suite needs of each driver: a link under test, and something real at its
+ * other end. A driver that joins the list adds a fixture, and all cases hold for it. */
 #ifndef TESTS_CONFORM_FIXTURE_H
 #define TESTS_CONFORM_FIXTURE_H
 
@@ -8,27 +8,27 @@
 struct fixture {
     const struct fixture_kind *kind;
     struct fake_world world;
-    struct fake_link link;       /* under test, opened, not started */
+    struct fake_link link; /* under test, opened, not started */
     union {
         char bytes[2048];
         uint64_t aligned;
     } options;
-    uint8_t *far_bytes;          /* what came to the far end */
+    uint8_t *far_bytes; /* what came to the far end */
     size_t far_n;
-    int far_fd, far_listen_fd;   /* -1 = none */
-    char path[256], text[256];   /* the kind's own */
+    int far_fd, far_listen_fd; /* -1 = none */
+    char path[256], text[256]; /* the kind's own */
     unsigned text_number;
-    struct loop_line *line;      /* loop kinds: the line and the far end on it */
+    struct loop_line *line; /* loop kinds: the line and the far end on it */
     struct fake_link other;
 };
 
 struct fixture_kind {
     const char *name;
     const struct link_driver *driver;
-    bool has_far_end;            /* false: null, which has nothing behind it */
-    bool listens;                /* stations come; the link is up without one */
-    bool hears_last_words;       /* what was sent before a reset comes to the far end */
-    const char *detail;          /* stands in status.detail when up; NULL = nothing certain */
+    bool has_far_end;      /* false: null, which has nothing behind it */
+    bool listens;          /* stations come; the link is up without one */
+    bool hears_last_words; /* what was sent before a reset comes to the far end */
+    const char *detail;    /* stands in status.detail when up; NULL = nothing certain */
     /* Makes the far end and fills options. */
     void (*prepare)(struct fixture *f);
     void (*clean_up)(struct fixture *f);
@@ -44,7 +44,8 @@ extern const struct fixture_kind *const fixture_kinds[];
 
 void fixture_set_up(struct fixture *f, const struct fixture_kind *kind);
 void fixture_tear_down(struct fixture *f);
-/* Where bytes pass: the link itself, or the connection that came to a listener. NULL when they do not. */
+/* Where bytes pass: the link itself, or the connection that came to a listener. NULL when they do
+ * not. */
 struct fake_station *fixture_station(struct fixture *f);
 /* Starts (where not started), and runs until bytes can pass. */
 bool fixture_bring_up(struct fixture *f);

@@ -1,5 +1,6 @@
-/* A preload shim that lends a pty what libserialport wants to see of a port before it opens it: an entry in /sys/class/tty, and modem lines.
- * So the path through the library runs on machines without a serial port. Everything else goes to libc unchanged.
+/* A preload shim that lends a pty what libserialport wants to see of a port before it opens it: an
+ * entry in /sys/class/tty, and modem lines. So the path through the library runs on machines
+ * without a serial port. Everything else goes to libc unchanged.
  *
  * LD_PRELOAD=libtty_shim.so PROGRAM */
 #include <dlfcn.h>
@@ -20,8 +21,10 @@
 int __lxstat(int version, const char *path, struct stat *out);
 ssize_t __readlink_chk(const char *path, char *out, size_t size, size_t real_size);
 
-/* The lines as a cable without anything at the other end shows them: the far end is ready. One state for all ptys. */
-static atomic_int modem_lines = TIOCM_LE | TIOCM_DTR | TIOCM_RTS | TIOCM_CTS | TIOCM_CAR | TIOCM_DSR;
+/* The lines as a cable without anything at the other end shows them: the far end is ready. One
+ * state for all ptys. */
+static atomic_int modem_lines =
+    TIOCM_LE | TIOCM_DTR | TIOCM_RTS | TIOCM_CTS | TIOCM_CAR | TIOCM_DSR;
 
 /* libc's own function behind ours. */
 static void *next(const char *name)
@@ -67,7 +70,7 @@ ssize_t readlink(const char *path, char *out, size_t size)
         return (ssize_t)n;
     }
     ssize_t (*real)(const char *, char *, size_t) =
-        (ssize_t (*)(const char *, char *, size_t))next("readlink");
+        (ssize_t(*)(const char *, char *, size_t))next("readlink");
     return real(path, out, size);
 }
 
@@ -84,7 +87,8 @@ static int answer_modem_lines(unsigned long request, int *arg)
         *arg = atomic_load(&modem_lines);
         return 1;
     case TIOCMSET:
-        atomic_store(&modem_lines, (atomic_load(&modem_lines) & ~OUTPUT_LINES) | (*arg & OUTPUT_LINES));
+        atomic_store(&modem_lines,
+                     (atomic_load(&modem_lines) & ~OUTPUT_LINES) | (*arg & OUTPUT_LINES));
         return 1;
     case TIOCMBIS:
         atomic_fetch_or(&modem_lines, *arg & OUTPUT_LINES);

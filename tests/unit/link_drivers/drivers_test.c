@@ -24,7 +24,7 @@ static void test_list(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        {"each driver is found by its name, with its own options", test_list, NULL, NULL, NULL},
+        {"each driver is found by its name, with its own options", test_list},
     };
     return cmocka_run_group_tests_name("drivers", tests, NULL, NULL);
 }

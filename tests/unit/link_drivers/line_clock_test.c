@@ -66,8 +66,8 @@ static void test_held_is_bounded(void **state)
     }
 }
 
-/* A host that is late by up to 20 ms (an fsync) at each turn, asks only when told, and sends frames of 256: how
- * much of the time has the line something to send? */
+/* A host that is late by up to 20 ms (an fsync) at each turn, asks only when told, and sends frames
+ * of 256: how much of the time has the line something to send? */
 static void test_line_stays_busy(void **state)
 {
     const uint32_t bauds[] = {1200, 9600, 57600, 115200, 460800};
@@ -90,7 +90,8 @@ static void test_line_stays_busy(void **state)
         }
         int64_t total_ns = (now - begin) * 1000000;
         if (busy_ns * 100 < total_ns * 99)
-            fail_msg("%u baud: the line was busy %d %% of the time", bauds[i], (int)(busy_ns * 100 / total_ns));
+            fail_msg("%u baud: the line was busy %d %% of the time", bauds[i],
+                     (int)(busy_ns * 100 / total_ns));
     }
 }
 
@@ -129,14 +130,14 @@ static void test_pending_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        {"a nearly idle line takes a whole frame at any rate", test_nearly_idle_takes_a_frame, NULL, NULL, NULL},
-        {"behind a frame there is no room until the horizon", test_one_frame_then_wait, NULL, NULL, NULL},
-        {"a fast line takes a time's worth", test_fast_line_takes_a_time, NULL, NULL, NULL},
-        {"never more than the horizon and a frame is held", test_held_is_bounded, NULL, NULL, NULL},
-        {"a line with a backlog stays busy though the loop is late", test_line_stays_busy, NULL, NULL, NULL},
-        {"the clock does not drift", test_does_not_drift, NULL, NULL, NULL},
-        {"the kernel's count is believed when larger", test_kernel_is_believed_when_it_holds_more, NULL, NULL, NULL},
-        {"bytes not yet taken by the kernel count", test_pending_counts, NULL, NULL, NULL},
+        {"a nearly idle line takes a whole frame at any rate", test_nearly_idle_takes_a_frame},
+        {"behind a frame there is no room until the horizon", test_one_frame_then_wait},
+        {"a fast line takes a time's worth", test_fast_line_takes_a_time},
+        {"never more than the horizon and a frame is held", test_held_is_bounded},
+        {"a line with a backlog stays busy though the loop is late", test_line_stays_busy},
+        {"the clock does not drift", test_does_not_drift},
+        {"the kernel's count is believed when larger", test_kernel_is_believed_when_it_holds_more},
+        {"bytes not yet taken by the kernel count", test_pending_counts},
     };
     return cmocka_run_group_tests_name("line_clock", tests, NULL, NULL);
 }

@@ -18,7 +18,8 @@ struct run {
     struct loop_line *line;
 };
 
-static void begin(struct run *r, const struct link_driver *driver, const struct loop_settings *settings)
+static void begin(struct run *r, const struct link_driver *driver,
+                  const struct loop_settings *settings)
 {
     fake_world_init(&r->world);
     r->line = loop_line_new(settings);
@@ -66,7 +67,8 @@ static void test_clean(void **state)
 {
     struct run r;
     begin(&r, &loop_datagram_driver,
-          &(struct loop_settings){.seed = 1, .bytes_s = 1000, .delay_min_ms = 7, .delay_max_ms = 7, .mtu = 100});
+          &(struct loop_settings){
+              .seed = 1, .bytes_s = 1000, .delay_min_ms = 7, .delay_max_ms = 7, .mtu = 100});
     send_frames(&r, 100);
     size_t n;
     const uint32_t *got = arrived(&r, &n);
@@ -94,8 +96,12 @@ static void test_doubles_and_order(void **state)
 {
     struct run r;
     begin(&r, &loop_datagram_driver,
-          &(struct loop_settings){.seed = 3, .bytes_s = 100000, .delay_min_ms = 10, .delay_max_ms = 500,
-                                  .mtu = 100, .double_permille = 100});
+          &(struct loop_settings){.seed = 3,
+                                  .bytes_s = 100000,
+                                  .delay_min_ms = 10,
+                                  .delay_max_ms = 500,
+                                  .mtu = 100,
+                                  .double_permille = 100});
     send_frames(&r, FRAMES);
     size_t n, swapped = 0;
     const uint32_t *got = arrived(&r, &n);
@@ -110,7 +116,10 @@ static void test_outcomes(void **state)
 {
     struct run r;
     begin(&r, &loop_datagram_driver,
-          &(struct loop_settings){.seed = 4, .bytes_s = 10000, .mtu = 100, .fail_permille = 100,
+          &(struct loop_settings){.seed = 4,
+                                  .bytes_s = 10000,
+                                  .mtu = 100,
+                                  .fail_permille = 100,
                                   .unknown_permille = 200});
     send_frames(&r, FRAMES);
     size_t n;
@@ -127,8 +136,13 @@ static void test_outcomes(void **state)
 static void test_seed_repeats(void **state)
 {
     struct run first, second;
-    struct loop_settings settings = {.seed = 5, .bytes_s = 10000, .delay_min_ms = 0, .delay_max_ms = 90,
-                                     .mtu = 100, .lose_permille = 200, .double_permille = 100,
+    struct loop_settings settings = {.seed = 5,
+                                     .bytes_s = 10000,
+                                     .delay_min_ms = 0,
+                                     .delay_max_ms = 90,
+                                     .mtu = 100,
+                                     .lose_permille = 200,
+                                     .double_permille = 100,
                                      .unknown_permille = 50};
     begin(&first, &loop_datagram_driver, &settings);
     begin(&second, &loop_datagram_driver, &settings);
@@ -152,7 +166,8 @@ static void test_cut(void **state)
 {
     struct run r;
     begin(&r, &loop_datagram_driver,
-          &(struct loop_settings){.seed = 7, .bytes_s = 10, .delay_min_ms = 1000, .delay_max_ms = 1000, .mtu = 100});
+          &(struct loop_settings){
+              .seed = 7, .bytes_s = 10, .delay_min_ms = 1000, .delay_max_ms = 1000, .mtu = 100});
     uint32_t frame = 1;
     assert_int_equal(fake_send(&r.near, STATION_NONE, &frame, sizeof(frame)), 0);
     r.world.in_op++; /* the cut sets the hosts' timers, as an op does */
@@ -173,7 +188,8 @@ static void test_cut(void **state)
 static void test_stream_rate(void **state)
 {
     struct run r;
-    begin(&r, &loop_stream_driver, &(struct loop_settings){.seed = 8, .bytes_s = 960, .delay_min_ms = 1000});
+    begin(&r, &loop_stream_driver,
+          &(struct loop_settings){.seed = 8, .bytes_s = 960, .delay_min_ms = 1000});
     int64_t start = r.world.now_ms;
     static uint8_t bytes[960];
     for (size_t sent = 0; sent < sizeof(bytes);) {
@@ -193,13 +209,13 @@ static void test_stream_rate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        {"a clean line keeps number and order", test_clean, NULL, NULL, NULL},
-        {"frames are lost as often as set, unseen by the sender", test_loss, NULL, NULL, NULL},
-        {"frames come twice, and out of order", test_doubles_and_order, NULL, NULL, NULL},
-        {"failed frames never come, unknown ones may", test_outcomes, NULL, NULL, NULL},
-        {"a seed repeats the run", test_seed_repeats, NULL, NULL, NULL},
-        {"a cut loses what is under way, and says unknown", test_cut, NULL, NULL, NULL},
-        {"a stream has rate and delay", test_stream_rate, NULL, NULL, NULL},
+        {"a clean line keeps number and order", test_clean},
+        {"frames are lost as often as set, unseen by the sender", test_loss},
+        {"frames come twice, and out of order", test_doubles_and_order},
+        {"failed frames never come, unknown ones may", test_outcomes},
+        {"a seed repeats the run", test_seed_repeats},
+        {"a cut loses what is under way, and says unknown", test_cut},
+        {"a stream has rate and delay", test_stream_rate},
     };
     printf("# seeds 1 to 8\n");
     return cmocka_run_group_tests_name("loop", tests, NULL, NULL);

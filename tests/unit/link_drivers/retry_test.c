@@ -40,9 +40,9 @@ static void test_spreads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        {"a delay is within its bounds after any number of failures", test_bounds, NULL, NULL, NULL},
-        {"the delay doubles up to its maximum", test_doubles, NULL, NULL, NULL},
-        {"sites that failed together come back apart", test_spreads, NULL, NULL, NULL},
+        {"a delay is within its bounds after any number of failures", test_bounds},
+        {"the delay doubles up to its maximum", test_doubles},
+        {"sites that failed together come back apart", test_spreads},
     };
     return cmocka_run_group_tests_name("retry", tests, NULL, NULL);
 }

@@ -62,7 +62,8 @@ static int try_open(struct serial_port *p, const char *path, const struct tty_mo
     return result;
 }
 
-static void expect_refusal(const char *path, const struct tty_mode *mode, int error, const char *words)
+static void expect_refusal(const char *path, const struct tty_mode *mode, int error,
+                           const char *words)
 {
     struct serial_port p;
     char why[SERIAL_PORT_WHY_BYTES];
@@ -95,7 +96,8 @@ static void test_raw_mode(void **state)
 static void test_each_setting(void **state)
 {
     int master = new_pty();
-    const struct tty_mode full = {.baud = 57600, .stop_bits = 2, .flow = TTY_FLOW_RTSCTS, .hang_up = true};
+    const struct tty_mode full = {
+        .baud = 57600, .stop_bits = 2, .flow = TTY_FLOW_RTSCTS, .hang_up = true};
     struct serial_port p;
     char why[SERIAL_PORT_WHY_BYTES];
     assert_int_equal(try_open(&p, link_path, &full, why), 0);
@@ -312,7 +314,8 @@ static void test_unplugged_for_long(void **state)
     rig_down(&r);
 }
 
-/* A far side that takes nothing: what is accepted stays bounded, and all of it comes once it takes again. */
+/* A far side that takes nothing: what is accepted stays bounded, and all of it comes once it takes
+ * again. */
 static void test_slow_reader(void **state)
 {
     struct rig r;
@@ -401,7 +404,8 @@ static void test_half_duplex(void **state)
     struct rig r;
     rig_up(&r, (struct serial_options){.baud = 9600, .duplex = SERIAL_HALF_DUPLEX, .rs485 = true});
     assert_true(serial_driver.half_duplex(r.link.ctx));
-    assert_int_equal(r.link.warnings, 1); /* a pty cannot switch an RS-485 driver: said, not fatal */
+    assert_int_equal(r.link.warnings,
+                     1); /* a pty cannot switch an RS-485 driver: said, not fatal */
     rig_down(&r);
     rig_up(&r, (struct serial_options){.baud = 9600});
     assert_false(serial_driver.half_duplex(r.link.ctx));
@@ -418,7 +422,7 @@ static void test_wrong_device(void **state)
     assert_false(fake_is_up(&r.link));
     assert_non_null(strstr(r.link.stations[0]->why, "not a serial port"));
     fake_run_for(&r.world, 600000);
-    assert_int_equal(r.link.stations[0]->downs, 1); /* said once */
+    assert_int_equal(r.link.stations[0]->downs, 1);                           /* said once */
     assert_true(r.link.timer_at_ms <= r.world.now_ms + SERIAL_REOPEN_MAX_MS); /* and tried on */
     fake_stop(&r.link);
     fake_link_close(&r.link);
@@ -427,22 +431,22 @@ static void test_wrong_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        {"a port is raw, 8N1, without flow control, at its rate", test_raw_mode, NULL, NULL, NULL},
-        {"each setting is set, and cleared when not wanted", test_each_setting, NULL, NULL, NULL},
-        {"an unusual baud rate is set exactly", test_unusual_baud, NULL, NULL, NULL},
-        {"a setting that the device does not take is an error", test_untaken_setting, NULL, NULL, NULL},
-        {"what is no serial port is refused in words", test_not_a_port, NULL, NULL, NULL},
-        {"a port in use is refused and left alone", test_lock, NULL, NULL, NULL},
-        {"a backlog is handed over at the rate of the line", test_paced, NULL, NULL, NULL},
-        {"the slower of port and radio sets the rate", test_air_rate, NULL, NULL, NULL},
-        {"an adapter that returns under another name is found", test_replug, NULL, NULL, NULL},
-        {"an adapter that stays away is looked for, at most every 30 s", test_unplugged_for_long, NULL, NULL, NULL},
-        {"a far side that reads nothing bounds what is accepted", test_slow_reader, NULL, NULL, NULL},
-        {"XON/XOFF stops and goes on, and is kept off the data", test_xonxoff, NULL, NULL, NULL},
-        {"an XOFF made by noise does not last", test_xoff_by_noise, NULL, NULL, NULL},
-        {"rs485 and rtscts exclude each other", test_options, NULL, NULL, NULL},
-        {"half duplex is told, rs485 is tried", test_half_duplex, NULL, NULL, NULL},
-        {"a device that is none is said once and tried on", test_wrong_device, NULL, NULL, NULL},
+        {"a port is raw, 8N1, without flow control, at its rate", test_raw_mode},
+        {"each setting is set, and cleared when not wanted", test_each_setting},
+        {"an unusual baud rate is set exactly", test_unusual_baud},
+        {"a setting that the device does not take is an error", test_untaken_setting},
+        {"what is no serial port is refused in words", test_not_a_port},
+        {"a port in use is refused and left alone", test_lock},
+        {"a backlog is handed over at the rate of the line", test_paced},
+        {"the slower of port and radio sets the rate", test_air_rate},
+        {"an adapter that returns under another name is found", test_replug},
+        {"an adapter that stays away is looked for, at most every 30 s", test_unplugged_for_long},
+        {"a far side that reads nothing bounds what is accepted", test_slow_reader},
+        {"XON/XOFF stops and goes on, and is kept off the data", test_xonxoff},
+        {"an XOFF made by noise does not last", test_xoff_by_noise},
+        {"rs485 and rtscts exclude each other", test_options},
+        {"half duplex is told, rs485 is tried", test_half_duplex},
+        {"a device that is none is said once and tried on", test_wrong_device},
     };
     return cmocka_run_group_tests_name("serial", tests, make_dir, remove_dir);
 }

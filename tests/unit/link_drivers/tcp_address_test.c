@@ -31,9 +31,30 @@ static void test_good(void **state)
 static void test_bad(void **state)
 {
     static const char *const bad[] = {
-        "", "hub", "5000", "hub:", "hub:port", "hub:65536", "hub:99999999999999999999", "hub:-1", "hub:+5",
-        "hub:05", "hub: 5", "hub :5", "2001:db8::1:5000", "::1", "[::1]", "[::1]5000", "[::1:5000", "::1]:5000",
-        "[]:5000", "[hub]:5000", "[[::1]]:5", "http://hub:80", "hub:80/x", "[::1]x:5",
+        "",
+        "hub",
+        "5000",
+        "hub:",
+        "hub:port",
+        "hub:65536",
+        "hub:99999999999999999999",
+        "hub:-1",
+        "hub:+5",
+        "hub:05",
+        "hub: 5",
+        "hub :5",
+        "2001:db8::1:5000",
+        "::1",
+        "[::1]",
+        "[::1]5000",
+        "[::1:5000",
+        "::1]:5000",
+        "[]:5000",
+        "[hub]:5000",
+        "[[::1]]:5",
+        "http://hub:80",
+        "hub:80/x",
+        "[::1]x:5",
     };
     struct tcp_address a;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -65,9 +86,9 @@ static void test_checks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        {"names, addresses and bracketed IPv6 are read", test_good, NULL, NULL, NULL},
-        {"what could mean two things is refused", test_bad, NULL, NULL, NULL},
-        {"connect wants a host, both want a port", test_checks, NULL, NULL, NULL},
+        {"names, addresses and bracketed IPv6 are read", test_good},
+        {"what could mean two things is refused", test_bad},
+        {"connect wants a host, both want a port", test_checks},
     };
     return cmocka_run_group_tests_name("tcp_address", tests, NULL, NULL);
 }

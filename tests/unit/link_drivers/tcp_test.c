@@ -25,14 +25,15 @@ struct rig {
     char none[1];
 };
 
-static void rig_open(struct rig *r, const char *connect_to, const char *listen_on, int64_t connections,
-                     bool metered)
+static void rig_open(struct rig *r, const char *connect_to, const char *listen_on,
+                     int64_t connections, bool metered)
 {
     r->none[0] = '\0';
-    r->options = (struct tcp_options){
-        .connect = connect_to ? strdup(connect_to) : r->none,
-        .listen = listen_on ? strdup(listen_on) : r->none,
-        .timeout_ms = 60000, .keepalive_ms = 30000, .max_connections = connections};
+    r->options = (struct tcp_options){.connect = connect_to ? strdup(connect_to) : r->none,
+                                      .listen = listen_on ? strdup(listen_on) : r->none,
+                                      .timeout_ms = 60000,
+                                      .keepalive_ms = 30000,
+                                      .max_connections = connections};
     fake_world_init(&r->world);
     assert_int_equal(fake_link_open(&r->world, &r->link, &tcp_driver, &r->options, metered), 0);
     fake_start(&r->link);
@@ -372,14 +373,16 @@ static void test_both_drivers(void **state)
     snprintf(to, sizeof(to), "127.0.0.1:%u", port_of(&hub));
     struct fake_link site;
     char none[1] = "";
-    struct tcp_options o = {.connect = to, .listen = none, .timeout_ms = 60000, .max_connections = 1};
+    struct tcp_options o = {
+        .connect = to, .listen = none, .timeout_ms = 60000, .max_connections = 1};
     assert_int_equal(fake_link_open(&hub.world, &site, &tcp_driver, &o, false), 0);
     fake_start(&site);
     assert_true(fake_run(&hub.world, has_station, &hub));
     fake_run_for(&hub.world, 10);
     assert_true(fake_is_up(&site));
     assert_int_equal(fake_send(&site, STATION_NONE, "to hub", 6), 0);
-    assert_int_equal(fake_send(&hub.link, fake_latest_station(&hub.link)->station, "to site", 7), 0);
+    assert_int_equal(fake_send(&hub.link, fake_latest_station(&hub.link)->station, "to site", 7),
+                     0);
     fake_run_for(&hub.world, 10);
     assert_int_equal(fake_latest_station(&hub.link)->n, 6);
     assert_int_equal(site.stations[0]->n, 7);
@@ -427,17 +430,17 @@ static void test_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        {"one listener serves many stations, each its own bytes", test_many_stations, NULL, NULL, NULL},
-        {"at the limit only one that said nothing gives way", test_limit, NULL, NULL, NULL},
-        {"out of descriptors, accept pauses and does not spin", test_no_descriptors, NULL, NULL, NULL},
-        {"a port in use is said, and taken once free", test_port_in_use, NULL, NULL, NULL},
-        {"a refused connection is tried again with a growing delay", test_nobody_listens, NULL, NULL, NULL},
-        {"a name that does not resolve is said and tried again", test_no_such_name, NULL, NULL, NULL},
-        {"a half-open peer is noticed by TCP, unasked where metered", test_half_open_is_noticed, NULL, NULL, NULL},
-        {"the sends of one turn leave together", test_one_segment, NULL, NULL, NULL},
-        {"a far end that reads nothing bounds what waits", test_slow_reader, NULL, NULL, NULL},
-        {"both ends of the driver meet; a refused site comes back rarely", test_both_drivers, NULL, NULL, NULL},
-        {"exactly one of connect and listen", test_options, NULL, NULL, NULL},
+        {"one listener serves many stations, each its own bytes", test_many_stations},
+        {"at the limit only one that said nothing gives way", test_limit},
+        {"out of descriptors, accept pauses and does not spin", test_no_descriptors},
+        {"a port in use is said, and taken once free", test_port_in_use},
+        {"a refused connection is tried again with a growing delay", test_nobody_listens},
+        {"a name that does not resolve is said and tried again", test_no_such_name},
+        {"a half-open peer is noticed by TCP, unasked where metered", test_half_open_is_noticed},
+        {"the sends of one turn leave together", test_one_segment},
+        {"a far end that reads nothing bounds what waits", test_slow_reader},
+        {"both ends of the driver meet; a refused site comes back rarely", test_both_drivers},
+        {"exactly one of connect and listen", test_options},
     };
     return cmocka_run_group_tests_name("tcp", tests, NULL, NULL);
 }
