@@ -9,12 +9,14 @@
 /* Pieces of a partial: its group, then the offset. */
 static int64_t piece_key(int peer, int class, uint64_t offset)
 {
-    return key_group(peer, class) << 32 | (int64_t)offset;
+    return (key_group(peer, class) << 32) + (int64_t)offset;
 }
+
+#define PIECES_END (1ull << 32) /* the offset behind all of a partial's */
 
 static int drop_pieces(struct store *s, int peer, enum msg_class class)
 {
-    return db_run(s, SQL_PIECES_DELETE, DB_INTS(piece_key(peer, class, 0), piece_key(peer, class + 1, 0)));
+    return db_run(s, SQL_PIECES_DELETE, DB_INTS(piece_key(peer, class, 0), piece_key(peer, class, PIECES_END)));
 }
 
 int store_partial_begin(struct store *s, int peer, enum msg_class class, uint64_t number, uint32_t total,
@@ -67,7 +69,7 @@ int store_partial_get(struct store *s, int peer, enum msg_class class, struct st
 /* Puts the pieces together; what was stored must be without holes. */
 static int join(struct store *s, int peer, enum msg_class class, uint8_t *payload, uint32_t have)
 {
-    sqlite3_stmt *st = db_bind(s, SQL_PIECE_EACH, DB_INTS(piece_key(peer, class, 0), piece_key(peer, class + 1, 0)));
+    sqlite3_stmt *st = db_bind(s, SQL_PIECE_EACH, DB_INTS(piece_key(peer, class, 0), piece_key(peer, class, PIECES_END)));
     uint32_t at = 0;
     int rc;
 
