@@ -57,9 +57,15 @@ static int on_topics_reset(struct peer *p)
 
 /* ---- delivery ---- */
 
+/* By the topic as the peer sends it; and our own state topics are nobody else's, under whatever prefix. */
 static bool accepted(const struct peer *p, const char *topic)
 {
     const struct string_list *accept = &p->config->accept;
+    const char *prefix = p->config->deliver_prefix;
+    char local[STATE_TOPIC_MAX];
+    if (snprintf(local, sizeof local, "%s%s", prefix, topic) < (int)sizeof local &&
+        topic_matches(p->bridge->routes.own_topics, local))
+        return false;
     for (size_t i = 0; i < accept->count; i++)
         if (topic_matches(accept->items[i], topic))
             return true;

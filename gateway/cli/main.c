@@ -35,9 +35,11 @@ int command_check(const char *file)
     struct config *c = config_load(file, link_driver_options, stderr);
     if (!c)
         return EXIT_FAILED;
-    config_summary(c, stdout);
+    int status = config_check_files(c, stderr) ? EXIT_FAILED : EXIT_DONE;
+    if (status == EXIT_DONE)
+        config_summary(c, stdout);
     config_free(c);
-    return EXIT_DONE;
+    return status;
 }
 
 static int wrong(const char *what, const char *which)

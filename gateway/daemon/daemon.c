@@ -287,7 +287,12 @@ static void finish(struct daemon *d)
 
 static struct config *load(struct daemon *d)
 {
-    return config_load(d->file, link_driver_options, stderr);
+    struct config *c = config_load(d->file, link_driver_options, stderr);
+    if (c && config_check_files(c, stderr)) {
+        config_free(c);
+        c = NULL;
+    }
+    return c;
 }
 
 static void reload(struct daemon *d)
