@@ -25,8 +25,9 @@ struct serial {
     unsigned failures;   /* in a row */
     int64_t retry_at_ms; /* when closed */
     int64_t up_since_ms;
-    size_t held_bytes;     /* XON/XOFF: what was not sent when last looked at ... */
-    int64_t held_since_ms; /* ... and since when it is that much */
+    size_t held_bytes;     /* flow control: what was not sent when last looked at ... */
+    int64_t held_since_ms; /* ... since when it is that much ... */
+    bool stop_told;        /* ... and whether that was said */
     uint64_t bytes_in, bytes_out;
 };
 
@@ -69,7 +70,7 @@ static size_t serial_kernel_bytes(const struct serial *s)
 }
 
 /* The one timer: the next try when closed; the next room when the host waits for some; a look at a
- * line that XOFF may have stopped. */
+ * line that the other side may have stopped. */
 static void serial_arm(struct serial *s, int64_t now_ms)
 {
     int64_t at = INT64_MAX;
@@ -79,9 +80,8 @@ static void serial_arm(struct serial *s, int64_t now_ms)
         /* While the kernel takes nothing, its POLLOUT tells, not the clock. */
         if (s->short_of_room && s->pending.len == 0)
             at = line_clock_room_at_ms(&s->clock, serial_kernel_bytes(s), 0, now_ms);
-        if (s->options->flow == TTY_FLOW_XONXOFF && s->held_bytes > 0 &&
-            at > s->held_since_ms + SERIAL_XOFF_MAX_MS)
-            at = s->held_since_ms + SERIAL_XOFF_MAX_MS;
+        if (s->held_bytes > 0 && at > s->held_since_ms + SERIAL_STOPPED_MAX_MS)
+            at = s->held_since_ms + SERIAL_STOPPED_MAX_MS;
     }
     s->host->ops->timer(s->host, at);
 }
@@ -218,23 +218,30 @@ static bool serial_flush(struct serial *s, int64_t now_ms)
     return put >= 0;
 }
 
-/* Under XON/XOFF one byte of noise can stop our output for ever. What has stood still for long goes
- * on, as the other end must be able to take it: its kernel says XOFF only when 4 KB wait unread. */
-static void serial_check_xoff(struct serial *s, int64_t now_ms)
+/* Where the other side may stop us it can do so for ever: one byte of noise is an XOFF, a loose
+ * wire holds CTS. What was stopped by XOFF for long goes on, as the other end must be able to take
+ * it: its kernel says XOFF only when 4 KB wait unread. CTS cannot be overruled, but be told. */
+static void serial_check_stop(struct serial *s, int64_t now_ms)
 {
-    if (s->options->flow != TTY_FLOW_XONXOFF)
+    if (s->options->flow == TTY_FLOW_NONE)
         return;
     size_t held = serial_kernel_bytes(s) + s->pending.len;
     if (held == 0 || held != s->held_bytes) {
         s->held_bytes = held;
         s->held_since_ms = now_ms;
-    } else if (now_ms - s->held_since_ms >= SERIAL_XOFF_MAX_MS) {
-        s->host->ops->trace(s->host, 1,
-                            "output stood still, going on without an XON: device=%s bytes=%zu",
-                            s->port.path, held);
-        s->held_since_ms = now_ms;
-        tty_restart_output(s->port.fd);
+        s->stop_told = false;
+        return;
     }
+    if (now_ms - s->held_since_ms < SERIAL_STOPPED_MAX_MS)
+        return;
+    s->held_since_ms = now_ms;
+    bool xonxoff = s->options->flow == TTY_FLOW_XONXOFF;
+    if (!s->stop_told)
+        s->host->ops->trace(s->host, 2, "output stands still, %s: device=%s bytes=%zu",
+                            xonxoff ? "going on without an XON" : "CTS is low", s->port.path, held);
+    s->stop_told = true;
+    if (xonxoff)
+        tty_restart_output(s->port.fd);
 }
 
 static int serial_send(void *ctx, station_t station, const uint8_t *bytes, size_t n, uint64_t token,
@@ -251,8 +258,8 @@ static int serial_send(void *ctx, station_t station, const uint8_t *bytes, size_
     /* A failure is not judged here: the fd tells the loop as well, and the link goes down there,
      * not under the host's feet. */
     (void)serial_flush(s, now_ms);
-    if (s->options->flow == TTY_FLOW_XONXOFF) {
-        serial_check_xoff(s, now_ms);
+    if (s->options->flow != TTY_FLOW_NONE) {
+        serial_check_stop(s, now_ms);
         serial_arm(s, now_ms);
     }
     return 0;
@@ -261,7 +268,7 @@ static int serial_send(void *ctx, station_t station, const uint8_t *bytes, size_
 /* Tells the host of room that it waits for, and sets the timer anew. */
 static void serial_go_on(struct serial *s, int64_t now_ms)
 {
-    serial_check_xoff(s, now_ms);
+    serial_check_stop(s, now_ms);
     if (s->short_of_room && serial_room_now(s, now_ms) > 0) {
         s->short_of_room = false;
         s->host->ops->writable(s->host, STATION_NONE);

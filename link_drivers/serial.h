@@ -11,9 +11,9 @@
 #define SERIAL_FRAME_MAX_BYTES         264
 #define SERIAL_FRAME_MAX_ESCAPED_BYTES 528
 #define SERIAL_REOPEN_MAX_MS           30000
-/* Output that has stood still for this long under XON/XOFF was stopped by noise, or by a far end
- * that died. */
-#define SERIAL_XOFF_MAX_MS 10000
+/* Output that has stood still for this long was stopped by noise (an XOFF), a loose wire (CTS), or
+ * a far end that died. */
+#define SERIAL_STOPPED_MAX_MS 10000
 
 struct serial_options {
     char *device;

@@ -163,6 +163,14 @@ static void test_ops(void **state)
         assert_non_null(d->rate);
 }
 
+/* The configuration lets several peers share a link only where this says so. */
+static void test_serves_many(void **state)
+{
+    struct fixture *f = *state;
+    const struct option_group *g = kind->driver->options;
+    assert_int_equal(kind->listens, g->serves_many && g->serves_many(f->options.bytes));
+}
+
 /* The rows feed parser, `check` and the man page: each must be whole, and its default must hold. */
 static void test_option_rows(void **state)
 {
@@ -525,6 +533,7 @@ static const struct conform_case {
     bool bare; /* sets up by itself */
 } cases[] = {
     {"the ops table is whole", test_ops},
+    {"a link that serves many says so", test_serves_many},
     {"each option row is whole and its default holds", test_option_rows},
     {"init opens nothing", test_init_opens_nothing},
     {"there is no room until the link is up", test_no_room_until_up},

@@ -12,6 +12,7 @@
 
 #define GUARD_REAL_MS  60000
 #define GUARD_WORLD_MS (24 * 3600 * 1000ll)
+#define OP_REAL_MS     1000 /* generous: the machine is busy, but a wait for a modem takes longer */
 #define START_MS       1000000
 
 static int64_t real_ms(void)
@@ -19,6 +20,19 @@ static int64_t real_ms(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Around each op: services may be called, and nothing may take long, for a loop waits (I10). */
+static void op_begin(struct fake_world *w)
+{
+    if (w->in_op++ == 0)
+        w->op_began_real_ms = real_ms();
+}
+
+static void op_end(struct fake_world *w)
+{
+    if (--w->in_op == 0)
+        assert(real_ms() - w->op_began_real_ms < OP_REAL_MS);
 }
 
 static struct fake_link *link_of(struct link_host *h)
@@ -177,18 +191,18 @@ int fake_link_open(struct fake_world *w, struct fake_link *l, const struct link_
     l->ctx = calloc(1, driver->ctx_size);
     assert(l->ctx && w->link_count < FAKE_LINKS_MAX);
     w->links[w->link_count++] = l;
-    w->in_op++;
+    op_begin(w);
     int result = driver->init(l->ctx, options, &l->host);
-    w->in_op--;
+    op_end(w);
     return result;
 }
 
 void fake_link_close(struct fake_link *l)
 {
     struct fake_world *w = l->world;
-    w->in_op++;
+    op_begin(w);
     l->driver->fini(l->ctx);
-    w->in_op--;
+    op_end(w);
     assert(l->fd_count == 0);
     assert(l->timer_at_ms == INT64_MAX);
     free(l->ctx);
@@ -205,32 +219,32 @@ void fake_link_close(struct fake_link *l)
 
 void fake_start(struct fake_link *l)
 {
-    l->world->in_op++;
+    op_begin(l->world);
     l->driver->start(l->ctx, l->world->now_ms);
-    l->world->in_op--;
+    op_end(l->world);
 }
 
 void fake_stop(struct fake_link *l)
 {
-    l->world->in_op++;
+    op_begin(l->world);
     l->driver->stop(l->ctx, l->world->now_ms);
-    l->world->in_op--;
+    op_end(l->world);
 }
 
 size_t fake_room(struct fake_link *l, station_t station)
 {
-    l->world->in_op++;
+    op_begin(l->world);
     size_t room = l->driver->room(l->ctx, station, l->world->now_ms);
-    l->world->in_op--;
+    op_end(l->world);
     return room;
 }
 
 int fake_send(struct fake_link *l, station_t station, const void *bytes, size_t n)
 {
-    l->world->in_op++;
+    op_begin(l->world);
     int result =
         l->driver->send(l->ctx, station, bytes, n, l->last_token + 1, false, l->world->now_ms);
-    l->world->in_op--;
+    op_end(l->world);
     if (result == 0 && l->driver->kind == LINK_DATAGRAM) {
         l->last_token++;
         l->outcome_due = true;
@@ -240,23 +254,23 @@ int fake_send(struct fake_link *l, station_t station, const void *bytes, size_t 
 
 void fake_reset(struct fake_link *l, station_t station, const char *why)
 {
-    l->world->in_op++;
+    op_begin(l->world);
     l->driver->reset(l->ctx, station, why, l->world->now_ms);
-    l->world->in_op--;
+    op_end(l->world);
 }
 
 void fake_on_fd(struct fake_link *l, int fd, unsigned events)
 {
-    l->world->in_op++;
+    op_begin(l->world);
     l->driver->on_fd(l->ctx, fd, events, l->world->now_ms);
-    l->world->in_op--;
+    op_end(l->world);
 }
 
 void fake_on_timer(struct fake_link *l)
 {
-    l->world->in_op++;
+    op_begin(l->world);
     l->driver->on_timer(l->ctx, l->world->now_ms);
-    l->world->in_op--;
+    op_end(l->world);
 }
 
 struct link_status fake_status(struct fake_link *l)

@@ -56,6 +56,7 @@ struct fake_world {
                         */
     uint32_t random;
     unsigned in_op; /* depth: a service may be called */
+    int64_t op_began_real_ms;
     struct fake_link *links[FAKE_LINKS_MAX];
     size_t link_count;
 };

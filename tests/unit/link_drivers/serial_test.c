@@ -379,11 +379,30 @@ static void test_xoff_by_noise(void **state)
     assert_int_equal(write(r.master, "\x13", 1), 1);
     fake_run_for(&r.world, 10);
     assert_int_equal(fake_send(&r.link, STATION_NONE, (const uint8_t *)"stopped", 7), 0);
-    fake_run_for(&r.world, SERIAL_XOFF_MAX_MS - 100);
+    fake_run_for(&r.world, SERIAL_STOPPED_MAX_MS - 100);
     assert_int_equal(take(r.master), 0);
     fake_run_for(&r.world, 400);
     assert_int_equal(take(r.master), 7);
     assert_non_null(strstr(r.link.last_trace, "without an XON"));
+    rig_down(&r);
+}
+
+/* CTS cannot be played on a pty; a far side that reads nothing looks the same from here. */
+static void test_stop_is_told(void **state)
+{
+    struct rig r;
+    rig_up(&r, (struct serial_options){.baud = 921600, .flow = TTY_FLOW_RTSCTS});
+    static uint8_t frame[256];
+    for (int i = 0; i < 3000; i++) {
+        if (fake_room(&r.link, STATION_NONE) >= sizeof(frame))
+            assert_int_equal(fake_send(&r.link, STATION_NONE, frame, sizeof(frame)), 0);
+        r.world.now_ms++;
+    }
+    fake_run_for(&r.world, SERIAL_STOPPED_MAX_MS - 4000);
+    assert_int_equal(r.link.warnings, 0);
+    fake_run_for(&r.world, 100000);
+    assert_int_equal(r.link.warnings, 1);
+    assert_non_null(strstr(r.link.last_trace, "CTS is low"));
     rig_down(&r);
 }
 
@@ -444,6 +463,7 @@ int main(void)
         {"a far side that reads nothing bounds what is accepted", test_slow_reader},
         {"XON/XOFF stops and goes on, and is kept off the data", test_xonxoff},
         {"an XOFF made by noise does not last", test_xoff_by_noise},
+        {"output that CTS holds up is told once", test_stop_is_told},
         {"rs485 and rtscts exclude each other", test_options},
         {"half duplex is told, rs485 is tried", test_half_duplex},
         {"a device that is none is said once and tried on", test_wrong_device},
