@@ -1,0 +1,154 @@
+#include "gateway/wire/mix_contexts.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include "gateway/wire/mix_counter.h"
+
+#define STATE_LIMIT 255
+#define RUN_LIMIT   255
+
+void mix_contexts_init(struct mix_contexts *c, uint16_t *histories, uint32_t lines,
+                       struct mix_run *runs, uint32_t run_count)
+{
+    memset(c, 0, sizeof *c);
+    c->histories = histories;
+    c->lines = lines;
+    c->runs = runs;
+    c->run_count = run_count;
+    for (unsigned i = 0; i < MIX_CONTEXTS; i++) {
+        for (unsigned s = 0; s < MIX_CONTEXT_KINDS * 256; s++) {
+            const struct mix_state *state = &mix_states[s & 255];
+            uint32_t zeros = state->zeros, ones = state->ones;
+            c->state_map[i][s] =
+                mix_counter_of((4 * ones + 1) * 65535 / (4 * (zeros + ones) + 2), 4);
+        }
+        for (unsigned n = 0; n < 64; n++) {
+            uint32_t against = 65536 / (2 * n + 3);
+            c->run_map[i][0][n] = mix_counter_of(against, 4);
+            c->run_map[i][1][n] = mix_counter_of(65535 - against, 4);
+        }
+    }
+}
+
+static uint16_t *line_of(const struct mix_contexts *c, uint32_t hash)
+{
+    uint16_t *line = c->histories + (size_t)mix_spread(hash * 0x9e3779b1u, c->lines) * MIX_LINE;
+
+    __builtin_prefetch(line, 1);
+    return line;
+}
+
+/* The history of a node in the line: found by its check, else the least seen of four places. */
+static uint16_t *slot_of(uint16_t *line, uint32_t hash, unsigned node)
+{
+    uint32_t h = (hash + node * 0x9e3779b1u) * 0x2c1b3c6du;
+    uint16_t *worst = NULL;
+    unsigned least = UINT32_MAX;
+
+    h ^= h >> 15;
+    unsigned check = h & 0xff, place = h >> 8 & (MIX_LINE - 1);
+    for (unsigned k = 0; k < 4; k++) {
+        uint16_t *slot = line + (place ^ k);
+        const struct mix_state *state = &mix_states[*slot & 255];
+        unsigned seen = (unsigned)state->zeros + state->ones;
+        if (seen && *slot >> 8 == check)
+            return slot;
+        if (seen < least) {
+            least = seen;
+            worst = slot;
+        }
+    }
+    *worst = (uint16_t)(check << 8);
+    return worst;
+}
+
+/* The run of a context; a stranger in its place is worn down before it is replaced. */
+static struct mix_run *run_of(struct mix_contexts *c, uint32_t hash)
+{
+    struct mix_run *run = &c->runs[mix_spread(hash * 0x85ebca77u, c->run_count)];
+    uint16_t check = (uint16_t)hash;
+
+    if (run->check != check) {
+        if (run->count > 3) {
+            run->count -= 2;
+        } else {
+            run->check = check;
+            run->count = 0;
+        }
+    }
+    return run;
+}
+
+static bool run_votes(const struct mix_contexts *c, unsigned i, unsigned node, unsigned bits)
+{
+    const struct mix_run *run = c->run[i];
+
+    return run->count && run->check == (uint16_t)c->hash[i] &&
+           (256u | run->byte) >> (8 - bits) == node;
+}
+
+static uint32_t *run_counter(struct mix_contexts *c, unsigned i, unsigned bits)
+{
+    const struct mix_run *run = c->run[i];
+
+    return &c->run_map[i][run->byte >> (7 - bits) & 1][run->count > 63 ? 63 : run->count];
+}
+
+void mix_contexts_begin(struct mix_contexts *c, unsigned kind, const uint32_t hash[MIX_CONTEXTS])
+{
+    c->kind = kind * 256;
+    for (unsigned i = 0; i < MIX_CONTEXTS; i++) {
+        c->hash[i] = c->nibble[i] = hash[i];
+        c->line[i] = line_of(c, hash[i]);
+        c->run[i] = run_of(c, hash[i]);
+    }
+}
+
+void mix_contexts_predict(struct mix_contexts *c, unsigned node, unsigned bits, int16_t *in)
+{
+    for (unsigned i = 0; i < MIX_CONTEXTS; i++, in += MIX_CONTEXT_INPUTS) {
+        c->slot[i] = slot_of(c->line[i], c->nibble[i], node);
+        unsigned state = *c->slot[i] & 255;
+        in[0] = in[1] = in[2] = 0;
+        if (state) {
+            int p = mix_counter_p(c->state_map[i][c->kind + state]);
+            in[0] = (int16_t)mix_stretch(p);
+            in[1] = (int16_t)((p - 32768) / 32);
+        }
+        if (run_votes(c, i, node, bits))
+            in[2] = (int16_t)mix_stretch(mix_counter_p(*run_counter(c, i, bits)));
+    }
+}
+
+void mix_contexts_update(struct mix_contexts *c, unsigned node, unsigned bits, int bit)
+{
+    for (unsigned i = 0; i < MIX_CONTEXTS; i++) {
+        unsigned state = *c->slot[i] & 255;
+        if (state)
+            mix_counter_update(&c->state_map[i][c->kind + state], bit, STATE_LIMIT);
+        *c->slot[i] = (uint16_t)((*c->slot[i] & 0xff00) | mix_states[state].next[bit]);
+        if (run_votes(c, i, node, bits))
+            mix_counter_update(run_counter(c, i, bits), bit, RUN_LIMIT);
+    }
+    if (bits == 3) {
+        for (unsigned i = 0; i < MIX_CONTEXTS; i++) {
+            c->nibble[i] = mix_hash2(c->hash[i], 0x51ed27 + (node << 1 | (unsigned)bit));
+            c->line[i] = line_of(c, c->nibble[i]);
+        }
+    }
+}
+
+void mix_contexts_end(struct mix_contexts *c, uint8_t byte)
+{
+    for (unsigned i = 0; i < MIX_CONTEXTS; i++) {
+        struct mix_run *run = c->run[i];
+        if (run->check != (uint16_t)c->hash[i])
+            continue;
+        if (run->count == 0 || run->byte != byte) {
+            run->byte = byte;
+            run->count = 1;
+        } else if (run->count < 255) {
+            run->count++;
+        }
+    }
+}

@@ -1,0 +1,48 @@
+/* Hashed contexts: what followed when it last looked like this.
+ *
+ * Each context of a byte finds a line of 32 bit histories for its first nibble and another for its
+ * second; within the line a node (the bits so far) finds its history by an 8-bit check. Beside that a
+ * table of runs keeps for each context the byte that came last and how often in a row.
+ * Every context gives three mixer inputs: stretch(p), p - 1/2, and the run's vote. */
+#ifndef WIRE_MIX_CONTEXTS_H
+#define WIRE_MIX_CONTEXTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MIX_CONTEXTS       15
+#define MIX_CONTEXT_INPUTS 3
+#define MIX_LINE           32 /* histories in a line: 64 bytes, a cache line */
+#define MIX_CONTEXT_KINDS  3  /* adaptive maps are apart for words, numbers and binary */
+
+struct mix_run {
+    uint16_t check;
+    uint8_t byte, count;
+};
+
+struct mix_contexts {
+    uint16_t *histories; /* check << 8 | state */
+    uint32_t lines;
+    struct mix_run *runs;
+    uint32_t run_count;
+
+    uint32_t state_map[MIX_CONTEXTS][MIX_CONTEXT_KINDS * 256];
+    uint32_t run_map[MIX_CONTEXTS][2][64];
+
+    unsigned kind;
+    uint32_t hash[MIX_CONTEXTS], nibble[MIX_CONTEXTS];
+    uint16_t *line[MIX_CONTEXTS], *slot[MIX_CONTEXTS];
+    struct mix_run *run[MIX_CONTEXTS];
+};
+
+/* The tables belong to the caller and are zero. */
+void mix_contexts_init(struct mix_contexts *c, uint16_t *histories, uint32_t lines,
+                       struct mix_run *runs, uint32_t run_count);
+/* A byte begins: kind 0 .. 2, and its contexts' hashes. */
+void mix_contexts_begin(struct mix_contexts *c, unsigned kind, const uint32_t hash[MIX_CONTEXTS]);
+/* Writes MIX_CONTEXTS * MIX_CONTEXT_INPUTS inputs. node: 1, then the bits so far below it. */
+void mix_contexts_predict(struct mix_contexts *c, unsigned node, unsigned bits, int16_t *in);
+void mix_contexts_update(struct mix_contexts *c, unsigned node, unsigned bits, int bit);
+void mix_contexts_end(struct mix_contexts *c, uint8_t byte);
+
+#endif

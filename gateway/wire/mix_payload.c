@@ -1,0 +1,493 @@
+#include "gateway/wire/mix_payload.h"
+
+#include <stddef.h>
+#include <string.h>
+#include "gateway/wire/mix_counter.h"
+
+#define MEMORY_REFERENCE (4u << 20) /* the sizes below are meant for it, and scale with memory */
+#define LONG_MATCH       6
+#define SHORT_MATCH      3
+#define LONG_LOOK        48 /* bytes compared to tell how good a match is */
+#define SHORT_LOOK       16
+#define STRIDE_MAX       80
+
+/* Weight sets a selector chooses from, at the reference size. */
+static const uint16_t selector_sets[MIX_SELECTORS] = {256, 648, 512, 512, 512, 512};
+static const uint16_t map_contexts[MIX_MAPS] = {256, 1024};
+
+/* Where everything stands in the storage. */
+struct layout {
+    size_t size;
+    size_t histories, runs, window, columns, ends, fields, places, binary_columns, topics;
+    size_t long_matches, short_matches, sets, uses, maps[MIX_MAPS];
+    uint32_t lines, run_count, window_size, field_count, place_count, column_count, topic_count;
+    uint32_t match_count, set_count[MIX_SELECTORS], map_count[MIX_MAPS];
+};
+
+static size_t take(struct layout *l, size_t bytes)
+{
+    size_t at = l->size;
+
+    l->size = (at + bytes + 63) & ~(size_t)63;
+    return at;
+}
+
+/* n at the reference size, more or less with memory, but no fewer than `least` nor more than `most`. */
+static uint32_t scaled(size_t memory, uint32_t n, uint32_t least, uint32_t most)
+{
+    uint64_t v = (uint64_t)n * memory / MEMORY_REFERENCE;
+
+    return v < least ? least : v > most ? most : (uint32_t)v;
+}
+
+static uint32_t power_of_two(uint32_t n)
+{
+    uint32_t p = 1;
+
+    while (p <= n / 2)
+        p *= 2;
+    return p;
+}
+
+static void lay_out(struct layout *l, size_t memory)
+{
+    memset(l, 0, sizeof *l);
+    take(l, sizeof(struct mix_payload));
+    l->window_size = power_of_two(scaled(memory, 1u << 17, 1u << 13, 1u << 19));
+    l->run_count = scaled(memory, 1u << 16, 1u << 11, 1u << 17);
+    l->field_count = scaled(memory, 2048, 128, 8192);
+    l->place_count = scaled(memory, 8192, 512, 32768);
+    l->column_count = scaled(memory, 4096, 256, 8192);
+    l->topic_count = scaled(memory, 4100, 260, 4100);
+    l->match_count = scaled(memory, 1u << 14, 1u << 10, 1u << 16);
+    l->window = take(l, l->window_size);
+    l->columns = take(l, l->window_size);
+    l->ends = take(l, l->window_size / 8);
+    l->runs = take(l, l->run_count * sizeof(struct mix_run));
+    l->fields = take(l, l->field_count * sizeof(struct mix_number_field));
+    l->places = take(l, l->place_count * sizeof(struct mix_place));
+    l->binary_columns = take(l, l->column_count * sizeof(struct mix_column));
+    l->topics = take(l, l->topic_count * sizeof(struct mix_topic));
+    l->long_matches = take(l, l->match_count * sizeof(uint32_t));
+    l->short_matches = take(l, l->match_count * sizeof(uint32_t));
+    uint32_t sets = 0;
+    for (unsigned k = 0; k < MIX_SELECTORS; k++) {
+        l->set_count[k] = scaled(memory, selector_sets[k], 16, selector_sets[k]);
+        sets += l->set_count[k];
+    }
+    l->sets = take(l, sets * sizeof(struct mix_weight_set));
+    l->uses = take(l, sets * sizeof(uint16_t));
+    for (unsigned k = 0; k < MIX_MAPS; k++) {
+        l->map_count[k] = scaled(memory, map_contexts[k], 64, map_contexts[k]);
+        l->maps[k] = take(l, l->map_count[k] * MIX_MAP_BUCKETS * sizeof(uint16_t));
+    }
+    l->lines = l->size + 64 * 64 < memory ? (uint32_t)((memory - l->size) / 64) : 64;
+    l->histories = take(l, (size_t)l->lines * MIX_LINE * sizeof(uint16_t));
+}
+
+size_t mix_payload_size(size_t memory)
+{
+    struct layout l;
+
+    lay_out(&l, memory);
+    return l.size;
+}
+
+struct mix_payload *mix_payload_init(void *storage, size_t memory)
+{
+    struct mix_payload *m = storage;
+    uint8_t *base = storage;
+    struct layout l;
+
+    lay_out(&l, memory);
+    m->window = (struct mix_window){.bytes = base + l.window, .columns = base + l.columns,
+                                    .ends = base + l.ends, .mask = l.window_size - 1, .head = 1};
+    mix_contexts_init(&m->contexts, (void *)(base + l.histories), l.lines, (void *)(base + l.runs),
+                      l.run_count);
+    uint32_t first = 0;
+    for (unsigned k = 0; k < MIX_SELECTORS; k++) {
+        m->mixer.first[k] = first;
+        m->mixer.count[k] = l.set_count[k];
+        first += l.set_count[k];
+    }
+    m->mixer.sets = (void *)(base + l.sets);
+    m->mixer.uses = (void *)(base + l.uses);
+    for (unsigned k = 0; k < MIX_MAPS; k++) {
+        m->mixer.map[k] = (void *)(base + l.maps[k]);
+        m->mixer.map_count[k] = l.map_count[k];
+    }
+    mix_mixer_init(&m->mixer);
+    m->numbers.fields = (void *)(base + l.fields);
+    m->numbers.field_count = l.field_count;
+    m->text.window = &m->window;
+    m->text.numbers = &m->numbers;
+    m->text.places = (void *)(base + l.places);
+    m->text.place_count = l.place_count;
+    mix_text_init(&m->text);
+    m->binary.window = &m->window;
+    m->binary.columns = (void *)(base + l.binary_columns);
+    m->binary.column_count = l.column_count;
+    mix_binary_init(&m->binary);
+    m->topics = (void *)(base + l.topics);
+    m->topic_count = l.topic_count;
+    m->long_matches = (void *)(base + l.long_matches);
+    m->short_matches = (void *)(base + l.short_matches);
+    m->match_count = l.match_count;
+    for (unsigned r = 0; r < 4; r++) {
+        for (unsigned i = 0; i < MIX_REFERENCE_MAPS; i++) {
+            uint32_t wrong = 65536 * 3 / (10 * (i / 32) + 12); /* the longer it agreed, the surer */
+            m->reference_map[r][i] = mix_counter_of(65535 - wrong, 4);
+        }
+    }
+    return m;
+}
+
+uint32_t mix_payload_topic(const struct mix_payload *m, uint32_t slot)
+{
+    return slot % (m->topic_count - MIX_PSEUDO_ROUTE);
+}
+
+uint32_t mix_payload_pseudo(const struct mix_payload *m, enum mix_pseudo which)
+{
+    return m->topic_count - which;
+}
+
+void mix_payload_name(struct mix_payload *m, uint32_t topic, const char *text, size_t n)
+{
+    uint32_t h = 77;
+
+    for (size_t i = 0; i < n; i++) {
+        uint8_t c = (uint8_t)text[i];
+        if (mix_is_digit(c)) {
+            while (i + 1 < n && mix_is_digit((uint8_t)text[i + 1]))
+                i++;
+            c = '#';
+        }
+        h = mix_hash2(h, c);
+    }
+    m->topics[topic] = (struct mix_topic){.class_hash = h};
+}
+
+/* --- a message --- */
+
+void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format format)
+{
+    struct mix_topic *t = &m->topics[topic];
+    const struct mix_window *w = &m->window;
+
+    m->topic = t;
+    m->topic_index = topic;
+    m->format = format;
+    m->begin = w->head;
+    m->position = 0;
+    m->history = (uint64_t)topic << 8;
+    memset(m->pair_at, 0, sizeof m->pair_at);
+    m->node = 1;
+    m->bits = 0;
+    mix_reference_start(&m->aligned, w, t->last, t->last_length, 1);
+    if (!t->last_length) { /* nothing of this topic: a message of a topic like it */
+        const struct mix_topic *like = &m->class_last[t->class_hash & 63];
+        mix_reference_start(&m->aligned, w, like->last, like->last_length, 0);
+    }
+    m->long_match = m->aligned;
+    m->short_match.on = false;
+    m->binary.last = m->aligned;
+    mix_reference_start(&m->binary.before, w, t->before, t->before_length, 0);
+    mix_text_begin(&m->text, topic + 1, t->class_hash);
+    mix_binary_begin(&m->binary, topic + 1);
+}
+
+void mix_payload_end(struct mix_payload *m)
+{
+    struct mix_topic *t = m->topic;
+
+    if (m->format == MIX_TEXT)
+        mix_text_end(&m->text);
+    mix_window_put(&m->window, 0, true);
+    t->before = t->last;
+    t->before_length = t->last_length;
+    t->last = m->begin;
+    t->last_length = m->position;
+    if (t->seen < 255)
+        t->seen++;
+    m->class_last[t->class_hash & 63] = *t;
+}
+
+/* --- a byte --- */
+
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* The byte at the same position of an earlier message of the topic, or none. */
+static unsigned byte_of(const struct mix_window *w, uint32_t begin, uint32_t length, uint32_t position)
+{
+    return position < length && mix_window_holds(w, begin) ? mix_window_at(w, begin + position)
+                                                           : MIX_NO_BYTE;
+}
+
+static void text_contexts(const struct mix_payload *m, uint32_t x[MIX_CONTEXTS])
+{
+    const struct mix_text *t = &m->text;
+    const struct mix_window *w = &m->window;
+    uint32_t c4 = (uint32_t)m->history, c1 = c4 & 255, position = least(m->position, 255);
+    unsigned aligned = mix_reference_byte(&m->aligned, w), last = mix_reference_byte(&t->last, w);
+    unsigned next = m->aligned.on ? mix_window_at(w, m->aligned.place + 1) : MIX_NO_BYTE;
+    unsigned match = mix_reference_byte(&m->long_match, w);
+    unsigned near = mix_reference_byte(&m->short_match, w);
+    unsigned line = mix_text_expected(t, MIX_EXPECT_LINE);
+    unsigned other = mix_text_expected(t, MIX_EXPECT_OTHER);
+
+    x[0] = c4 & 0xffff;
+    x[1] = c4;
+    x[2] = mix_hash2(t->field, t->value);
+    x[3] = mix_hash3(t->field, last | t->last_diverged << 9, t->value_at);
+    x[4] = mix_hash3(t->slot, position, c1);
+    x[5] = mix_hash3(aligned | next << 9, least(m->aligned.agreed, 15) | m->aligned.missed << 4, c1);
+    x[6] = mix_hash3(line | last << 9, other | t->expected[MIX_EXPECT_LINE].diverged << 8,
+                     t->expected[MIX_EXPECT_LINE].length - t->value_at);
+    x[7] = mix_hash2(c4 & 0xffff00, (uint32_t)(m->history >> 32) & 255);
+    x[8] = mix_hash3(match, last, least(m->long_match.agreed, 31) | m->long_match.missed << 8);
+    x[9] = mix_hash3(t->class_field, t->value, 77);
+    x[10] = mix_hash3(t->field, t->last_diverged, t->last_length - t->value_at);
+    x[11] = mix_hash3(t->word, t->last_word, c1);
+    x[12] = mix_hash2(t->word, c1);
+    x[13] = mix_hash3(near | aligned << 9, match, c1);
+    x[14] = mix_hash3(t->first_token, t->commas | t->part << 8, t->value);
+}
+
+static void binary_contexts(const struct mix_payload *m, uint32_t x[MIX_CONTEXTS])
+{
+    const struct mix_binary *b = &m->binary;
+    const struct mix_window *w = &m->window;
+    uint32_t c4 = (uint32_t)m->history, c1 = c4 & 255;
+    uint32_t column = 0x1000 | b->column, own = m->topic_index << 13 | column;
+    unsigned aligned = mix_reference_byte(&m->aligned, w);
+    unsigned match = mix_reference_byte(&m->long_match, w);
+    unsigned near = mix_reference_byte(&m->short_match, w);
+    unsigned next = b->last.on ? mix_window_at(w, b->last.place + 1) : MIX_NO_BYTE;
+    unsigned was = b->last.on && b->last.place != b->last.begin ? mix_window_at(w, b->last.place - 1)
+                   : byte_of(w, m->topic->last, m->topic->last_length, m->position - 1);
+    unsigned moved = (c1 - was) & 255;
+    unsigned stride = m->topic->stride;
+    bool strides = stride && m->position >= stride;
+    unsigned above = strides ? mix_window_at(w, w->head - stride) : MIX_NO_BYTE;
+    unsigned above_next = strides ? mix_window_at(w, w->head - stride + 1) : MIX_NO_BYTE;
+    unsigned above2 = stride && m->position >= 2 * stride ? mix_window_at(w, w->head - 2 * stride)
+                                                          : MIX_NO_BYTE;
+
+    x[0] = c4 & 0xffff;
+    x[1] = c4;
+    x[2] = mix_hash3(m->topic_index, m->position, c4 & 0xffff);
+    x[3] = mix_hash3(own, b->last_byte, moved);
+    x[4] = mix_hash2(own, c1);
+    x[5] = mix_hash3(column, b->last_byte, b->before_byte);
+    x[6] = mix_hash3(own, b->last_byte | b->before_byte << 9, c1);
+    x[7] = mix_hash2(c4 & 0xffff00, (uint32_t)(m->history >> 32) & 255);
+    x[8] = mix_hash3(match, least(m->long_match.agreed, 31) | m->long_match.missed << 8, 256);
+    x[9] = mix_hash3(column, b->last_byte, moved | c1 << 8);
+    x[10] = mix_hash3(column, b->carried, next);
+    x[11] = mix_hash3(above, above2, stride);
+    x[12] = mix_hash3(above, above_next | c1 << 9, stride);
+    x[13] = mix_hash3(near | aligned << 9, match, c1);
+    x[14] = mix_hash3(column, c4 & 0xffff, b->last_byte);
+}
+
+static void byte_begin(struct mix_payload *m)
+{
+    uint32_t x[MIX_CONTEXTS];
+    bool binary = m->format == MIX_BINARY;
+
+    if (binary) {
+        mix_binary_prepare(&m->binary, m->position, -1);
+        m->aligned = m->binary.last;
+        binary_contexts(m, x);
+    } else {
+        mix_text_prepare(&m->text);
+        text_contexts(m, x);
+    }
+    for (unsigned i = 0; i < MIX_CONTEXTS; i++)
+        x[i] = mix_hash2(x[i] + i * 0x3c6ef372u, i + (binary ? 101 : 1));
+    mix_contexts_begin(&m->contexts, binary ? 2 : m->text.last_is_number ? 1 : 0, x);
+}
+
+static unsigned strength(int vote, int strong)
+{
+    int sure = vote < 0 ? -vote : vote;
+
+    return sure == 0 ? 0 : sure > strong ? 2 : 1;
+}
+
+int mix_payload_predict(struct mix_payload *m)
+{
+    int16_t *in = m->mixer.in;
+    struct mix_text *t = &m->text;
+    bool binary = m->format == MIX_BINARY;
+    unsigned node = m->node, bits = m->bits;
+
+    if (bits == 0)
+        byte_begin(m);
+    mix_contexts_predict(&m->contexts, node, bits, in);
+    in += MIX_CONTEXTS * MIX_CONTEXT_INPUTS;
+
+    struct mix_reference none = {0};
+    struct mix_reference *reference[4] = {&m->aligned, binary ? &none : &t->last, &m->long_match,
+                                          &m->short_match};
+    int vote[4];
+    for (unsigned r = 0; r < 4; r++, in += MIX_REFERENCE_INPUTS)
+        vote[r] = mix_reference_predict(reference[r], &m->window, node, bits, binary,
+                                        m->reference_map[r], in);
+    unsigned expected[MIX_EXPECTATIONS] = {0};
+    memset(in, 0, (2 * MIX_EXPECTATIONS + MIX_TEXT_NUMBER_INPUTS) * sizeof *in);
+    if (binary) {
+        mix_binary_predict(&m->binary, node, bits, in + 2 * MIX_EXPECTATIONS);
+    } else {
+        for (unsigned k = 0; k < MIX_EXPECTATIONS; k++)
+            expected[k] = mix_text_predict_expected(t, k, node, bits, in + 2 * k);
+        mix_text_predict_digit(t, node, bits, in + 2 * MIX_EXPECTATIONS);
+    }
+    in += 2 * MIX_EXPECTATIONS + MIX_TEXT_NUMBER_INPUTS;
+    *in++ = 256; /* bias */
+    memset(in, 0, (size_t)(m->mixer.in + MIX_INPUTS - in) * sizeof *in);
+
+    unsigned kind = binary ? 3 : t->in_string ? 2 : t->last_is_number ? 1 : 0;
+    unsigned against = vote[3] == 0 ? 0 : (vote[3] > 0) != (vote[2] > 0) ? 2 : 1;
+    unsigned last_vote = vote[1] == 0 ? 0 : t->last.agreed ? 2 : 1;
+    uint32_t select[MIX_SELECTORS] = {
+        node,
+        ((strength(vote[0], 8) * 27 + last_vote * 9 + strength(vote[2], 12) * 3 + against) << 3) | bits,
+        (kind * 8 + bits) * 16 + (binary ? least(m->position, 15)
+                                         : (t->last_diverged & 7) * 2 +
+                                               (t->expected[MIX_EXPECT_LINE].diverged != 0)),
+        binary ? 256 + m->binary.column : t->field & 255,
+        (m->topic_index & 15) * 32 + least(t->value_at, 3) * 8 + bits,
+        binary ? 256 + ((uint32_t)m->history & 255)
+               : (expected[0] * 3 + expected[1]) * 24 + bits * 3 + least(t->decimals, 2),
+    };
+    unsigned shadow = (m->long_match.on || (!binary && t->last.on)) * 512u +
+                      (((!binary && t->last.on ? mix_reference_byte(&t->last, &m->window)
+                                               : mix_reference_byte(&m->long_match, &m->window)) ^
+                        node ^ t->last_diverged << 4) & 511);
+    return mix_mixer_predict(&m->mixer, select, kind * 8 + bits, (uint32_t[MIX_MAPS]){node, shadow});
+}
+
+/* Binary: learns how far apart like pairs of bytes stand (records within a message). */
+static void learn_stride(struct mix_payload *m)
+{
+    struct mix_topic *t = m->topic;
+    unsigned pair = (unsigned)((m->history & 255) ^ (m->history >> 8 & 255) * 37) & 255;
+    unsigned distance = m->position - m->pair_at[pair];
+
+    if (m->position < 2)
+        return;
+    if (m->pair_at[pair] && distance > 1 && distance < STRIDE_MAX) {
+        if (t->stride == distance) {
+            t->stride_trust += t->stride_trust < 60;
+        } else if (t->stride_trust == 0) {
+            t->stride = (uint8_t)distance;
+            t->stride_trust = 2;
+        } else if (m->position % 3 == 0) {
+            t->stride_trust--;
+        }
+    }
+    m->pair_at[pair] = (uint16_t)m->position;
+}
+
+static unsigned agreement(const struct mix_window *w, uint32_t place, unsigned most)
+{
+    unsigned n = 0;
+
+    while (n < most && mix_window_at(w, place - 1 - n) == mix_window_at(w, w->head - 1 - n))
+        n++;
+    return n;
+}
+
+/* Finds where the last bytes stood before. */
+static void find_matches(struct mix_payload *m)
+{
+    const struct mix_window *w = &m->window;
+    uint32_t h6 = mix_hash2((uint32_t)m->history, (uint32_t)(m->history >> 32) & 0xffff);
+    uint32_t *six = &m->long_matches[mix_spread(h6, m->match_count)];
+    uint32_t *three = &m->short_matches[mix_spread(mix_hash2((uint32_t)m->history & 0xffffff, 99),
+                                                   m->match_count)];
+
+    if (!m->long_match.on || m->long_match.agreed < 8) {
+        if (mix_window_holds(w, *six)) {
+            unsigned n = agreement(w, *six, LONG_LOOK);
+            if (n >= LONG_MATCH && n > m->long_match.agreed)
+                mix_reference_start(&m->long_match, w, *six, 0, n);
+        }
+    }
+    if (!m->short_match.on && mix_window_holds(w, *three)) {
+        unsigned n = agreement(w, *three, SHORT_LOOK);
+        if (n >= SHORT_MATCH)
+            mix_reference_start(&m->short_match, w, *three, 0, n);
+    }
+    *six = *three = w->head;
+}
+
+static void byte_end(struct mix_payload *m, uint8_t c)
+{
+    bool binary = m->format == MIX_BINARY;
+
+    mix_contexts_end(&m->contexts, c);
+    if (binary) {
+        mix_binary_follow(&m->binary, c);
+        mix_reference_follow_binary(&m->long_match, &m->window, c);
+    } else {
+        mix_text_follow(&m->text, c, m->position);
+        mix_reference_follow_text(&m->aligned, &m->window, c);
+        mix_reference_follow_text(&m->long_match, &m->window, c);
+    }
+    mix_reference_follow_match(&m->short_match, &m->window, c);
+    m->history = m->history << 8 | c;
+    mix_window_put(&m->window, c, false);
+    m->position++;
+    if (binary) {
+        learn_stride(m);
+        mix_binary_align(&m->binary, m->position);
+    } else {
+        mix_text_parse(&m->text, c, m->position);
+    }
+    find_matches(m);
+    m->node = 1;
+    m->bits = 0;
+}
+
+void mix_payload_update(struct mix_payload *m, int bit)
+{
+    mix_mixer_update(&m->mixer, bit);
+    mix_contexts_update(&m->contexts, m->node, m->bits, bit);
+    mix_reference_update(&m->aligned, bit);
+    if (m->format == MIX_TEXT) {
+        mix_reference_update(&m->text.last, bit);
+        mix_text_update(&m->text, bit);
+    }
+    mix_reference_update(&m->long_match, bit);
+    mix_reference_update(&m->short_match, bit);
+    m->node = m->node << 1 | (unsigned)bit;
+    if (++m->bits == 8)
+        byte_end(m, (uint8_t)m->node);
+}
+
+unsigned mix_payload_end_contexts(const struct mix_payload *m, uint32_t out[MIX_END_CONTEXTS])
+{
+    const struct mix_window *w = &m->window;
+    const struct mix_text *t = &m->text;
+    bool same_length = m->topic->seen && m->position == m->topic->last_length;
+    bool aligned = m->aligned.on && mix_window_ends(w, m->aligned.place);
+    bool matched = m->long_match.on && mix_window_ends(w, m->long_match.place);
+    bool outside = t->depth == 0 && !t->in_string;
+    uint32_t c2 = (uint32_t)m->history & 0xffff;
+
+    out[0] = mix_hash3(m->topic_index, same_length, outside * 2 + aligned);
+    out[1] = mix_hash3(m->topic_index, c2, same_length);
+    out[2] = aligned * 2u + matched + least(m->aligned.agreed, 15) * 4 +
+             least(m->long_match.agreed, 15) * 64 + same_length * 1024u + outside * 2048u;
+    out[3] = mix_hash3(m->topic_index, least(m->position, 1000), m->format);
+    out[4] = mix_hash3(c2 & 255, outside, aligned + matched * 2u);
+    out[5] = mix_hash3(t->field, mix_reference_byte(&t->last, w),
+                       t->last.on && mix_window_ends(w, t->last.place));
+    return same_length + aligned * 2u + matched * 4u + outside * 8u;
+}

@@ -1,0 +1,786 @@
+#include "gateway/wire/mix_records.h"
+
+#include <string.h>
+#include "base/msg.h"
+#include "gateway/wire/mix_counter.h"
+
+#define COUNTERS_REFERENCE 8192 /* in each of the symbols' tables, at 4M of memory */
+#define MEMORY_REFERENCE   (4u << 20)
+#define UNIT_RECORDS_MAX   255
+#define SECOND_MS          1000
+#define ORIGIN_MAX_MS      (INT64_MAX / 4) /* beyond it differences might not fit */
+
+enum flag {
+    FLAG_QOS = 3,
+    FLAG_RETAIN = 4,
+    FLAG_ORIGIN = 8,
+    FLAG_ORIGIN_MS = 16,
+    FLAG_EXPIRY = 32,
+    FLAG_PROPS = 64,
+    FLAG_HOPS = 128,
+};
+
+/* What is being coded. Symbols first; the strings are last. */
+enum step {
+    STEP_UNIT_END,
+    STEP_USUAL,     /* a message of the same class as before, next in its numbers */
+    STEP_TYPE,
+    STEP_CLASS,
+    STEP_PREVIOUS_KNOWN,
+    STEP_PREVIOUS,
+    STEP_NUMBER_HOW, /* enum number_how */
+    STEP_NUMBER,
+    STEP_SLOT,
+    STEP_FLAGS_SAME, /* as in the slot's last message */
+    STEP_FLAGS,
+    STEP_ORIGIN,
+    STEP_EXPIRY,
+    STEP_PROPS_LENGTH,
+    STEP_FORM,       /* enum form */
+    STEP_TOTAL,
+    STEP_LENGTH,
+    STEP_CHUNK_KNOWN,
+    STEP_CHUNK_NUMBER,
+    STEP_OFFSET,
+    STEP_GAP_SPAN,
+    STEP_GAP_COUNT,
+    STEP_GAP_REASON,
+    STEP_GAP_FROM,
+    STEP_GAP_TO,
+    STEP_SYMBOLS,
+
+    STEP_TOPIC = STEP_SYMBOLS,
+    STEP_PROPS,
+    STEP_HOPS,
+    STEP_ROUTE,
+    STEP_PAYLOAD,
+};
+
+enum number_how { NUMBER_NEXT, NUMBER_NEXT_OF_ALL, NUMBER_FAR, NUMBER_HOWS };
+
+/* How a payload is coded: its format, and whether it is only a piece of its message. */
+enum form { FORM_FORMAT = 7, FORM_STORED = 7, FORM_PIECE = 8 };
+
+#define OPEN_END UINT32_MAX /* a string's length that is told by its end flag */
+
+static const uint8_t symbol_bits[STEP_SYMBOLS] = {
+    [STEP_UNIT_END] = 1, [STEP_USUAL] = 1,       [STEP_TYPE] = 3,        [STEP_CLASS] = 2,
+    [STEP_PREVIOUS_KNOWN] = 1, [STEP_NUMBER_HOW] = 2, [STEP_SLOT] = 13,  [STEP_FLAGS_SAME] = 1,
+    [STEP_FLAGS] = 8,    [STEP_FORM] = 4,        [STEP_CHUNK_KNOWN] = 1, [STEP_GAP_REASON] = 4,
+    /* the others are numbers */
+};
+
+/* --- storage --- */
+
+static uint32_t counter_count(size_t memory)
+{
+    uint64_t n = (uint64_t)COUNTERS_REFERENCE * memory / MEMORY_REFERENCE;
+
+    return n < 1024 ? 1024 : n > 4 * COUNTERS_REFERENCE ? 4 * COUNTERS_REFERENCE : (uint32_t)n;
+}
+
+static uint32_t slots_of(size_t memory)
+{
+    uint64_t n = (uint64_t)RECORD_TOPIC_SLOTS * memory / MEMORY_REFERENCE;
+
+    return n < 256 ? 256 : n > RECORD_TOPIC_SLOTS ? RECORD_TOPIC_SLOTS : (uint32_t)n;
+}
+
+static size_t aligned(size_t n)
+{
+    return (n + 63) & ~(size_t)63;
+}
+
+static size_t own_size(size_t memory)
+{
+    return aligned(sizeof(struct mix_records)) + aligned(slots_of(memory) * sizeof(struct mix_slot)) +
+           aligned(counter_count(memory) * MIX_SYMBOL_CONTEXTS * sizeof(uint32_t));
+}
+
+size_t mix_records_size(size_t memory)
+{
+    return own_size(memory) + mix_payload_size(memory - own_size(memory));
+}
+
+struct mix_records *mix_records_init(void *storage, size_t memory, uint32_t max_bytes)
+{
+    struct mix_records *w = storage;
+    uint8_t *base = storage;
+
+    w->slot_count = slots_of(memory);
+    base += aligned(sizeof *w);
+    w->slots = (void *)base;
+    base += aligned(w->slot_count * sizeof(struct mix_slot));
+    mix_symbols_init(&w->symbols, (void *)base, counter_count(memory));
+    base = (uint8_t *)storage + own_size(memory);
+    w->payload = mix_payload_init(base, memory - own_size(memory));
+    w->max_bytes = max_bytes;
+    w->class = CLASS_NORMAL;
+    buf_init(&w->bytes, max_bytes);
+    return w;
+}
+
+void mix_records_fini(struct mix_records *w)
+{
+    buf_fini(&w->bytes);
+}
+
+/* --- asking --- */
+
+static uint64_t zigzag(uint64_t v)
+{
+    return v << 1 ^ (v >> 63 ? UINT64_MAX : 0);
+}
+
+static uint64_t unzigzag(uint64_t v)
+{
+    return v >> 1 ^ (v & 1 ? UINT64_MAX : 0);
+}
+
+static struct mix_slot *slot_of(const struct mix_records *w)
+{
+    return &w->slots[w->slot_index % w->slot_count];
+}
+
+/* The step to the origin time that the slot's next message has if it keeps its period. */
+static int64_t due(const struct mix_records *w)
+{
+    const struct mix_slot *s = slot_of(w);
+
+    return s->origin ? s->origin + s->period - w->origin : w->origin_step;
+}
+
+static int64_t seconds(int64_t ms)
+{
+    return ms / SECOND_MS - (ms % SECOND_MS < 0);
+}
+
+/* The contexts of a symbol: what both ends know that may tell its value. */
+static void contexts(const struct mix_records *w, enum step step, uint32_t c[MIX_SYMBOL_CONTEXTS])
+{
+    const struct mix_slot *s = slot_of(w);
+    const struct mix_topic *t = &w->payload->topics[mix_payload_topic(w->payload, w->slot_index)];
+    const uint32_t *recent = w->recent;
+    const struct record *r = &w->record;
+
+    memset(c, 0, MIX_SYMBOL_CONTEXTS * sizeof *c);
+    switch (step) {
+    case STEP_UNIT_END:
+        c[1] = w->unit_records;
+        c[2] = (uint32_t)(w->unit_bytes / 4);
+        c[3] = w->unit_records >= w->unit_last;
+        c[4] = mix_hash2(w->type, w->class);
+        c[5] = w->unit_bytes >= 220;
+        break;
+    case STEP_USUAL:
+    case STEP_TYPE:
+    case STEP_CLASS:
+        c[1] = w->type;
+        c[2] = mix_hash2(w->type, w->class);
+        c[3] = mix_hash3(recent[0], w->type, 1);
+        c[4] = mix_hash3(recent[0], recent[1], w->type);
+        c[5] = mix_hash3(r->type, r->class, w->class);
+        break;
+    case STEP_SLOT:
+        c[0] = mix_hash2(recent[0], 1);
+        c[1] = mix_hash3(recent[0], recent[1], 2);
+        c[2] = mix_hash3(mix_hash2(recent[0], recent[1]), recent[2], 3);
+        c[3] = mix_hash3(mix_hash3(recent[0], recent[1], recent[2]),
+                         mix_hash3(recent[3], recent[4], recent[5]), 4);
+        c[4] = mix_hash2(w->next_slot, r->type);
+        c[5] = r->type;
+        break;
+    case STEP_FLAGS_SAME:
+    case STEP_FLAGS:
+        c[1] = w->slot_index;
+        c[2] = s->flags;
+        c[3] = mix_hash2(s->seen, r->class);
+        c[4] = w->flags; /* still the last message's */
+        break;
+    case STEP_ORIGIN:
+        c[0] = mix_hash2(recent[0], w->slot_index);
+        c[1] = w->slot_index;
+        c[2] = (uint32_t)w->origin_step;
+        c[3] = (uint32_t)due(w);
+        c[4] = mix_hash2((uint32_t)due(w), w->slot_index);
+        c[5] = mix_hash2((uint32_t)w->origin_step, w->slot_index);
+        break;
+    case STEP_EXPIRY:
+    case STEP_PROPS_LENGTH:
+        c[1] = w->slot_index;
+        c[2] = (uint32_t)s->expiry;
+        break;
+    case STEP_FORM:
+        c[0] = r->type;
+        c[1] = mix_hash2(w->slot_index, r->type);
+        c[2] = s->form;
+        c[3] = mix_hash2(w->slot_index, s->form);
+        break;
+    case STEP_LENGTH:
+    case STEP_TOTAL:
+        c[0] = r->type;
+        c[1] = mix_hash2(w->slot_index, w->form);
+        c[2] = mix_hash3(w->slot_index, t->last_length, w->form);
+        c[3] = mix_hash3(w->slot_index, recent[0], t->last_length);
+        c[4] = mix_hash3(w->slot_index, t->last_length, t->before_length);
+        c[5] = w->last_length;
+        break;
+    default:
+        c[1] = r->class;
+        c[2] = mix_hash2(r->class, w->type);
+        c[3] = r->type;
+        break;
+    }
+}
+
+static enum mix_records_state ask(struct mix_records *w, enum step step)
+{
+    uint32_t c[MIX_SYMBOL_CONTEXTS];
+
+    contexts(w, step, c);
+    w->step = step;
+    w->phase = MIX_PHASE_SYMBOL;
+    mix_symbols_begin(&w->symbols, step, symbol_bits[step], 511, c);
+    return MIX_RECORDS_MORE;
+}
+
+static void ask_end_flag(struct mix_records *w)
+{
+    uint32_t c[MIX_SYMBOL_CONTEXTS];
+    unsigned set = mix_payload_end_contexts(w->payload, c);
+
+    w->phase = MIX_PHASE_END_FLAG;
+    mix_symbols_begin(&w->symbols, STEP_SYMBOLS + set, 1, 511, c);
+}
+
+/* --- what follows what --- */
+
+static enum mix_records_state string_end(struct mix_records *w);
+
+/* A string's bytes come next: `length` of them, or (OPEN_END) as many as come before its end flag. */
+static enum mix_records_state ask_string(struct mix_records *w, enum step step, uint32_t topic,
+                                         enum mix_format format, uint32_t length)
+{
+    w->step = step;
+    w->string_at = w->bytes.len;
+    w->length = length;
+    w->even = step == STEP_PAYLOAD && (w->form & FORM_FORMAT) == FORM_STORED;
+    if (length != OPEN_END && length > w->max_bytes - w->bytes.len)
+        return MIX_RECORDS_BAD;
+    if (!w->even)
+        mix_payload_begin(w->payload, topic, format);
+    if (length == OPEN_END)
+        ask_end_flag(w);
+    else if (length == 0)
+        return string_end(w);
+    else
+        w->phase = MIX_PHASE_BYTES;
+    return MIX_RECORDS_MORE;
+}
+
+static enum mix_records_state ask_text(struct mix_records *w, enum step step, enum mix_pseudo pseudo)
+{
+    return ask_string(w, step, mix_payload_pseudo(w->payload, pseudo), MIX_TEXT, OPEN_END);
+}
+
+static enum mix_records_state after_props(struct mix_records *w)
+{
+    if (w->flags & FLAG_HOPS)
+        return ask_text(w, STEP_HOPS, MIX_PSEUDO_HOPS);
+    return ask(w, STEP_FORM);
+}
+
+static enum mix_records_state after_expiry(struct mix_records *w)
+{
+    return w->flags & FLAG_PROPS ? ask(w, STEP_PROPS_LENGTH) : after_props(w);
+}
+
+static enum mix_records_state after_origin(struct mix_records *w)
+{
+    return w->record.has_expiry ? ask(w, STEP_EXPIRY) : after_expiry(w);
+}
+
+static enum mix_records_state after_flags(struct mix_records *w)
+{
+    struct record *r = &w->record;
+
+    slot_of(w)->flags = w->flags;
+    r->qos = w->flags & FLAG_QOS;
+    r->retain = w->flags & FLAG_RETAIN;
+    r->has_origin = w->flags & FLAG_ORIGIN;
+    r->origin_in_ms = w->flags & FLAG_ORIGIN_MS;
+    r->has_expiry = w->flags & FLAG_EXPIRY;
+    if (r->qos > 2)
+        return MIX_RECORDS_BAD;
+    return r->has_origin ? ask(w, STEP_ORIGIN) : after_origin(w);
+}
+
+static enum mix_records_state take_origin(struct mix_records *w, uint64_t v)
+{
+    struct record *r = &w->record;
+    struct mix_slot *s = slot_of(w);
+    int64_t unit = r->origin_in_ms ? 1 : SECOND_MS;
+    int64_t base = r->origin_in_ms ? w->origin : seconds(w->origin);
+    int64_t origin = (int64_t)((uint64_t)base + unzigzag(v));
+
+    if (origin > ORIGIN_MAX_MS / unit || origin < -ORIGIN_MAX_MS / unit)
+        return MIX_RECORDS_BAD;
+    r->origin_ms = origin * unit;
+    s->period = s->origin ? r->origin_ms - s->origin : 0;
+    s->origin = r->origin_ms;
+    w->origin_step = r->origin_ms - w->origin;
+    w->origin = r->origin_ms;
+    return after_origin(w);
+}
+
+static enum mix_records_state take_form(struct mix_records *w, unsigned form)
+{
+    unsigned format = form & FORM_FORMAT;
+
+    if (format >= MIX_FORMATS && format != FORM_STORED)
+        return MIX_RECORDS_BAD;
+    w->form = form;
+    slot_of(w)->form = (uint8_t)form;
+    if (w->record.type == RECORD_CHUNK)
+        return form & FORM_PIECE ? ask(w, STEP_LENGTH) : MIX_RECORDS_BAD;
+    if (form & FORM_PIECE)
+        return ask(w, STEP_TOTAL);
+    if (format != MIX_TEXT)
+        return ask(w, STEP_LENGTH);
+    return ask_string(w, STEP_PAYLOAD, mix_payload_topic(w->payload, w->slot_index), MIX_TEXT, OPEN_END);
+}
+
+static enum mix_records_state done(struct mix_records *w)
+{
+    struct record *r = &w->record;
+
+    if (r->type == RECORD_MESSAGE || r->type == RECORD_GAP || r->type == RECORD_ABORT) {
+        w->number[r->class] = r->number;
+        if (r->number > w->highest)
+            w->highest = r->number;
+    }
+    switch (r->type) {
+    case RECORD_MESSAGE:
+        memmove(w->recent + 1, w->recent, (MIX_RECENT_SLOTS - 1) * sizeof *w->recent);
+        w->recent[0] = w->slot_index + 1;
+        slot_of(w)->seen = true;
+        w->partial[r->class].open = r->len < r->total;
+        w->partial[r->class].slot_index = w->slot_index;
+        w->partial[r->class].number = r->number;
+        w->partial[r->class].have = r->len;
+        break;
+    case RECORD_CHUNK:
+        w->partial[r->class].open = true;
+        w->partial[r->class].slot_index = w->slot_index;
+        w->partial[r->class].number = r->number;
+        w->partial[r->class].have = r->offset + r->len;
+        break;
+    case RECORD_ABORT:
+        w->partial[r->class].open = false;
+        break;
+    case RECORD_TOPIC:
+        w->next_slot = r->slot + 1;
+        break;
+    case RECORD_TOPICS_RESET:
+        w->next_slot = 0;
+        break;
+    case RECORD_GAP:
+        break;
+    }
+    w->type = r->type;
+    if (r->type != RECORD_TOPIC && r->type != RECORD_TOPICS_RESET)
+        w->class = r->class;
+    if (w->unit_records < UNIT_RECORDS_MAX)
+        w->unit_records++;
+
+    const uint8_t *bytes = buf_bytes(&w->bytes);
+    if (w->bytes.len) {
+        r->topic = (const char *)bytes + w->at[STEP_TOPIC - STEP_SYMBOLS];
+        r->props = bytes + w->at[STEP_PROPS - STEP_SYMBOLS];
+        r->hops = (const char *)bytes + w->at[STEP_HOPS - STEP_SYMBOLS];
+        r->route = (const char *)bytes + w->at[STEP_ROUTE - STEP_SYMBOLS];
+        r->bytes = bytes + w->at[STEP_PAYLOAD - STEP_SYMBOLS];
+    }
+    return MIX_RECORDS_DONE;
+}
+
+static enum mix_records_state take_topic(struct mix_records *w, const char *text, uint32_t n)
+{
+    if (w->record.type == RECORD_MESSAGE) { /* the text stands in for a slot: by its hash */
+        w->slot_index = 0;
+        for (uint32_t i = 0; i < n; i++)
+            w->slot_index = mix_hash2(w->slot_index, (uint8_t)text[i]);
+        w->slot_index %= RECORD_TOPIC_SLOTS;
+        return ask(w, STEP_FLAGS_SAME);
+    }
+    *slot_of(w) = (struct mix_slot){0};
+    mix_payload_name(w->payload, mix_payload_topic(w->payload, w->slot_index), text, n);
+    return done(w);
+}
+
+static enum mix_records_state string_end(struct mix_records *w)
+{
+    struct record *r = &w->record;
+    uint32_t n = (uint32_t)(w->bytes.len - w->string_at);
+
+    if (!w->even)
+        mix_payload_end(w->payload);
+    w->at[w->step - STEP_SYMBOLS] = w->string_at;
+    switch (w->step) {
+    case STEP_TOPIC:
+        r->topic_len = n;
+        return take_topic(w, (const char *)buf_bytes(&w->bytes) + w->string_at, n);
+    case STEP_PROPS:
+        r->props_len = n;
+        return after_props(w);
+    case STEP_HOPS:
+        r->hops_len = n;
+        return ask(w, STEP_FORM);
+    case STEP_ROUTE:
+        r->route_len = n;
+        return done(w);
+    default: /* STEP_PAYLOAD */
+        r->len = w->last_length = n;
+        if (!(w->form & FORM_PIECE))
+            r->total = n;
+        return done(w);
+    }
+}
+
+static enum mix_records_state after_numbers(struct mix_records *w)
+{
+    switch (w->record.type) {
+    case RECORD_MESSAGE:
+        return ask(w, STEP_SLOT);
+    case RECORD_GAP:
+        return ask(w, STEP_GAP_SPAN);
+    default:
+        return done(w);
+    }
+}
+
+static enum mix_records_state take_type(struct mix_records *w, uint64_t v)
+{
+    if (v >= RECORD_TYPES)
+        return MIX_RECORDS_BAD;
+    w->record.type = (enum record_type)v;
+    if (v == RECORD_TOPIC)
+        return ask(w, STEP_SLOT);
+    return v == RECORD_TOPICS_RESET ? done(w) : ask(w, STEP_CLASS);
+}
+
+static enum mix_records_state take_slot(struct mix_records *w, uint64_t v)
+{
+    struct record *r = &w->record;
+    bool text = v == RECORD_TOPIC_SLOTS; /* no slot: the topic itself */
+
+    if (v > RECORD_TOPIC_SLOTS || (text && r->type == RECORD_TOPIC))
+        return MIX_RECORDS_BAD;
+    r->slot = text ? RECORD_NO_SLOT : (unsigned)v;
+    w->slot_index = (uint32_t)v;
+    if (text || r->type == RECORD_TOPIC)
+        return ask_text(w, STEP_TOPIC, MIX_PSEUDO_TOPIC);
+    return ask(w, STEP_FLAGS_SAME);
+}
+
+/* The number, `ahead` beyond the previous one. */
+static enum mix_records_state take_number(struct mix_records *w, uint64_t number)
+{
+    w->record.number = number;
+    return number > w->record.previous ? after_numbers(w) : MIX_RECORDS_BAD;
+}
+
+static enum mix_records_state take_length(struct mix_records *w, uint64_t v)
+{
+    struct record *r = &w->record;
+
+    if (v > RECORD_CHUNK_MAX || v > w->max_bytes)
+        return MIX_RECORDS_BAD;
+    if (w->form & FORM_PIECE && r->type == RECORD_MESSAGE && v > r->total)
+        return MIX_RECORDS_BAD;
+    if (v > UINT32_MAX - r->offset)
+        return MIX_RECORDS_BAD;
+    return ask_string(w, STEP_PAYLOAD, mix_payload_topic(w->payload, w->slot_index),
+                      (enum mix_format)(w->form & FORM_FORMAT), (uint32_t)v);
+}
+
+/* The symbol asked for has the value v. */
+static enum mix_records_state advance(struct mix_records *w, uint64_t v)
+{
+    struct record *r = &w->record;
+
+    switch ((enum step)w->step) {
+    case STEP_UNIT_END:
+        if (!v)
+            return ask(w, STEP_USUAL);
+        w->unit_last = w->unit_records;
+        w->unit_records = 0;
+        return MIX_RECORDS_UNIT_END;
+    case STEP_USUAL:
+        if (!v)
+            return ask(w, STEP_TYPE);
+        r->type = RECORD_MESSAGE;
+        r->class = w->class;
+        r->previous = w->number[r->class];
+        return take_number(w, r->previous + 1);
+    case STEP_TYPE:
+        return take_type(w, v);
+    case STEP_CLASS:
+        r->class = (enum msg_class)v;
+        return ask(w, r->type == RECORD_CHUNK ? STEP_CHUNK_KNOWN : STEP_PREVIOUS_KNOWN);
+    case STEP_PREVIOUS_KNOWN:
+        r->previous = w->number[r->class];
+        return ask(w, v ? STEP_NUMBER_HOW : STEP_PREVIOUS);
+    case STEP_PREVIOUS:
+        r->previous += unzigzag(v);
+        return ask(w, STEP_NUMBER_HOW);
+    case STEP_NUMBER_HOW:
+        if (v >= NUMBER_HOWS)
+            return MIX_RECORDS_BAD;
+        if (v == NUMBER_FAR)
+            return ask(w, STEP_NUMBER);
+        return take_number(w, (v == NUMBER_NEXT ? r->previous : w->highest) + 1);
+    case STEP_NUMBER:
+        return v < UINT64_MAX - r->previous ? take_number(w, r->previous + 1 + v) : MIX_RECORDS_BAD;
+    case STEP_SLOT:
+        return take_slot(w, v);
+    case STEP_FLAGS_SAME:
+        w->flags = v ? slot_of(w)->flags : w->flags;
+        return v ? after_flags(w) : ask(w, STEP_FLAGS);
+    case STEP_FLAGS:
+        w->flags = (uint8_t)v;
+        return after_flags(w);
+    case STEP_ORIGIN:
+        return take_origin(w, v);
+    case STEP_EXPIRY:
+        r->expiry_s = slot_of(w)->expiry += unzigzag(v);
+        return after_expiry(w);
+    case STEP_PROPS_LENGTH:
+        if (v > MSG_PROPS_MAX_BYTES)
+            return MIX_RECORDS_BAD;
+        return ask_string(w, STEP_PROPS, mix_payload_pseudo(w->payload, MIX_PSEUDO_PROPERTIES),
+                          MIX_BINARY, (uint32_t)v);
+    case STEP_FORM:
+        return take_form(w, (unsigned)v);
+    case STEP_TOTAL:
+        r->total = (uint32_t)v;
+        return v > w->max_bytes ? MIX_RECORDS_BAD : ask(w, STEP_LENGTH);
+    case STEP_LENGTH:
+        return take_length(w, v);
+    case STEP_CHUNK_KNOWN:
+        if (!v)
+            return ask(w, STEP_CHUNK_NUMBER);
+        if (!w->partial[r->class].open)
+            return MIX_RECORDS_BAD;
+        r->number = w->partial[r->class].number;
+        r->offset = w->partial[r->class].have;
+        w->slot_index = w->partial[r->class].slot_index;
+        return ask(w, STEP_FORM);
+    case STEP_CHUNK_NUMBER:
+        r->number = w->number[r->class] + unzigzag(v);
+        return ask(w, STEP_OFFSET);
+    case STEP_OFFSET:
+        r->offset = (uint32_t)v;
+        w->slot_index = 0;
+        return v > UINT32_MAX ? MIX_RECORDS_BAD : ask(w, STEP_FORM);
+    case STEP_GAP_SPAN:
+        r->first_number = r->number - v;
+        return v > r->number ? MIX_RECORDS_BAD : ask(w, STEP_GAP_COUNT);
+    case STEP_GAP_COUNT:
+        r->count = r->number - r->first_number + 1 - unzigzag(v);
+        return ask(w, STEP_GAP_REASON);
+    case STEP_GAP_REASON:
+        r->reason = (unsigned)v;
+        return ask(w, STEP_GAP_FROM);
+    case STEP_GAP_FROM:
+    case STEP_GAP_TO: {
+        int64_t s = (int64_t)((uint64_t)w->gap_s + unzigzag(v));
+        if (s > ORIGIN_MAX_MS / SECOND_MS || s < -ORIGIN_MAX_MS / SECOND_MS)
+            return MIX_RECORDS_BAD;
+        w->gap_s = s;
+        *(w->step == STEP_GAP_FROM ? &r->from_ms : &r->to_ms) = s * SECOND_MS;
+        return w->step == STEP_GAP_FROM ? ask(w, STEP_GAP_TO)
+                                        : ask_text(w, STEP_ROUTE, MIX_PSEUDO_ROUTE);
+    }
+    case STEP_TOPIC: /* strings end in string_end */
+    case STEP_PROPS:
+    case STEP_HOPS:
+    case STEP_ROUTE:
+    case STEP_PAYLOAD:
+        break;
+    }
+    return MIX_RECORDS_BAD;
+}
+
+/* --- decisions --- */
+
+void mix_records_begin(struct mix_records *w, uint64_t unit_bytes)
+{
+    w->record = (struct record){0};
+    w->unit_bytes = unit_bytes;
+    buf_clear(&w->bytes);
+    memset(w->at, 0, sizeof w->at);
+    (void)ask(w, STEP_UNIT_END);
+}
+
+int mix_records_predict(struct mix_records *w)
+{
+    if (w->phase != MIX_PHASE_BYTES)
+        return mix_symbols_predict(&w->symbols);
+    return w->even ? 0 : mix_payload_predict(w->payload);
+}
+
+static enum mix_records_state take_byte(struct mix_records *w, uint8_t byte)
+{
+    if (!buf_put_u8(&w->bytes, byte))
+        return MIX_RECORDS_BAD;
+    size_t n = w->bytes.len - w->string_at;
+    if (w->length == OPEN_END) {
+        if (n > RECORD_CHUNK_MAX)
+            return MIX_RECORDS_BAD;
+        ask_end_flag(w);
+        return MIX_RECORDS_MORE;
+    }
+    return n == w->length ? string_end(w) : MIX_RECORDS_MORE;
+}
+
+enum mix_records_state mix_records_update(struct mix_records *w, unsigned bit)
+{
+    switch (w->phase) {
+    case MIX_PHASE_SYMBOL:
+        if (!mix_symbols_update(&w->symbols, (int)bit))
+            return MIX_RECORDS_MORE;
+        return advance(w, w->symbols.value);
+    case MIX_PHASE_END_FLAG:
+        (void)mix_symbols_update(&w->symbols, (int)bit);
+        if (bit)
+            return string_end(w);
+        w->phase = MIX_PHASE_BYTES;
+        return MIX_RECORDS_MORE;
+    case MIX_PHASE_BYTES:
+        if (w->even)
+            return take_byte(w, (uint8_t)bit);
+        mix_payload_update(w->payload, (int)bit);
+        if (w->payload->bits)
+            return MIX_RECORDS_MORE;
+        return take_byte(w, (uint8_t)w->payload->history);
+    }
+    return MIX_RECORDS_BAD;
+}
+
+static uint8_t flags_of(const struct record *r)
+{
+    return (uint8_t)(r->qos | (r->retain ? FLAG_RETAIN : 0) | (r->has_origin ? FLAG_ORIGIN : 0) |
+                     (r->has_origin && r->origin_in_ms ? FLAG_ORIGIN_MS : 0) |
+                     (r->has_expiry ? FLAG_EXPIRY : 0) | (r->props_len ? FLAG_PROPS : 0) |
+                     (r->hops_len ? FLAG_HOPS : 0));
+}
+
+/* The value that the symbol under way must have for r. */
+static uint64_t value_of(const struct mix_records *w, const struct record *r,
+                         const struct mix_choice *choice)
+{
+    const struct record *now = &w->record; /* as far as it is coded */
+    bool piece = r->type == RECORD_CHUNK || r->len < r->total;
+
+    switch ((enum step)w->step) {
+    case STEP_UNIT_END:
+        return 0;
+    case STEP_USUAL:
+        return r->type == RECORD_MESSAGE && r->class == w->class &&
+               r->previous == w->number[r->class] && r->number == r->previous + 1;
+    case STEP_TYPE:
+        return r->type;
+    case STEP_CLASS:
+        return r->class;
+    case STEP_PREVIOUS_KNOWN:
+        return r->previous == w->number[r->class];
+    case STEP_PREVIOUS:
+        return zigzag(r->previous - w->number[r->class]);
+    case STEP_NUMBER_HOW:
+        return r->number == r->previous + 1  ? NUMBER_NEXT
+               : r->number == w->highest + 1 ? NUMBER_NEXT_OF_ALL
+                                             : NUMBER_FAR;
+    case STEP_NUMBER:
+        return r->number - r->previous - 1;
+    case STEP_SLOT:
+        return r->slot == RECORD_NO_SLOT ? RECORD_TOPIC_SLOTS : r->slot;
+    case STEP_FLAGS_SAME:
+        return flags_of(r) == slot_of(w)->flags;
+    case STEP_FLAGS:
+        return flags_of(r);
+    case STEP_ORIGIN:
+        return r->origin_in_ms ? zigzag((uint64_t)r->origin_ms - (uint64_t)w->origin)
+                               : zigzag((uint64_t)seconds(r->origin_ms) - (uint64_t)seconds(w->origin));
+    case STEP_EXPIRY:
+        return zigzag(r->expiry_s - slot_of(w)->expiry);
+    case STEP_PROPS_LENGTH:
+        return r->props_len;
+    case STEP_FORM:
+        return (choice->stored ? FORM_STORED : (unsigned)choice->format) | (piece ? FORM_PIECE : 0u);
+    case STEP_TOTAL:
+        return r->total;
+    case STEP_LENGTH:
+        return r->len;
+    case STEP_CHUNK_KNOWN:
+        return w->partial[r->class].open && w->partial[r->class].number == r->number &&
+               w->partial[r->class].have == r->offset;
+    case STEP_CHUNK_NUMBER:
+        return zigzag(r->number - w->number[r->class]);
+    case STEP_OFFSET:
+        return r->offset;
+    case STEP_GAP_SPAN:
+        return r->number - r->first_number;
+    case STEP_GAP_COUNT:
+        return zigzag(now->number - now->first_number + 1 - r->count);
+    case STEP_GAP_REASON:
+        return r->reason;
+    case STEP_GAP_FROM:
+        return zigzag((uint64_t)seconds(r->from_ms) - (uint64_t)w->gap_s);
+    case STEP_GAP_TO:
+        return zigzag((uint64_t)seconds(r->to_ms) - (uint64_t)w->gap_s);
+    case STEP_TOPIC:
+    case STEP_PROPS:
+    case STEP_HOPS:
+    case STEP_ROUTE:
+    case STEP_PAYLOAD:
+        break;
+    }
+    return 0;
+}
+
+static const uint8_t *string_of(int step, const struct record *r, uint32_t *n)
+{
+    switch (step) {
+    case STEP_TOPIC:
+        *n = r->topic_len;
+        return (const uint8_t *)r->topic;
+    case STEP_PROPS:
+        *n = r->props_len;
+        return r->props;
+    case STEP_HOPS:
+        *n = r->hops_len;
+        return (const uint8_t *)r->hops;
+    case STEP_ROUTE:
+        *n = r->route_len;
+        return (const uint8_t *)r->route;
+    default:
+        *n = r->len;
+        return r->bytes;
+    }
+}
+
+unsigned mix_records_bit(const struct mix_records *w, const struct record *r,
+                         const struct mix_choice *choice)
+{
+    if (!r)
+        return 1; /* only asked for STEP_UNIT_END */
+    if (w->phase == MIX_PHASE_SYMBOL)
+        return (unsigned)mix_symbols_bit(&w->symbols, value_of(w, r, choice));
+    uint32_t n;
+    size_t at = w->bytes.len - w->string_at;
+    const uint8_t *bytes = string_of(w->step, r, &n);
+    if (w->phase == MIX_PHASE_END_FLAG)
+        return at == n;
+    return w->even ? bytes[at] : bytes[at] >> (7 - w->payload->bits) & 1;
+}

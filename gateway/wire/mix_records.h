@@ -1,0 +1,101 @@
+/* Records as symbols: the order in which a record's parts are coded, each under contexts of its own.
+ *
+ * A state machine that encoder and decoder share, so that they cannot come apart: it asks for one
+ * decision after the other (mix_records_predict), is told each (mix_records_update), and has filled
+ * `record` when it is done. The encoder reads the decisions off the record that it sends
+ * (mix_records_bit), the decoder off the range coder, and may stop between any two. */
+#ifndef WIRE_MIX_RECORDS_H
+#define WIRE_MIX_RECORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/attr.h"
+#include "base/buf.h"
+#include "gateway/wire/mix_payload.h"
+#include "gateway/wire/mix_symbols.h"
+#include "gateway/wire/record.h"
+
+#define MIX_RECENT_SLOTS 6
+
+enum mix_records_state {
+    MIX_RECORDS_MORE,     /* a further decision is wanted */
+    MIX_RECORDS_DONE,     /* `record` is whole */
+    MIX_RECORDS_UNIT_END, /* no record: the unit ends here */
+    MIX_RECORDS_BAD,      /* no encoder writes this, or it is beyond the limits */
+};
+
+/* What is remembered of a topic slot. */
+struct mix_slot {
+    int64_t origin, period; /* ms: of its last message, and since the one before */
+    uint64_t expiry;
+    uint8_t flags, form;
+    bool seen;
+};
+
+enum mix_phase { MIX_PHASE_SYMBOL, MIX_PHASE_BYTES, MIX_PHASE_END_FLAG };
+
+#define MIX_STRINGS 5 /* topic, properties, hops, route, payload */
+
+struct mix_records {
+    struct mix_payload *payload;
+    struct mix_symbols symbols;
+    struct mix_slot *slots;
+    uint32_t slot_count;
+    uint32_t max_bytes;     /* of one record's strings together */
+
+    /* What has gone before. */
+    uint64_t number[CLASS_COUNT], highest;
+    struct {
+        bool open;
+        uint32_t slot_index;
+        uint64_t number;
+        uint32_t have;
+    } partial[CLASS_COUNT];
+    enum msg_class class;
+    enum record_type type;
+    uint32_t recent[MIX_RECENT_SLOTS];
+    unsigned next_slot;
+    int64_t origin, origin_step, gap_s;
+    uint32_t last_length;
+    unsigned unit_records;  /* in this unit so far; unit_last: in the one before */
+    unsigned unit_last;
+    uint64_t unit_bytes;    /* set by the coder's owner when a record begins */
+
+    /* The record under way. */
+    struct record record;
+    int step;
+    enum mix_phase phase;
+    uint8_t flags;
+    unsigned form;
+    uint32_t slot_index;
+    uint32_t length;        /* of the string under way */
+    bool even;              /* its bytes are coded as they are */
+    struct buf bytes;       /* the strings, one after the other */
+    size_t string_at, at[MIX_STRINGS];
+};
+
+/* How the encoder wants a payload coded. */
+struct mix_choice {
+    bool stored;            /* as it is */
+    enum mix_format format;
+};
+
+/* Bytes of storage that a budget of `memory` makes. */
+size_t mix_records_size(size_t memory);
+/* Storage: zero, mix_records_size bytes, the caller's. max_bytes: of one record's strings together. */
+struct mix_records *mix_records_init(void *storage, size_t memory, uint32_t max_bytes);
+/* Frees what it holds beside the storage. */
+void mix_records_fini(struct mix_records *w);
+
+/* A record begins; unit_bytes: bytes of the unit that were coded before it. */
+void mix_records_begin(struct mix_records *w, uint64_t unit_bytes);
+/* Probability of a 1 in the next decision, in 1/65536; 0: a byte of even bits comes. */
+int mix_records_predict(struct mix_records *w);
+/* The decision, or that byte. */
+enum mix_records_state mix_records_update(struct mix_records *w, unsigned bit) MUST_CHECK;
+/* The decision, or byte, that leads to r (NULL: to the unit's end). */
+unsigned mix_records_bit(const struct mix_records *w, const struct record *r,
+                         const struct mix_choice *choice);
+
+#endif

@@ -1,0 +1,383 @@
+#include "gateway/wire/mix_text.h"
+
+#include <string.h>
+#include "gateway/wire/mix_counter.h"
+
+#define NUMBER_DIGITS_MAX 15
+#define LAST_DIVERGED_STEP 8 /* last_diverged: how in the low bits, bytes since then above */
+
+void mix_text_init(struct mix_text *t)
+{
+    for (unsigned k = 0; k < MIX_EXPECTATIONS; k++)
+        for (unsigned i = 0; i < MIX_EXPECTED_COUNTERS; i++)
+            t->counters[k][i] = mix_counter_of(32768, 3);
+}
+
+/* Writes a number the way the field's last one was written. */
+static unsigned format_number(char out[MIX_EXPECTED_MAX], int64_t value,
+                              const struct mix_number_field *f)
+{
+    char back[MIX_EXPECTED_MAX];
+    unsigned n = 0, least = f->padded ? f->digits : 1;
+    bool negative = value < 0;
+    uint64_t v = negative ? 0 - (uint64_t)value : (uint64_t)value;
+    uint64_t unit = (uint64_t)mix_power10(f->decimals - f->shown);
+
+    v = (v + unit / 2) / unit;
+    for (unsigned d = 0; d < f->shown + least || v; d++) {
+        if (n + 3 > MIX_EXPECTED_MAX)
+            return 0;
+        if (d == f->shown && d)
+            back[n++] = '.';
+        back[n++] = (char)('0' + v % 10);
+        v /= 10;
+    }
+    if (negative)
+        back[n++] = '-';
+    for (unsigned i = 0; i < n; i++)
+        out[i] = back[n - 1 - i];
+    return n;
+}
+
+static void expect_number(struct mix_expectation *e, int64_t value, const struct mix_number_field *f,
+                          unsigned sure)
+{
+    e->length = (uint8_t)format_number(e->text, value, f);
+    e->sure = (uint8_t)sure;
+}
+
+void mix_text_expect(struct mix_text *t, const char *text, unsigned length)
+{
+    struct mix_expectation *e = &t->expected[MIX_EXPECT_OTHER];
+
+    memcpy(e->text, text, length);
+    e->length = (uint8_t)length;
+    e->sure = 15;
+    e->diverged = 0;
+}
+
+/* Looks up what the field held before. */
+static void field_begin(struct mix_text *t)
+{
+    struct mix_place *place = &t->places[mix_spread(t->field, t->place_count)];
+    uint16_t check = (uint16_t)t->field;
+
+    t->last.on = false;
+    t->last_diverged = t->last_length = 0;
+    t->last_is_number = false;
+    for (unsigned k = 0; k < MIX_EXPECTATIONS; k++)
+        t->expected[k].length = t->expected[k].diverged = 0;
+    t->is_number = true;
+    t->number_known = t->negative = t->point = t->weighed = false;
+    t->digits = t->decimals = 0;
+    t->prefix = 0;
+    t->padded = false;
+
+    if (place->check == check)
+        mix_reference_start(&t->last, t->window, place->place, 0, 0);
+    if (t->last.on) {
+        unsigned n = 0;
+        for (uint32_t p = place->place; n < 24 && !mix_window_ends(t->window, p); p++, n++) {
+            uint8_t c = mix_window_at(t->window, p);
+            if (!mix_is_value(c) && !(n == 0 && c == '-'))
+                break;
+        }
+        t->last_length = n;
+        uint8_t c = mix_window_at(t->window, place->place);
+        if (c == '-' && n > 1)
+            c = mix_window_at(t->window, place->place + 1);
+        t->last_is_number = n && mix_is_digit(c);
+    }
+    place->check = check;
+    place->place = t->window->head;
+
+    t->number_known = mix_numbers_open(t->numbers, t->field);
+    if (t->number_known) {
+        const struct mix_numbers *n = t->numbers;
+        if (n->field->seen > 1)
+            expect_number(&t->expected[MIX_EXPECT_LINE], n->guess[MIX_GUESS_LINE], n->field,
+                          n->field->hits[MIX_GUESS_LINE] >> 4);
+        if (n->related)
+            expect_number(&t->expected[MIX_EXPECT_OTHER], n->guess[MIX_GUESS_RELATED], n->field,
+                          n->field->trust);
+    }
+}
+
+void mix_text_begin(struct mix_text *t, uint32_t slot, uint32_t topic_class)
+{
+    t->slot = slot;
+    t->topic_class = topic_class;
+    t->word = t->last_word = t->string = t->key = 0;
+    t->path[0] = 0;
+    t->depth = t->commas = t->part = 0;
+    t->in_string = false;
+    t->first_token = mix_hash2(slot, 5);
+    t->value = t->last_value = 0;
+    t->value_at = 0;
+    t->field = mix_hash3(slot, 0, 0);
+    t->class_field = mix_hash3(topic_class, 0, 0);
+    field_begin(t);
+}
+
+/* Likelihood of each digit to come: the mass of all the values that begin so, over the lengths that the
+ * number may have. */
+void mix_text_prepare(struct mix_text *t)
+{
+    const struct mix_number_field *f = t->numbers->field;
+    uint64_t mass[MIX_PREDICTORS][10] = {0}, sum[MIX_PREDICTORS] = {0};
+
+    t->weighed = false;
+    if (!t->is_number || !t->number_known || t->digits + t->decimals >= NUMBER_DIGITS_MAX)
+        return;
+    unsigned from = f->digits, to = f->digits; /* digits before the point that are thought possible */
+    if (t->point) {
+        if (t->decimals >= f->decimals)
+            return;
+        from = to = t->digits;
+    } else if (!f->padded || f->digits < 2) {
+        from = from > 1 ? from - 1 : 1;
+        to++;
+    }
+    for (unsigned length = from; length <= to; length++) {
+        unsigned done = t->digits + t->decimals + 1, all = length + f->decimals;
+        if (all < done || length < t->digits + !t->point || all > NUMBER_DIGITS_MAX + 2)
+            continue;
+        bool leads = t->digits == 0 && length > 1 && from != to; /* no zero in front */
+        if (from != to && t->digits && t->prefix == 0)
+            continue;
+        int64_t unit = mix_power10(all - done);
+        /* Edges of the ten intervals, which touch: one cumulated mass each. */
+        for (unsigned k = 0; k < MIX_PREDICTORS; k++) {
+            int64_t low = t->prefix * 10 * unit;
+            uint32_t below = t->negative ? mix_numbers_cumulated(t->numbers, k, -low)
+                                         : mix_numbers_cumulated(t->numbers, k, low - 1);
+            for (unsigned d = 0; d < 10; d++) {
+                low += unit;
+                uint32_t edge = t->negative ? mix_numbers_cumulated(t->numbers, k, -low)
+                                            : mix_numbers_cumulated(t->numbers, k, low - 1);
+                uint32_t part = t->negative ? below - edge : edge - below;
+                if (!(leads && d == 0)) {
+                    mass[k][d] += part;
+                    sum[k] += part;
+                }
+                below = edge;
+            }
+        }
+    }
+    for (unsigned k = 0; k < MIX_PREDICTORS; k++) {
+        for (unsigned d = 0; d < 16; d++)
+            t->share[k][d] = d < 10 && sum[k] ? (uint32_t)(mass[k][d] * 60000 / sum[k]) + 16 : 4;
+    }
+    t->weighed = true;
+}
+
+void mix_text_predict_digit(const struct mix_text *t, unsigned node, unsigned bits, int16_t *in)
+{
+    memset(in, 0, MIX_TEXT_NUMBER_INPUTS * sizeof *in);
+    if (!t->weighed || bits < 4 || node >> (bits - 4) != (16 | '0' >> 4))
+        return;
+    unsigned low = (node & ((1u << (bits - 4)) - 1)) << (8 - bits), half = 1u << (7 - bits);
+    for (unsigned k = 0; k < MIX_PREDICTORS; k++) {
+        uint32_t zeros = 0, ones = 0;
+        for (unsigned i = 0; i < half; i++) {
+            zeros += t->share[k][low + i];
+            ones += t->share[k][low + half + i];
+        }
+        int p = (int)((uint64_t)ones * 65535 / (zeros + ones));
+        in[2 * k] = (int16_t)mix_stretch(p);
+        in[2 * k + 1] = (int16_t)((p - 32768) / 32);
+    }
+}
+
+uint8_t mix_text_expected(const struct mix_text *t, unsigned which)
+{
+    const struct mix_expectation *e = &t->expected[which];
+
+    return e->diverged || t->value_at >= e->length ? 0 : (uint8_t)e->text[t->value_at];
+}
+
+unsigned mix_text_predict_expected(struct mix_text *t, unsigned which, unsigned node, unsigned bits,
+                                   int16_t in[2])
+{
+    struct mix_expectation *e = &t->expected[which];
+    unsigned byte = mix_text_expected(t, which) | 256u;
+
+    in[0] = in[1] = 0;
+    e->counter = NULL;
+    if (byte == 256 || byte >> (8 - bits) != node)
+        return 0;
+    unsigned left = e->length - t->value_at;
+    bool as_last = !t->last_diverged && mix_reference_byte(&t->last, t->window) == (byte & 255);
+    unsigned part = bits < 4 ? 0 : bits - 3 > 3 ? 3 : bits - 3;
+    e->counter = &t->counters[which][(unsigned)e->sure << 5 | part << 3 |
+                                     (left > 3 ? 3u : left) << 1 | as_last];
+    e->vote = byte >> (7 - bits) & 1;
+    int p = mix_counter_p(*e->counter);
+    int logit = mix_stretch(p), lean = (p - 32768) / 32;
+    in[0] = (int16_t)(e->vote ? logit : -logit);
+    in[1] = (int16_t)(e->vote ? lean : -lean);
+    return 1 + (e->sure > 8);
+}
+
+void mix_text_update(struct mix_text *t, int bit)
+{
+    for (unsigned k = 0; k < MIX_EXPECTATIONS; k++) {
+        struct mix_expectation *e = &t->expected[k];
+        if (e->counter)
+            mix_counter_update(e->counter, e->vote == bit, 255);
+    }
+}
+
+/* How one byte differs from another: by one up or down, more up or down, or not as digits do. */
+static unsigned difference(uint8_t is, uint8_t was)
+{
+    if (!mix_is_digit(is) || !mix_is_digit(was))
+        return 5;
+    int d = is - was;
+    return d == 1 ? 1 : d == -1 ? 2 : d > 0 ? 3 : 4;
+}
+
+void mix_text_follow(struct mix_text *t, uint8_t c, uint32_t position)
+{
+    (void)position;
+    if (t->last.on) {
+        uint8_t was = mix_window_at(t->window, t->last.place);
+        if (t->last_diverged == 0) {
+            if (was != c)
+                t->last_diverged = difference(c, was);
+        } else if (t->last_diverged / LAST_DIVERGED_STEP < 3) {
+            t->last_diverged += LAST_DIVERGED_STEP;
+        }
+        if (was == c) {
+            t->last.agreed++;
+            t->last.place++;
+        } else {
+            t->last.missed = 1;
+            t->last.agreed = 0;
+            t->last.place += mix_is_value(was) || was == '-';
+        }
+        t->last.on = mix_window_holds(t->window, t->last.place);
+    }
+    for (unsigned k = 0; k < MIX_EXPECTATIONS; k++) {
+        uint8_t e = mix_text_expected(t, k);
+        if (e && e != c)
+            t->expected[k].diverged = (uint8_t)difference(c, e);
+    }
+}
+
+/* A value's bytes as a number. Digits beyond what 64 bits take are left to the other models. */
+static void number_byte(struct mix_text *t, uint8_t c)
+{
+    if (!t->is_number)
+        return;
+    if (mix_is_digit(c)) {
+        if (t->digits + t->decimals >= NUMBER_DIGITS_MAX) {
+            t->is_number = t->point;
+            return;
+        }
+        if (t->digits == 0 && !t->point)
+            t->padded = c == '0';
+        t->prefix = t->prefix * 10 + (c - '0');
+        if (t->point)
+            t->decimals++;
+        else
+            t->digits++;
+    } else if (c == '-' && t->value_at == 0) {
+        t->negative = true;
+    } else if (c == '.' && !t->point && t->digits) {
+        t->point = true;
+    } else {
+        t->is_number = false;
+    }
+}
+
+static void number_end(struct mix_text *t)
+{
+    if (t->is_number && t->digits)
+        mix_numbers_close(t->numbers, t->negative ? -t->prefix : t->prefix, t->decimals, t->digits,
+                          t->padded && t->digits > 1);
+    t->is_number = t->number_known = false;
+}
+
+/* Moves through JSON and lists. Return: whether c is structural. */
+static bool structure(struct mix_text *t, uint8_t c)
+{
+    if (c == '"') {
+        t->in_string = !t->in_string;
+        if (t->in_string)
+            t->string = 0;
+        return false;
+    }
+    if (t->in_string) {
+        t->string = mix_hash2(t->string, c);
+        return false;
+    }
+    switch (c) {
+    case '{':
+    case '[':
+        if (t->depth < MIX_TEXT_DEPTH) {
+            t->path[t->depth + 1] = mix_hash2(t->path[t->depth], t->key + c);
+            t->depth++;
+        }
+        t->key = 0;
+        t->commas = t->part = 0;
+        return true;
+    case '}':
+    case ']':
+        if (t->depth > 0)
+            t->depth--;
+        t->key = c;
+        t->part = 0;
+        return true;
+    case ':':
+        if (!t->depth)
+            return false;
+        t->key = t->string;
+        t->part = 0;
+        return true;
+    case ',':
+        t->commas++;
+        t->part = 0;
+        if (t->depth)
+            t->key = 1;
+        return true;
+    default:
+        return false;
+    }
+}
+
+void mix_text_parse(struct mix_text *t, uint8_t c, uint32_t position)
+{
+    if (mix_is_letter(c) || (mix_is_digit(c) && t->word)) {
+        t->word = mix_hash2(t->word, c);
+    } else if (t->word) {
+        t->last_word = t->word;
+        t->word = 0;
+    }
+    if ((position < 6 || (t->commas == 0 && !t->depth)) &&
+        (mix_is_letter(c) || c == '$' || c == '!'))
+        t->first_token = mix_hash2(t->first_token, c);
+    bool structural = structure(t, c);
+    if (mix_is_value(c) || (c == '-' && t->value_at == 0)) {
+        t->value = mix_hash2(t->value, c);
+        number_byte(t, c);
+        t->value_at++;
+        return;
+    }
+    number_end(t);
+    if (!structural)
+        t->part++;
+    t->last_value = t->value;
+    t->value = 0;
+    t->value_at = 0;
+    uint32_t where = t->depth ? mix_hash2(t->path[t->depth], t->key)
+                              : mix_hash3(t->first_token, t->commas, 9);
+    t->field = mix_hash3(t->slot, where, t->part);
+    t->class_field = mix_hash3(t->topic_class, where, t->part);
+    field_begin(t);
+}
+
+void mix_text_end(struct mix_text *t)
+{
+    number_end(t);
+}
