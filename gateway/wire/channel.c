@@ -59,6 +59,7 @@ void channel_heard(struct channel *c, int64_t now_ms)
     c->heard_ms = now_ms;
     c->status.frames_in++;
     c->polls = c->unheard = 0;
+    c->gone = false;
     if (!c->live || c->greet == GREET_HELLO)
         return;
     if (c->greet == GREET_RESUME || c->state == CHANNEL_IDLE)
@@ -93,6 +94,7 @@ void channel_link_up(struct channel *c, int64_t now_ms)
     c->last_output_ms = INT64_MIN / 2;
     c->heard_ms = c->progress_ms = now_ms;
     c->unheard = c->polls = c->rto_tries = 0;
+    c->gone = c->left = false;
     turn_init(&c->turn, c->config.rate_bytes_s, c->config.speaks_first);
     if (c->config.metered && !something_to_say(c)) {
         channel_set_state(c, CHANNEL_IDLE, "nothing to say");
@@ -144,7 +146,7 @@ void channel_kick(struct channel *c, int64_t now_ms)
 size_t channel_pump(struct channel *c, size_t room, int64_t now_ms)
 {
     size_t total = 0;
-    while (c->link_up && (!c->config.half_duplex || turn_may_speak(&c->turn, now_ms))) {
+    while (c->link_up && !c->left && (!c->config.half_duplex || turn_may_speak(&c->turn, now_ms))) {
         channel_greet_timer(c, now_ms);
         size_t sent = channel_greet_pump(c, room - total, now_ms);
         if (sent == 0 && !channel_greet_pending(c))
@@ -175,7 +177,7 @@ static bool has_words(const struct channel *c, int64_t now_ms)
 
 bool channel_wants(const struct channel *c, int64_t now_ms)
 {
-    return c->link_up && (!c->config.half_duplex || turn_may_speak(&c->turn, now_ms)) && has_words(c, now_ms);
+    return c->link_up && !c->left && (!c->config.half_duplex || turn_may_speak(&c->turn, now_ms)) && has_words(c, now_ms);
 }
 
 void channel_committed(struct channel *c, uint64_t frame, int64_t now_ms)
@@ -211,7 +213,7 @@ void channel_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms
 /* Something of ours is out there, or must be asked for. */
 static bool awaits_answer(const struct channel *c)
 {
-    if (!c->live || c->greet != GREET_NONE || c->state == CHANNEL_IDLE)
+    if (!c->live || c->greet != GREET_NONE || c->state == CHANNEL_IDLE || c->gone)
         return false;
     bool stalled = c->waiting && !c->granted && !c->config.metered;
     return (c->out.first < c->out.next && c->out.lost_count == 0) || stalled;
@@ -243,7 +245,9 @@ static void silent(struct channel *c, const char *why)
 
 static void on_rto(struct channel *c, int64_t now_ms)
 {
-    if (!arq_send_timeout(&c->out))
+    if (c->unheard >= CHANNEL_DOUBT)
+        c->send_resume = true; /* a peer that was started anew says so; small, too */
+    else if (!arq_send_timeout(&c->out))
         c->send_poll = true;
     c->progress_ms = now_ms;
     if (c->config.half_duplex && !c->config.speaks_first)
@@ -259,12 +263,15 @@ static void on_probe(struct channel *c, int64_t now_ms)
     c->polled_ms = now_ms;
     if (c->polls++ == CHANNEL_PROBE_TRIES)
         silent(c, "no answer to probes");
-    c->send_poll = true;
+    if (c->polls >= CHANNEL_DOUBT)
+        c->send_resume = true;
+    else
+        c->send_poll = true;
 }
 
 void channel_on_timer(struct channel *c, int64_t now_ms)
 {
-    if (!c->link_up)
+    if (!c->link_up || c->left)
         return;
     channel_greet_timer(c, now_ms);
     if (now_ms >= rto_at(c))
@@ -285,7 +292,7 @@ static int64_t earlier(int64_t a, int64_t b)
 
 int64_t channel_deadline(const struct channel *c, int64_t now_ms)
 {
-    if (!c->link_up)
+    if (!c->link_up || c->left)
         return CHANNEL_NEVER;
     int64_t at = CHANNEL_NEVER;
     if (c->greet != GREET_NONE && !channel_greet_pending(c))

@@ -22,6 +22,7 @@
 #define CHANNEL_RESUME_TRIES 3       /* then a handshake */
 #define CHANNEL_GREET_GIVE_UP 8      /* unanswered HELLOs between two calls of give_up */
 #define CHANNEL_PROBE_TRIES 3
+#define CHANNEL_DOUBT 3              /* unanswered sendings; then it is asked whether the epoch is still known */
 #define CHANNEL_METERED_RTO_MAX_MS 900000
 #define CHANNEL_REFUSED_MS 30000     /* before a refusal is tried again; doubles */
 #define CHANNEL_REFUSED_MAX_MS 900000
@@ -69,6 +70,8 @@ struct channel {
     unsigned greet_tries;
     int64_t greet_at_ms;     /* when to try (again) */
     int64_t hello_sent_ms;   /* under this epoch; -1 = not yet */
+    bool gone;               /* the peer said goodbye, and nothing since */
+    bool left;               /* we did: nothing more until the link comes up again */
     bool send_hello, send_marks, send_resume, send_resumed, send_bye, send_poll;
     unsigned send_refusal;   /* code; 0 = none */
     unsigned refusals;       /* of us, in a row */

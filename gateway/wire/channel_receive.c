@@ -191,6 +191,7 @@ static void on_control(struct channel *c, uint8_t *frame, size_t n, int64_t now_
         channel_on_ack(c, f.ack, true, f.grant, f.bitmap, f.bitmap_bytes, now_ms);
         break;
     case CONTROL_BYE:
+        c->gone = true;
         channel_set_state(c, CHANNEL_SILENT, "the peer said goodbye");
         break;
     case CONTROL_RESERVED:

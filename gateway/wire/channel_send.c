@@ -304,6 +304,10 @@ size_t channel_send_pump(struct channel *c, size_t room, int64_t now_ms)
     if (c->send_bye) {
         size_t sent = emit_control(c, CONTROL_BYE, true, room, now_ms);
         c->send_bye = sent == 0;
+        if (sent > 0) {
+            c->left = true;
+            channel_set_state(c, CHANNEL_IDLE, "said goodbye");
+        }
         return sent;
     }
     if (c->greet != GREET_NONE)

@@ -78,6 +78,7 @@ static void remember_piece(struct memory *m, const struct record *r, uint32_t to
 
 static void remember_abort(struct memory *m, const struct record *r)
 {
+    remember_number(m, r->class, r->number);
     /* The gap that follows has the same number: it must still be above the class's last. */
     m->last[r->class] = r->previous;
     m->partial[r->class] = false;
