@@ -229,8 +229,9 @@ static int64_t probe_at(const struct channel *c)
     if (c->config.metered || c->config.probe_ms <= 0 || !c->live || c->greet != GREET_NONE ||
         (c->state != CHANNEL_READY && c->state != CHANNEL_SILENT))
         return CHANNEL_NEVER;
+    /* One end asks a little later than the other, or both would ask at once and both answer. */
     if (c->polls == 0)
-        return c->heard_ms + c->config.probe_ms;
+        return c->heard_ms + c->config.probe_ms + (c->own_epoch > c->peer_epoch ? c->config.probe_ms / 8 : 0);
     if (c->polls < CHANNEL_PROBE_TRIES)
         return c->polled_ms + channel_rto_ms(c, c->polls - 1);
     int64_t wait = channel_rto_ms(c, c->polls);

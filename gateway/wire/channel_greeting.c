@@ -181,9 +181,8 @@ static void on_resume(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
         /* It has what we have not (we restarted), or we what it has not. */
         if (!r.answer && c->greet != GREET_HELLO)
             channel_greet(c, GREET_HELLO, now_ms);
-        else if (!r.answer && c->send_hello == false &&
-                 (c->hello_sent_ms < 0 || now_ms - c->hello_sent_ms >= channel_rto_ms(c, 0)))
-            c->send_hello = true;
+        else if (!r.answer && c->hello_sent_ms >= 0 && now_ms - c->hello_sent_ms >= channel_rto_ms(c, 0))
+            c->send_hello = true; /* never before the time that channel_nonsense set */
         return;
     }
     /* Both may ask at once: then each question is the other's answer. */

@@ -5,7 +5,7 @@
 #define FRAMED_MAX (FRAME_MAX_BYTES + 2)
 /* Before anything is measured: both ends' loops, a radio's key-up, a satellite's hop. */
 #define FIRST_RTT_MS 2000
-#define FIRST_FLIGHT (4 * FRAMED_MAX)
+#define FIRST_FLIGHT (2 * FRAMED_MAX)
 #define MIN_RTT_SPAN_MS 20000
 #define BANDWIDTH_ROUNDS 10
 #define ACK_DELAY_MIN_MS 20
@@ -90,6 +90,9 @@ static void measure_rtt(struct pace *p, int64_t rtt_ms, int64_t now_ms)
         p->rttvar_ms += (off - p->rttvar_ms) / 4;
         p->srtt_ms += (rtt_ms - p->srtt_ms) / 8;
     }
+    /* A queue stands: the rate is found, whatever the rounds say. */
+    if (p->min_rtt_ms >= 0 && rtt_ms > p->min_rtt_ms + 2 * PACE_QUEUE_MS)
+        p->startup = false;
     if (p->min_rtt_ms < 0 || rtt_ms <= p->min_rtt_ms) {
         p->min_rtt_ms = rtt_ms;
         p->min_rtt_at_ms = now_ms;

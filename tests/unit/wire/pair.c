@@ -38,7 +38,8 @@ static uint8_t content(int side, uint64_t number, uint32_t at)
 static void line_push(struct line *l, int64_t leaves_us, int64_t arrives_us, uint8_t value)
 {
     if (l->head + l->count == l->cap) {
-        memmove(l->bytes, l->bytes + l->head, l->count * sizeof *l->bytes);
+        if (l->count > 0)
+            memmove(l->bytes, l->bytes + l->head, l->count * sizeof *l->bytes);
         l->head = 0;
         if (l->count * 2 >= l->cap) {
             l->cap = l->cap ? l->cap * 2 : 4096;
@@ -52,6 +53,8 @@ static void line_write(struct pair *p, int from, const uint8_t *bytes, size_t n)
 {
     struct line *l = &p->line[from], *back = &p->line[!from];
     int64_t now_us = p->now_ms * 1000;
+    if (l->port_rate)
+        l->port_free_us = (l->port_free_us > now_us ? l->port_free_us : now_us) + (int64_t)n * 1000000 / l->port_rate;
     for (size_t i = 0; i < n; i++) {
         if (l->free_us < now_us)
             l->free_us = now_us;
@@ -81,9 +84,11 @@ static size_t line_room(const struct pair *p, const struct line *l)
 {
     if (!l->rate)
         return 32768;
-    int64_t ahead_us = l->free_us - p->now_ms * 1000;
-    int64_t queued = ahead_us > 0 ? ahead_us * l->rate / 1000000 : 0;
-    int64_t room = FRAMED + (int64_t)l->rate * l->driver_ms / 1000 - queued;
+    /* What the driver sees is the port; a modem behind it takes more than its radio sends, and holds it. */
+    int64_t ahead_us = (l->port_rate ? l->port_free_us : l->free_us) - p->now_ms * 1000;
+    int64_t rate = l->port_rate ? l->port_rate : l->rate;
+    int64_t queued = ahead_us > 0 ? ahead_us * rate / 1000000 : 0;
+    int64_t room = FRAMED + rate * l->driver_ms / 1000 - queued;
     return room > 0 ? (size_t)room : 0;
 }
 
@@ -203,8 +208,8 @@ static int on_record(void *ctx, const struct record *r, uint64_t frame)
     struct owner *o = ctx;
     struct inbox *in = &o->live;
     const struct owner *peer = &o->pair->owner[!o->side];
-    if (o->poison) {
-        o->poison = false;
+    if (o->poison > 0) {
+        o->poison--;
         return -EPROTO;
     }
     if (r->type != RECORD_MESSAGE && r->type != RECORD_CHUNK)
@@ -395,7 +400,7 @@ void pair_down(struct pair *p, int side)
         }
 }
 
-void pair_restart(struct pair *p, int side)
+void pair_kill(struct pair *p, int side)
 {
     struct owner *o = &p->owner[side];
     channel_free(o->channel);
@@ -406,8 +411,13 @@ void pair_restart(struct pair *p, int side)
     o->identity.predecessor = o->identity.segment++;
     p->line[side].count = p->line[side].head = 0;
     o->channel = channel_new(&o->config, &o->identity, &ops, o);
-    channel_kick(o->channel, p->now_ms);
     channel_link_up(o->channel, p->now_ms);
+}
+
+void pair_restart(struct pair *p, int side)
+{
+    pair_kill(p, side);
+    channel_kick(p->owner[side].channel, p->now_ms);
 }
 
 void pair_send(struct pair *p, int side, enum msg_class class, uint32_t len)

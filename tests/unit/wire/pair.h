@@ -60,7 +60,7 @@ struct owner {
     int64_t commit_ms;            /* how long the disk takes */
     uint64_t grant;
     int refuse;                   /* answer greetings with this */
-    bool poison;                  /* say that the next record makes no sense */
+    unsigned poison;              /* say of so many records that they make no sense */
     /* Counted. */
     unsigned greetings, greeteds, give_ups, restarts;
     uint64_t bytes_out, alarms_urgent;
@@ -79,6 +79,8 @@ struct line {
     int64_t delay_ms;
     double byte_error, byte_loss, byte_insert;
     bool dead;            /* swallows everything */
+    uint32_t port_rate;   /* of the serial port before the modem, where that is faster; 0 = the same */
+    int64_t port_free_us;
     int64_t free_us;
     struct wire_byte *bytes;
     size_t head, count, cap;
@@ -111,6 +113,8 @@ void pair_free(struct pair *p);
 void pair_up(struct pair *p, int side);
 void pair_down(struct pair *p, int side);
 /* Kill -9 and start anew: only what was committed stays. The link of that end goes down and up. */
+void pair_kill(struct pair *p, int side);
+/* The same, and its channel is kicked: something may wait. */
 void pair_restart(struct pair *p, int side);
 /* Queues one message; kicks the channel. */
 void pair_send(struct pair *p, int side, enum msg_class class, uint32_t len);

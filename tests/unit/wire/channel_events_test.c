@@ -1,0 +1,352 @@
+/* What happens at the edges of a channel's life: refusals, goodbyes, silence, nonsense, full disks. */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "gateway/wire/frame.h"
+#include "tests/unit/wire/pair.h"
+
+#define LINE_9600 960
+
+static struct pair *ready(const struct pair_options *options)
+{
+    struct pair *p = pair_new(options);
+    pair_up(p, 2);
+    for (int i = 0; i < 600 && !(p->owner[0].greeteds && p->owner[1].greeteds); i++)
+        pair_run(p, 100);
+    pair_run(p, 4000);
+    for (int i = 0; i < 2 && !options->metered; i++)
+        assert_int_equal(channel_state(p->owner[i].channel), CHANNEL_READY);
+    return p;
+}
+
+static void the_sender_keeps_to_what_the_peer_can_take(void **state)
+{
+    for (int metered = 0; metered < 2; metered++) {
+        struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .metered = metered, .seed = 61});
+        p->owner[1].grant = 2000;
+        pair_up(p, 2);
+        for (int i = 0; i < 100; i++)
+            pair_send(p, 0, CLASS_NORMAL, 100);
+        /* The peer's disk fills as it takes: the grant goes to nothing. */
+        uint64_t taken = 0;
+        for (int i = 0; i < 3000; i++) {
+            pair_run(p, 10);
+            taken = p->owner[1].disk.count[CLASS_NORMAL] * 100;
+            p->owner[1].grant = taken < 2000 ? 2000 - taken : 0;
+        }
+        assert_true(taken >= 1500 && taken <= 2000 + 300); /* a frame's worth was under way */
+        pair_run(p, 3600000);
+        assert_int_equal(p->owner[1].disk.count[CLASS_NORMAL] * 100, taken);
+        assert_int_equal(p->owner[0].give_ups, 0);
+        /* Room again: it goes on by itself, even if the first word of it is lost. */
+        p->owner[1].grant = 1000000;
+        p->line[1].dead = true;
+        channel_grant_changed(p->owner[1].channel, p->now_ms);
+        pair_run(p, 2000);
+        p->line[1].dead = false;
+        assert_true(pair_drain(p, 200000));
+        pair_free(p);
+    }
+}
+
+static void a_refusal_is_told_and_tried_again_slowly(void **state)
+{
+    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 62});
+    p->owner[1].refuse = CHANNEL_REFUSED_UNKNOWN;
+    pair_up(p, 0);
+    pair_run(p, 100);
+    pair_up(p, 1);
+    pair_run(p, 600000);
+    assert_int_equal(p->owner[0].greeteds, 0);
+    struct channel_status s;
+    channel_status(p->owner[1].channel, &s);
+    assert_true(s.refused >= 1);
+    assert_true(p->owner[0].bytes_out < 6000);
+    p->owner[1].refuse = 0;
+    pair_send(p, 0, CLASS_NORMAL, 10);
+    assert_true(pair_drain(p, 2000000));
+    pair_free(p);
+}
+
+static void a_peer_of_another_name_is_refused(void **state)
+{
+    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 63});
+    snprintf(p->owner[1].config.peer_name, sizeof p->owner[1].config.peer_name, "buoy-18");
+    pair_up(p, 0);
+    pair_restart(p, 1);
+    pair_run(p, 60000);
+    assert_int_equal(p->owner[1].greetings, 0);
+    assert_int_not_equal(channel_state(p->owner[0].channel), CHANNEL_READY);
+    pair_free(p);
+}
+
+static void goodbye_is_heard_and_a_new_start_is_welcome(void **state)
+{
+    struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .probe_ms = 30000, .seed = 64});
+    channel_goodbye(p->owner[0].channel, p->now_ms);
+    pair_run(p, 500);
+    assert_int_equal(channel_state(p->owner[1].channel), CHANNEL_SILENT);
+    pair_send(p, 1, CLASS_NORMAL, 10);
+    pair_run(p, 5000);
+    pair_restart(p, 0);
+    assert_true(pair_drain(p, 20000));
+    assert_int_equal(channel_state(p->owner[1].channel), CHANNEL_READY);
+    pair_free(p);
+}
+
+static void a_dead_peer_is_noticed_by_probes_and_by_unanswered_data(void **state)
+{
+    for (int data = 0; data < 2; data++) {
+        struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .probe_ms = data ? 0 : 30000, .seed = 65});
+        p->line[0].dead = p->line[1].dead = true;
+        if (data)
+            pair_send(p, 0, CLASS_NORMAL, 10);
+        pair_run(p, data ? 400000 : 100000);
+        assert_int_equal(channel_state(p->owner[0].channel), CHANNEL_SILENT);
+        assert_int_equal(p->owner[0].give_ups, 1);
+        p->line[0].dead = p->line[1].dead = false;
+        assert_true(pair_drain(p, 200000));
+        pair_run(p, 200000);
+        assert_int_equal(channel_state(p->owner[0].channel), CHANNEL_READY);
+        assert_int_equal(p->owner[0].greeteds, 1);
+        pair_free(p);
+    }
+}
+
+static void a_silent_but_living_peer_is_probed_and_nothing_more(void **state)
+{
+    struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .probe_ms = 60000, .seed = 66});
+    p->owner[0].bytes_out = p->owner[1].bytes_out = 0;
+    pair_run(p, 3600000);
+    assert_int_equal(p->owner[0].give_ups + p->owner[1].give_ups, 0);
+    /* One question or answer a minute each. */
+    assert_true(p->owner[0].bytes_out > 0 && p->owner[0].bytes_out <= 61 * 12);
+    pair_free(p);
+}
+
+static void a_metered_peer_that_was_started_anew_is_found_out(void **state)
+{
+    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .metered = true, .seed = 67});
+    pair_up(p, 2);
+    pair_send(p, 0, CLASS_NORMAL, 10);
+    assert_true(pair_drain(p, 20000));
+    pair_run(p, 20000);
+    /* It has nothing to say, so it does not tell. */
+    pair_kill(p, 1);
+    pair_run(p, 20000);
+    pair_send(p, 0, CLASS_NORMAL, 10);
+    assert_true(pair_drain(p, 200000));
+    assert_int_equal(p->owner[0].greeteds, 2);
+    pair_free(p);
+}
+
+static void nonsense_in_a_record_begins_a_new_epoch_and_nothing_is_lost(void **state)
+{
+    struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 68});
+    for (int i = 0; i < 20; i++)
+        pair_send(p, 0, CLASS_NORMAL, 100);
+    pair_run(p, 1000);
+    p->owner[1].poison = 1;
+    assert_true(pair_drain(p, 60000));
+    assert_int_equal(p->owner[0].greeteds, 2);
+    pair_free(p);
+}
+
+static void what_makes_no_sense_each_time_is_tried_ever_more_slowly(void **state)
+{
+    struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 69});
+    p->owner[1].poison = 1000000;
+    pair_send(p, 0, CLASS_NORMAL, 100);
+    pair_run(p, 3600000);
+    assert_true(p->owner[0].greeteds > 3 && p->owner[0].greeteds < 40);
+    p->owner[1].poison = 0;
+    assert_true(pair_drain(p, 400000));
+    pair_free(p);
+}
+
+static void a_channel_may_be_restarted_by_its_owner(void **state)
+{
+    struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 70});
+    for (int i = 0; i < 50; i++) {
+        pair_send(p, i % 2, CLASS_NORMAL, 100);
+        pair_run(p, pair_random(p) % 500);
+        if (i % 5 == 0)
+            channel_restart(p->owner[i / 5 % 2].channel, "test", p->now_ms);
+        if (i % 15 == 0) { /* while the link is down, too */
+            pair_down(p, 0);
+            channel_restart(p->owner[0].channel, "test", p->now_ms);
+            pair_up(p, 0);
+        }
+    }
+    assert_true(pair_drain(p, 60000));
+    pair_free(p);
+}
+
+static void our_own_echo_is_told_from_errors(void **state)
+{
+    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 71});
+    p->echo = true;
+    pair_up(p, 2);
+    for (int i = 0; i < 40; i++) {
+        pair_send(p, i % 2, CLASS_NORMAL, 50);
+        pair_run(p, 3000);
+    }
+    assert_true(pair_drain(p, 60000));
+    struct channel_status s;
+    channel_status(p->owner[0].channel, &s);
+    assert_true(s.echoes > 20);
+    pair_free(p);
+}
+
+static void a_plug_looped_to_ourselves_never_becomes_ready(void **state)
+{
+    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 72});
+    p->echo = true;
+    p->line[0].dead = true;
+    pair_up(p, 0);
+    pair_run(p, 600000);
+    assert_int_not_equal(channel_state(p->owner[0].channel), CHANNEL_READY);
+    struct channel_status s;
+    channel_status(p->owner[0].channel, &s);
+    assert_true(s.echoes > 0);
+    pair_free(p);
+}
+
+static void a_modem_that_buffers_holds_little_of_ours(void **state)
+{
+    /* A radio of 1200 bps behind a port of 9600. */
+    struct pair *p = pair_new(&(struct pair_options){.rate = 120, .delay_ms = 300, .seed = 73});
+    for (int i = 0; i < 2; i++) {
+        p->line[i].port_rate = 960;
+        p->owner[i].config.rate_bytes_s = 960;
+        pair_restart(p, i);
+    }
+    pair_run(p, 20000);
+    for (int i = 0; i < 5000; i++)
+        pair_send(p, 0, CLASS_NORMAL, 100);
+    pair_run(p, 60000);
+    int64_t most = 0;
+    uint64_t carried = p->line[0].carried;
+    int64_t from = p->now_ms;
+    for (int i = 0; i < 3000; i++) {
+        pair_run(p, 100);
+        int64_t queue = p->line[0].free_us / 1000 - p->now_ms;
+        most = queue > most ? queue : most;
+    }
+    double share = (double)(p->line[0].carried - carried) / 120 / ((double)(p->now_ms - from) / 1000);
+    print_message("# queue at most %d ms, line used %.3f\n", (int)most, share);
+    assert_true(share > 0.95);
+    /* Two frames and a second: less would leave the line idle between them. */
+    assert_true(most < 2 * 2133 + 1000);
+    pair_free(p);
+}
+
+static void a_fast_link_is_filled(void **state)
+{
+    /* A megabyte a second with 20 ms each way: what 512 frames in flight allow is 2.7 MB/s. */
+    struct pair *p = pair_new(&(struct pair_options){.rate = 1000000, .delay_ms = 20, .seed = 74});
+    for (int i = 0; i < 2; i++) {
+        p->owner[i].config.rate_bytes_s = 0;
+        pair_restart(p, i);
+    }
+    pair_run(p, 3000);
+    for (int i = 0; i < 20000; i++)
+        pair_send(p, 0, CLASS_NORMAL, 200);
+    int64_t from = p->now_ms;
+    assert_true(pair_drain(p, 60000));
+    print_message("# 4 MB in %d ms\n", (int)(p->now_ms - from));
+    assert_true(p->now_ms - from < 8000);
+    pair_free(p);
+}
+
+static void an_alarm_waits_one_turn_at_most_on_a_half_duplex_line(void **state)
+{
+    struct pair *p = ready(&(struct pair_options){.rate = 120, .delay_ms = 50, .half_duplex = true, .seed = 75});
+    for (int i = 0; i < 1000; i++) {
+        pair_send(p, 0, CLASS_NORMAL, 100);
+        pair_send(p, 1, CLASS_NORMAL, 100);
+    }
+    pair_run(p, 60000);
+    for (int i = 0; i < 20; i++) {
+        pair_send(p, 0, CLASS_ALARM, 20);
+        pair_run(p, 15000 + pair_random(p) % 5000);
+    }
+    assert_false(p->wrong);
+    print_message("# worst %d ms\n", (int)p->owner[1].worst_alarm_ms);
+    /* Two frame times, and the peer's turn (3 s and a frame). */
+    assert_true(p->owner[1].worst_alarm_ms < 2 * 2133 + 3000 + 2133 + 500);
+    pair_free(p);
+}
+
+static void a_single_message_leaves_at_once_and_costs_few_bytes(void **state)
+{
+    struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 76});
+    pair_send(p, 0, CLASS_NORMAL, 20);
+    assert_true(pair_drain(p, 5000));
+    pair_run(p, 30000);
+    p->owner[0].bytes_out = p->owner[1].bytes_out = 0;
+    pair_send(p, 0, CLASS_NORMAL, 20);
+    int64_t from = p->now_ms;
+    while (p->owner[1].live.count[CLASS_NORMAL] < 2 && p->now_ms < from + 5000)
+        pair_run(p, 5);
+    assert_true(p->now_ms - from < 120);
+    assert_true(pair_drain(p, 5000));
+    pair_run(p, 60000);
+    /* Message 4 + 20, frame 8, check 2, a delimiter before it on the idle line; the acknowledgement alone. */
+    assert_true(p->owner[0].bytes_out <= 5 + 20 + 8 + 2 + 1);
+    assert_true(p->owner[1].bytes_out <= 12);
+    pair_free(p);
+}
+
+static void any_bytes_at_all_are_survived(void **state)
+{
+    struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 77});
+    for (int i = 0; i < 100000; i++) {
+        /* Short runs between delimiters, with first bytes of all kinds: most reach the parsers behind the framing. */
+        uint8_t bytes[24];
+        size_t n = 3 + pair_random(p) % 20;
+        bytes[0] = (uint8_t)n;
+        for (size_t k = 1; k < n; k++)
+            bytes[k] = (uint8_t)(1 + pair_random(p) % 255);
+        bytes[n] = 0;
+        channel_on_bytes(p->owner[i % 2].channel, bytes, n + 1, p->now_ms);
+    }
+    assert_false(p->wrong);
+    for (int i = 0; i < 20; i++)
+        pair_send(p, i % 2, CLASS_NORMAL, 50);
+    assert_true(pair_drain(p, 20000));
+    struct channel_status s;
+    channel_status(p->owner[0].channel, &s);
+    assert_true(s.bad_frames > 40000);
+    assert_int_equal(p->owner[0].greeteds, 1);
+    pair_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_sender_keeps_to_what_the_peer_can_take),
+        cmocka_unit_test(a_refusal_is_told_and_tried_again_slowly),
+        cmocka_unit_test(a_peer_of_another_name_is_refused),
+        cmocka_unit_test(goodbye_is_heard_and_a_new_start_is_welcome),
+        cmocka_unit_test(a_dead_peer_is_noticed_by_probes_and_by_unanswered_data),
+        cmocka_unit_test(a_silent_but_living_peer_is_probed_and_nothing_more),
+        cmocka_unit_test(a_metered_peer_that_was_started_anew_is_found_out),
+        cmocka_unit_test(nonsense_in_a_record_begins_a_new_epoch_and_nothing_is_lost),
+        cmocka_unit_test(what_makes_no_sense_each_time_is_tried_ever_more_slowly),
+        cmocka_unit_test(a_channel_may_be_restarted_by_its_owner),
+        cmocka_unit_test(our_own_echo_is_told_from_errors),
+        cmocka_unit_test(a_plug_looped_to_ourselves_never_becomes_ready),
+        cmocka_unit_test(a_modem_that_buffers_holds_little_of_ours),
+        cmocka_unit_test(a_fast_link_is_filled),
+        cmocka_unit_test(an_alarm_waits_one_turn_at_most_on_a_half_duplex_line),
+        cmocka_unit_test(a_single_message_leaves_at_once_and_costs_few_bytes),
+        cmocka_unit_test(any_bytes_at_all_are_survived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
