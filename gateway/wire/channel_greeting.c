@@ -46,6 +46,8 @@ void channel_nonsense(struct channel *c, const char *why, int64_t now_ms)
     int64_t wait = 0;
     for (unsigned i = 0; i < c->errors && wait < CHANNEL_RESTART_MAX_MS; i++)
         wait = wait == 0 ? 1000 : 2 * wait;
+    if (wait > CHANNEL_RESTART_MAX_MS)
+        wait = CHANNEL_RESTART_MAX_MS;
     c->errors++;
     c->status.bad_frames++;
     new_epoch(c);
