@@ -266,6 +266,45 @@ static void test_no_such_name(void **state)
     rig_close(&r);
 }
 
+/* localhost is ::1 before 127.0.0.1 on most systems, and only the latter has a listener. */
+static void test_all_addresses(void **state)
+{
+    uint16_t port = 0;
+    int holder = host_a_port(&port);
+    char to[32];
+    snprintf(to, sizeof(to), "localhost:%u", port);
+    struct rig r;
+    rig_open(&r, to, NULL, 10, false);
+    expect_up(&r);
+    assert_int_equal(r.link.stations[0]->downs, 0);
+    char name[64];
+    snprintf(name, sizeof(name), "connected to 127.0.0.1:%u", port);
+    assert_string_equal(r.link.stations[0]->why, name);
+    rig_close(&r);
+    close(holder);
+}
+
+static void test_ipv6(void **state)
+{
+    int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    bool there = probe >= 0 && bind(probe, (struct sockaddr *)&a, sizeof(a)) == 0;
+    if (probe >= 0)
+        close(probe);
+    if (!there)
+        skip(); /* this machine has no IPv6 */
+    struct rig hub, site;
+    rig_open(&hub, NULL, "[::1]:0", 10, false);
+    expect_up(&hub);
+    assert_non_null(strstr(fake_status(&hub.link).detail, "listening on [::1]:"));
+    char to[32];
+    snprintf(to, sizeof(to), "[::1]:%u", port_of(&hub));
+    rig_open(&site, to, NULL, 10, false);
+    expect_up(&site);
+    rig_close(&site);
+    rig_close(&hub);
+}
+
 static int fd_of(struct rig *r)
 {
     assert_int_equal(r->link.fd_count, 1);
@@ -436,6 +475,8 @@ int main(void)
         {"a port in use is said, and taken once free", test_port_in_use},
         {"a refused connection is tried again with a growing delay", test_nobody_listens},
         {"a name that does not resolve is said and tried again", test_no_such_name},
+        {"each address of a name is tried", test_all_addresses},
+        {"IPv6 addresses in brackets work", test_ipv6},
         {"a half-open peer is noticed by TCP, unasked where metered", test_half_open_is_noticed},
         {"the sends of one turn leave together", test_one_segment},
         {"a far end that reads nothing bounds what waits", test_slow_reader},
