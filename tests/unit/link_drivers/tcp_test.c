@@ -253,6 +253,35 @@ static void test_nobody_listens(void **state)
     rig_close(&r);
 }
 
+/* A full backlog: the kernel answers nothing at all, as a host that is switched off does. */
+static void test_no_answer(void **state)
+{
+    uint16_t port = 0;
+    int holder = host_a_port(&port), fillers[4];
+    assert_int_equal(listen(holder, 0), 0);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; i < 4; i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        (void)connect(fillers[i], (struct sockaddr *)&a, sizeof(a));
+    }
+    char to[32];
+    snprintf(to, sizeof(to), "127.0.0.1:%u", port);
+    struct rig r;
+    rig_open(&r, to, NULL, 10, false);
+    int64_t begin = r.world.now_ms;
+    fake_run_for(&r.world, TCP_CLIENT_CONNECT_MAX_MS - 1000);
+    assert_int_equal(r.link.stations[0]->state, LINK_CONNECTING);
+    fake_run_for(&r.world, begin + TCP_CLIENT_CONNECT_MAX_MS - r.world.now_ms);
+    assert_int_equal(r.link.stations[0]->state, LINK_DOWN);
+    assert_non_null(strstr(r.link.stations[0]->why, "does not answer"));
+    assert_int_equal(fake_watches(&r.link), 0);
+    rig_close(&r);
+    for (int i = 0; i < 4; i++)
+        close(fillers[i]);
+    close(holder);
+}
+
 static void test_no_such_name(void **state)
 {
     struct rig r;
@@ -474,6 +503,7 @@ int main(void)
         {"out of descriptors, accept pauses and does not spin", test_no_descriptors},
         {"a port in use is said, and taken once free", test_port_in_use},
         {"a refused connection is tried again with a growing delay", test_nobody_listens},
+        {"a host that does not answer is given up after a time", test_no_answer},
         {"a name that does not resolve is said and tried again", test_no_such_name},
         {"each address of a name is tried", test_all_addresses},
         {"IPv6 addresses in brackets work", test_ipv6},
