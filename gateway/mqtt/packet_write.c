@@ -177,13 +177,13 @@ static uint8_t subscribe_options(const struct mqtt_subscription *sub)
 }
 
 int packet_write_subscribe(struct buf *out, const struct mqtt_subscription *sub, uint16_t packet_id,
-                           enum mqtt_version version, bool with_id)
+                           enum mqtt_version version, bool with_id, size_t packet_max_bytes)
 {
     bool v5 = version == MQTT_5;
     with_id = with_id && v5 && sub->id > 0;
     size_t props = with_id ? 1 + packet_varint_size(sub->id) : 0;
     int rc = begin(out, PACKET_SUBSCRIBE, 2, 2 + (v5 ? 1 + props : 0) + string_size(sub->filter) + 1,
-                   PACKET_MAX_BYTES);
+                   packet_max_bytes);
     if (rc)
         return rc;
     buf_put_be16(out, packet_id);
@@ -199,11 +199,11 @@ int packet_write_subscribe(struct buf *out, const struct mqtt_subscription *sub,
 }
 
 int packet_write_unsubscribe(struct buf *out, const char *filter, uint16_t packet_id,
-                             enum mqtt_version version)
+                             enum mqtt_version version, size_t packet_max_bytes)
 {
     bool v5 = version == MQTT_5;
     int rc = begin(out, PACKET_UNSUBSCRIBE, 2, 2 + (v5 ? 1 : 0) + string_size(filter),
-                   PACKET_MAX_BYTES);
+                   packet_max_bytes);
     if (rc)
         return rc;
     buf_put_be16(out, packet_id);

@@ -27,9 +27,10 @@ int packet_write_ack(struct buf *out, enum packet_type type, uint16_t packet_id)
 /* Under MQTT 5 with no-local (but for a shared subscription), retain-as-published and retain handling
  * 1. with_id: the server has subscription identifiers; one of 0 is not sent. */
 int packet_write_subscribe(struct buf *out, const struct mqtt_subscription *sub, uint16_t packet_id,
-                           enum mqtt_version version, bool with_id) MUST_CHECK;
+                           enum mqtt_version version, bool with_id,
+                           size_t packet_max_bytes) MUST_CHECK;
 int packet_write_unsubscribe(struct buf *out, const char *filter, uint16_t packet_id,
-                             enum mqtt_version version) MUST_CHECK;
+                             enum mqtt_version version, size_t packet_max_bytes) MUST_CHECK;
 int packet_write_pingreq(struct buf *out) MUST_CHECK;
 /* reason is left out under MQTT 3.1.1. */
 int packet_write_disconnect(struct buf *out, enum mqtt_version version, uint8_t reason) MUST_CHECK;

@@ -248,9 +248,12 @@ static void on_connack(struct mqtt_session *s, const struct packet *p)
         on_refusal(s, &c);
         return;
     }
-    if (!error && version == MQTT_5 && c.old_form && fallback_refused(&s->fallback)) {
-        fail(s, MQTT_CLOSE_VERSION, 0, REASON_SUCCESS, "MQTT 5 was answered in MQTT 3.1.1");
-        return;
+    if (!error && version == MQTT_5 && c.old_form) {
+        error = "MQTT 5 was answered in MQTT 3.1.1";
+        if (fallback_refused(&s->fallback)) {
+            fail(s, MQTT_CLOSE_VERSION, 0, REASON_SUCCESS, "%s", error);
+            return;
+        }
     }
     if (!error && c.client_id_assigned)
         error = "client identifier assigned, though we gave one"; /* MQTT-3.2.2-16 */
@@ -588,9 +591,10 @@ void mqtt_session_disconnect(struct mqtt_session *s, bool with_will)
 
 /* ---- calls of the owner: sending ---- */
 
-static int sent_or(int rc, enum mqtt_outcome too_large)
+/* The codec's outcome as the owner knows it. */
+static int sent(int rc)
 {
-    return rc == PACKET_WRITE_TOO_LARGE ? (int)too_large : rc;
+    return rc == PACKET_WRITE_TOO_LARGE ? (int)MQTT_TOO_LARGE : rc;
 }
 
 static bool filter_valid(const char *filter)
@@ -606,9 +610,9 @@ int mqtt_session_subscribe(struct mqtt_session *s, const struct mqtt_subscriptio
         return -ENOTCONN;
     if (!filter_valid(sub->filter) || sub->qos > 2 || sub->id > PROP_SUBSCRIPTION_ID_MAX)
         return MQTT_INVALID;
-    return sent_or(packet_write_subscribe(s->out, sub, packet_id, s->server.version,
-                                          s->server.sub_id_available),
-                   MQTT_TOO_LARGE);
+    int rc = packet_write_subscribe(s->out, sub, packet_id, s->server.version,
+                                    s->server.sub_id_available, s->server.server_packet_max_bytes);
+    return sent(rc);
 }
 
 int mqtt_session_unsubscribe(struct mqtt_session *s, const char *filter, uint16_t packet_id)
@@ -618,14 +622,14 @@ int mqtt_session_unsubscribe(struct mqtt_session *s, const char *filter, uint16_
         return -ENOTCONN;
     if (!filter_valid(filter))
         return MQTT_INVALID;
-    return sent_or(packet_write_unsubscribe(s->out, filter, packet_id, s->server.version),
-                   MQTT_TOO_LARGE);
+    return sent(packet_write_unsubscribe(s->out, filter, packet_id, s->server.version,
+                                         s->server.server_packet_max_bytes));
 }
 
 /* An acknowledgement, if this connection has brought what it answers. The id's state moves only with
  * the packet in out, so that the owner may try again after -ENOBUFS. */
 static int acknowledge(struct mqtt_session *s, enum packet_type type, uint16_t packet_id,
-                       bool (*sent)(struct packet_ids *, uint16_t))
+                       bool (*note)(struct packet_ids *, uint16_t))
 {
     if (s->state != STATE_CONNECTED)
         return -ENOTCONN;
@@ -633,7 +637,7 @@ static int acknowledge(struct mqtt_session *s, enum packet_type type, uint16_t p
     int rc = packet_write_ack(s->out, type, packet_id);
     if (rc)
         return rc < 0 ? rc : -ENOBUFS;
-    if (sent(&s->ids, packet_id))
+    if (note(&s->ids, packet_id))
         return 0;
     s->out->len = before;
     return MQTT_STALE;
@@ -686,7 +690,7 @@ int mqtt_session_publish(struct mqtt_session *s, const struct mqtt_out *p)
     int rc = packet_write_publish(s->out, p, s->server.version, s->server.server_packet_max_bytes);
     if (rc == 0 && p->qos > 0)
         packet_ids_sent_publish(&s->ids, p->packet_id, p->qos);
-    return sent_or(rc, MQTT_TOO_LARGE);
+    return sent(rc);
 }
 
 int mqtt_session_pubrel(struct mqtt_session *s, uint16_t packet_id)

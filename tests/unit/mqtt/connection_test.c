@@ -10,280 +10,16 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 #include <event2/event.h>
 #include <cmocka.h>
 
-#include "gateway/mqtt/connection.h"
-#include "gateway/mqtt/session.h"
 #include "tests/unit/mqtt/broker.h"
-
-#define GUARD_MS 20000
+#include "tests/unit/mqtt/owner.h"
 
 static struct event_base *base;
 static char folder[64];
 static struct broker plain, tls;
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* ---- an owner: connection and session joined as the gateway joins them ---- */
-
-struct owner {
-    struct mqtt_connection *connection;
-    struct mqtt_session *session;
-    struct buf out;
-    struct event *timer;
-    uint32_t random;
-    bool raw;                  /* no session: bytes are only counted */
-    bool drop_at_once;         /* what is done when the session closes */
-    enum { FREE_NEVER, FREE_IN_OPEN, FREE_IN_BYTES, FREE_IN_DRY, FREE_IN_CLOSED } free_in;
-    bool drop_in_bytes;
-    /* what happened */
-    unsigned opened, closed, connected, session_closed, dry, writable, published, acked, subscribed;
-    size_t bytes, bytes_at_dry, largest_piece;
-    enum mqtt_close why;
-    uint8_t code;
-    char text[400], last_topic[64];
-    size_t last_payload;
-    int64_t closed_at[8];
-};
-
-static void sync_out(struct owner *o)
-{
-    if (!o->connection)
-        return;
-    if (o->out.len > 0)
-        mqtt_session_wrote(o->session, now_ms());
-    mqtt_connection_write(o->connection, &o->out);
-    int64_t due = mqtt_session_deadline(o->session);
-    if (due == INT64_MAX) {
-        evtimer_del(o->timer);
-        return;
-    }
-    int64_t wait = due > now_ms() ? due - now_ms() : 0;
-    struct timeval tv = {wait / 1000, wait % 1000 * 1000};
-    evtimer_add(o->timer, &tv);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-    struct owner *o = arg;
-    (void)fd;
-    (void)what;
-    mqtt_session_on_timer(o->session, now_ms());
-    sync_out(o);
-}
-
-static void maybe_free(struct owner *o, int where)
-{
-    if ((int)o->free_in != where)
-        return;
-    mqtt_connection_free(o->connection);
-    o->connection = NULL;
-}
-
-static void on_open(void *ctx)
-{
-    struct owner *o = ctx;
-    o->opened++;
-    maybe_free(o, FREE_IN_OPEN);
-    if (o->raw || !o->connection)
-        return;
-    mqtt_session_start(o->session, now_ms());
-    sync_out(o);
-}
-
-static void on_bytes(void *ctx, const uint8_t *bytes, size_t n)
-{
-    struct owner *o = ctx;
-    o->bytes += n;
-    o->largest_piece = n > o->largest_piece ? n : o->largest_piece;
-    if (o->drop_in_bytes)
-        mqtt_connection_drop(o->connection, false);
-    maybe_free(o, FREE_IN_BYTES);
-    if (o->raw || !o->connection)
-        return;
-    mqtt_session_feed(o->session, bytes, n, now_ms());
-    sync_out(o);
-}
-
-static void on_dry(void *ctx)
-{
-    struct owner *o = ctx;
-    if (o->dry++ == 0)
-        o->bytes_at_dry = o->bytes;
-    maybe_free(o, FREE_IN_DRY);
-}
-
-static void on_closed(void *ctx, const char *why)
-{
-    struct owner *o = ctx;
-    if (o->closed < 8)
-        o->closed_at[o->closed] = now_ms();
-    o->closed++;
-    snprintf(o->text, sizeof(o->text), "%s", why);
-    mqtt_session_stop(o->session);
-    maybe_free(o, FREE_IN_CLOSED);
-    sync_out(o);
-}
-
-static void on_writable(void *ctx)
-{
-    ((struct owner *)ctx)->writable++;
-}
-
-static uint32_t on_random(void *ctx)
-{
-    return ((struct owner *)ctx)->random;
-}
-
-static const struct mqtt_connection_ops connection_ops = {
-    .bytes = on_bytes, .dry = on_dry, .open = on_open, .closed = on_closed, .writable = on_writable,
-    .random = on_random,
-};
-
-static void on_connected(void *ctx, const struct mqtt_connack *c)
-{
-    struct owner *o = ctx;
-    (void)c;
-    o->connected++;
-    mqtt_connection_settled(o->connection);
-}
-
-static void on_session_closed(void *ctx, enum mqtt_close why, uint8_t code, const char *text)
-{
-    struct owner *o = ctx;
-    o->session_closed++;
-    o->why = why;
-    o->code = code;
-    snprintf(o->text, sizeof(o->text), "%s", text);
-    mqtt_connection_drop(o->connection, o->drop_at_once);
-}
-
-static void on_publish(void *ctx, const struct mqtt_publish *p)
-{
-    struct owner *o = ctx;
-    o->published++;
-    snprintf(o->last_topic, sizeof(o->last_topic), "%.*s", (int)p->topic_len, p->topic);
-    o->last_payload = p->payload_len;
-    if (p->qos == 1)
-        assert_int_equal(mqtt_session_puback(o->session, p->packet_id), 0);
-    if (p->qos == 2)
-        assert_int_equal(mqtt_session_pubrec(o->session, p->packet_id), 0);
-}
-
-static void on_pubrel(void *ctx, uint16_t id)
-{
-    struct owner *o = ctx;
-    assert_int_equal(mqtt_session_pubcomp(o->session, id), 0);
-}
-
-static void on_puback(void *ctx, uint16_t id, uint8_t reason)
-{
-    (void)id;
-    (void)reason;
-    ((struct owner *)ctx)->acked++;
-}
-
-static void on_pubrec(void *ctx, uint16_t id, uint8_t reason)
-{
-    struct owner *o = ctx;
-    assert_true(reason < 0x80);
-    assert_int_equal(mqtt_session_pubrel(o->session, id), 0);
-}
-
-static void on_suback(void *ctx, uint16_t id, const uint8_t *reasons, size_t n)
-{
-    (void)id;
-    assert_true(n == 1 && reasons[0] <= 2);
-    ((struct owner *)ctx)->subscribed++;
-}
-
-static void on_unsuback(void *ctx, uint16_t id)
-{
-    (void)ctx;
-    (void)id;
-}
-
-static const struct mqtt_session_ops session_ops = {
-    .connected = on_connected, .closed = on_session_closed, .publish = on_publish, .pubrel = on_pubrel,
-    .puback = on_puback, .pubrec = on_pubrec, .pubcomp = on_puback, .suback = on_suback,
-    .unsuback = on_unsuback,
-};
-
-static struct mqtt_session_config session_config(const char *client_id)
-{
-    return (struct mqtt_session_config){
-        .client_id = client_id, .keepalive_s = 60, .session_expiry_s = 60, .receive_maximum = 100,
-        .packet_max_bytes = 4 << 20, .connect_timeout_ms = 10000,
-    };
-}
-
-static void owner_init(struct owner *o, const struct mqtt_address *address,
-                       const struct mqtt_session_config *config)
-{
-    char err[200] = "";
-    *o = (struct owner){0};
-    buf_init(&o->out, 8 << 20);
-    o->session = mqtt_session_new(config, &session_ops, o, &o->out);
-    assert_non_null(o->session);
-    o->connection = mqtt_connection_new(base, address, &connection_ops, o, err, sizeof(err));
-    if (!o->connection)
-        fail_msg("%s", err);
-    o->timer = evtimer_new(base, on_timer, o);
-    mqtt_connection_start(o->connection);
-    assert_int_equal(o->opened + o->closed, 0); /* never from inside a call */
-}
-
-static void owner_fini(struct owner *o)
-{
-    mqtt_connection_free(o->connection);
-    mqtt_session_free(o->session);
-    event_free(o->timer);
-    buf_fini(&o->out);
-}
-
-static bool guard_rang;
-
-static void on_guard(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    (void)arg;
-    guard_rang = true;
-}
-
-/* Runs the loop until the condition holds. */
-#define wait_for(condition) \
-    do { \
-        struct event *guard_ = evtimer_new(base, on_guard, NULL); \
-        struct timeval tv_ = {GUARD_MS / 1000, 0}; \
-        guard_rang = false; \
-        evtimer_add(guard_, &tv_); \
-        while (!(condition) && !guard_rang) \
-            event_base_loop(base, EVLOOP_ONCE); \
-        event_free(guard_); \
-        if (!(condition)) \
-            fail_msg("waited in vain for: %s", #condition); \
-    } while (0)
-
-/* Runs the loop for a while in which something must not happen. */
-static void run_for(int ms)
-{
-    struct event *guard = evtimer_new(base, on_guard, NULL);
-    struct timeval tv = {ms / 1000, ms % 1000 * 1000};
-    guard_rang = false;
-    evtimer_add(guard, &tv);
-    while (!guard_rang)
-        event_base_loop(base, EVLOOP_ONCE);
-    event_free(guard);
-}
 
 static struct mqtt_address loopback(uint16_t port)
 {
@@ -296,38 +32,38 @@ static void subscribe(struct owner *o, const char *filter, uint8_t qos)
 {
     struct mqtt_subscription sub = {.filter = filter, .qos = qos, .id = 1};
     assert_int_equal(mqtt_session_subscribe(o->session, &sub, 60000), 0);
-    sync_out(o);
-    wait_for(o->subscribed > 0);
+    owner_sync(o);
+    wait_for(base, o->subscribed > 0);
 }
 
 static void publish(struct owner *o, const char *topic, uint8_t qos, uint16_t id, const void *payload, size_t n)
 {
     struct mqtt_out m = {.topic = topic, .payload = payload, .payload_len = n, .qos = qos, .packet_id = id};
     assert_int_equal(mqtt_session_publish(o->session, &m), 0);
-    sync_out(o);
+    owner_sync(o);
 }
 
 static void messages_pass_with(const struct mqtt_address *address, enum mqtt_version version)
 {
     struct owner a, b;
-    struct mqtt_session_config ca = session_config("a"), cb = session_config("b");
+    struct mqtt_session_config ca = owner_config("a"), cb = owner_config("b");
     ca.version = cb.version = version;
-    owner_init(&a, address, &ca);
-    owner_init(&b, address, &cb);
-    wait_for(a.connected && b.connected);
+    owner_init(&a, base, address, &ca);
+    owner_init(&b, base, address, &cb);
+    wait_for(base, a.connected && b.connected);
     assert_int_equal(mqtt_session_server(a.session)->version, version == MQTT_311 ? MQTT_311 : MQTT_5);
     assert_int_equal(mqtt_session_server(a.session)->bridge, version == MQTT_311);
     subscribe(&a, "t/#", 2);
     for (unsigned i = 0; i < 30; i++)
         publish(&b, "t/x", (uint8_t)(i % 3), (uint16_t)(i + 1), "hello", 5);
-    wait_for(a.published == 30 && b.acked == 20);
+    wait_for(base, a.published == 30 && b.acked == 20);
     assert_int_equal(a.last_payload, 5);
     assert_true(a.dry > 0);
-    wait_for(mqtt_session_unacked(a.session) == 0);
+    wait_for(base, mqtt_session_unacked(a.session) == 0);
     publish(&a, "t/own", 1, 1, "", 0); /* no-local, by MQTT 5 or by the bridge bit */
-    wait_for(a.acked == 1);
+    wait_for(base, a.acked == 1);
     publish(&b, "t/end", 0, 0, "", 0);
-    wait_for(strcmp(a.last_topic, "t/end") == 0);
+    wait_for(base, strcmp(a.last_topic, "t/end") == 0);
     assert_int_equal(a.published, 31);
     owner_fini(&a);
     owner_fini(&b);
@@ -389,9 +125,9 @@ static void messages_pass_over_tls_with_client_certificate(void **state)
 static void is_refused_with(const struct mqtt_address *address, const char *text)
 {
     struct owner o;
-    struct mqtt_session_config c = session_config("refused");
-    owner_init(&o, address, &c);
-    wait_for(o.closed > 0);
+    struct mqtt_session_config c = owner_config("refused");
+    owner_init(&o, base, address, &c);
+    wait_for(base, o.closed > 0);
     if (!strstr(o.text, text))
         fail_msg("closed with '%s', not '%s'", o.text, text);
     assert_int_equal(o.connected, 0);
@@ -437,14 +173,14 @@ static void renewed_files_work_without_a_restart(void **state)
 {
     (void)state;
     struct owner o;
-    struct mqtt_session_config c = session_config("renew");
+    struct mqtt_session_config c = owner_config("renew");
     struct mqtt_address address = tls_address();
     broker_shell(folder, "cp other.pem renewed.pem");
     address.tls_ca = file("renewed.pem");
-    owner_init(&o, &address, &c);
-    wait_for(o.closed > 0);
+    owner_init(&o, base, &address, &c);
+    wait_for(base, o.closed > 0);
     broker_shell(folder, "cp ca.pem renewed.pem");
-    wait_for(o.connected > 0);
+    wait_for(base, o.connected > 0);
     owner_fini(&o);
 }
 
@@ -465,20 +201,20 @@ static void wrong_password_is_refused_and_the_right_one_taken(void **state)
     broker_shell(own, "mosquitto_passwd -b -c passwords user secret && chmod 700 passwords");
     broker_start(&b, own, "listener PORT 127.0.0.1\npassword_file %s/passwords\n");
     struct mqtt_address address = loopback(b.port);
-    struct mqtt_session_config c = session_config("p");
+    struct mqtt_session_config c = owner_config("p");
     c.username = "user";
     c.password = "wrong";
     c.password_len = 5;
     struct owner o;
-    owner_init(&o, &address, &c);
-    wait_for(o.session_closed > 0);
+    owner_init(&o, base, &address, &c);
+    wait_for(base, o.session_closed > 0);
     assert_int_equal(o.why, MQTT_CLOSE_REFUSED);
     assert_string_equal(o.text, "refused: not authorized (0x87)");
     owner_fini(&o);
     c.password = "secret";
     c.password_len = 6;
-    owner_init(&o, &address, &c);
-    wait_for(o.connected);
+    owner_init(&o, base, &address, &c);
+    wait_for(base, o.connected);
     owner_fini(&o);
     broker_stop(&b);
     broker_remove_folder(own);
@@ -489,16 +225,16 @@ static void large_messages_come_in_bounded_pieces(void **state)
     (void)state;
     static uint8_t payload[1 << 20];
     struct mqtt_address address = loopback(plain.port);
-    struct mqtt_session_config ca = session_config("a"), cb = session_config("b");
+    struct mqtt_session_config ca = owner_config("a"), cb = owner_config("b");
     struct owner a, b;
-    owner_init(&a, &address, &ca);
-    owner_init(&b, &address, &cb);
-    wait_for(a.connected && b.connected);
+    owner_init(&a, base, &address, &ca);
+    owner_init(&b, base, &address, &cb);
+    wait_for(base, a.connected && b.connected);
     subscribe(&a, "big", 1);
     for (unsigned i = 0; i < 5; i++)
         publish(&b, "big", 1, (uint16_t)(i + 1), payload, sizeof(payload));
     assert_true(mqtt_connection_pending(b.connection) > 4 * sizeof(payload));
-    wait_for(a.published == 5 && b.acked == 5);
+    wait_for(base, a.published == 5 && b.acked == 5);
     assert_int_equal(a.last_payload, sizeof(payload));
     assert_true(a.largest_piece <= 65536);
     assert_true(b.writable > 0);
@@ -507,38 +243,58 @@ static void large_messages_come_in_bounded_pieces(void **state)
     owner_fini(&b);
 }
 
+enum leave { LEAVE_BY_STOP, LEAVE_BY_DROP, LEAVE_WITHOUT_DISCONNECT };
+
+/* A client with a will leaves, while another looks on. */
+static void will_is_published(const struct mqtt_address *address, enum leave leave)
+{
+    struct mqtt_session_config ca = owner_config("a"), cb = owner_config("b");
+    cb.will = (struct mqtt_will){.topic = "will", .payload = "gone", .payload_len = 4};
+    struct owner a, b;
+    owner_init(&a, base, address, &ca);
+    owner_init(&b, base, address, &cb);
+    wait_for(base, a.connected && b.connected);
+    subscribe(&a, "#", 0);
+    publish(&b, "before", 0, 0, "x", 1);
+    wait_for(base, a.published == 1);
+    if (leave != LEAVE_WITHOUT_DISCONNECT)
+        mqtt_session_disconnect(b.session, false);
+    owner_sync(&b);
+    if (leave == LEAVE_BY_DROP) {
+        mqtt_connection_drop(b.connection, false);
+        assert_int_equal(b.closed, 0);
+    } else {
+        mqtt_connection_stop(b.connection, 5000);
+        assert_int_equal(b.closed, 0);
+        int64_t began = owner_now_ms();
+        wait_for(base, b.closed == 1);
+        assert_string_equal(b.text, "stopped");
+        assert_true(owner_now_ms() - began < 4000); /* the broker closed: not the whole linger */
+    }
+    if (leave == LEAVE_WITHOUT_DISCONNECT)
+        wait_for(base, strcmp(a.last_topic, "will") == 0);
+    owner_run_for(base, 100);
+    assert_int_equal(b.opened, 1);
+    assert_string_equal(a.last_topic, leave == LEAVE_WITHOUT_DISCONNECT ? "will" : "before");
+    owner_fini(&a);
+    owner_fini(&b);
+}
+
 static void stop_sends_disconnect_so_that_no_will_is_published(void **state)
 {
     (void)state;
-    struct mqtt_address address = loopback(plain.port);
-    struct mqtt_session_config ca = session_config("a"), cb = session_config("b");
-    cb.will = (struct mqtt_will){.topic = "will", .payload = "gone", .payload_len = 4};
-    struct owner a, b;
-    owner_init(&a, &address, &ca);
-    wait_for(a.connected);
-    subscribe(&a, "#", 0);
-    for (int with_will = 0; with_will < 2; with_will++) {
-        owner_init(&b, &address, &cb);
-        wait_for(b.connected);
-        publish(&b, "before", 0, 0, "x", 1);
-        if (!with_will)
-            mqtt_session_disconnect(b.session, false);
-        sync_out(&b);
-        mqtt_connection_stop(b.connection, 5000);
-        assert_int_equal(b.closed, 0);
-        int64_t began = now_ms();
-        wait_for(b.closed == 1);
-        assert_string_equal(b.text, "stopped");
-        assert_true(now_ms() - began < 4000); /* the broker closed: it did not take the whole linger */
-        run_for(100);
-        assert_int_equal(b.opened, 1); /* for good */
-        owner_fini(&b);
-        if (with_will)
-            wait_for(strcmp(a.last_topic, "will") == 0);
-        else
-            assert_string_equal(a.last_topic, "before");
-    }
-    owner_fini(&a);
+    struct mqtt_address address = loopback(plain.port), secure = tls_address();
+    will_is_published(&address, LEAVE_WITHOUT_DISCONNECT); /* the test sees a will when there is one */
+    will_is_published(&address, LEAVE_BY_STOP);
+    will_is_published(&secure, LEAVE_BY_STOP);
+}
+
+static void drop_gives_the_kernel_what_was_written(void **state)
+{
+    (void)state;
+    struct mqtt_address address = loopback(plain.port), secure = tls_address();
+    will_is_published(&address, LEAVE_BY_DROP);
+    will_is_published(&secure, LEAVE_BY_DROP);
 }
 
 static void broker_that_comes_back_is_found_again(void **state)
@@ -549,16 +305,16 @@ static void broker_that_comes_back_is_found_again(void **state)
     broker_folder(own);
     broker_start(&b, own, "listener PORT 127.0.0.1\nallow_anonymous true\n");
     struct mqtt_address address = loopback(b.port);
-    struct mqtt_session_config c = session_config("a");
+    struct mqtt_session_config c = owner_config("a");
     struct owner o;
-    owner_init(&o, &address, &c);
-    wait_for(o.connected);
+    owner_init(&o, base, &address, &c);
+    wait_for(base, o.connected);
     broker_stop(&b);
-    wait_for(o.closed == 1);
-    wait_for(o.closed == 2); /* after the back-off: nobody there */
+    wait_for(base, o.closed == 1);
+    wait_for(base, o.closed == 2); /* after the back-off: nobody there */
     assert_string_equal(o.text, "Connection refused");
     broker_restart(&b);
-    wait_for(o.connected == 2);
+    wait_for(base, o.connected == 2);
     owner_fini(&o);
     broker_stop(&b);
     broker_remove_folder(own);
@@ -582,13 +338,6 @@ static int listen_unix(struct mqtt_address *address)
     return fd;
 }
 
-static void owner_init_raw(struct owner *o, const struct mqtt_address *address)
-{
-    struct mqtt_session_config c = session_config("raw");
-    owner_init(o, address, &c);
-    o->raw = true;
-}
-
 static void dry_comes_when_the_kernel_holds_no_more(void **state)
 {
     (void)state;
@@ -596,15 +345,15 @@ static void dry_comes_when_the_kernel_holds_no_more(void **state)
     struct mqtt_address address;
     struct owner o;
     int listener = listen_unix(&address);
-    owner_init_raw(&o, &address);
-    wait_for(o.opened);
+    owner_init_raw(&o, base, &address);
+    wait_for(base, o.opened);
     int peer = accept(listener, NULL, NULL);
     assert_int_equal(send(peer, bytes, sizeof(bytes), MSG_DONTWAIT), sizeof(bytes));
-    wait_for(o.dry);
+    wait_for(base, o.dry);
     assert_int_equal(o.bytes_at_dry, sizeof(bytes));
     assert_int_equal(o.dry, 1);
     close(peer);
-    wait_for(o.closed);
+    wait_for(base, o.closed);
     assert_string_equal(o.text, "closed by the broker");
     owner_fini(&o);
     close(listener);
@@ -615,8 +364,8 @@ static void dead_port_is_tried_again_after_the_back_off(void **state)
     (void)state;
     struct mqtt_address address = loopback(broker_free_port());
     struct owner o;
-    owner_init_raw(&o, &address);
-    wait_for(o.closed == 2);
+    owner_init_raw(&o, base, &address);
+    wait_for(base, o.closed == 2);
     assert_string_equal(o.text, "Connection refused");
     assert_in_range(o.closed_at[1] - o.closed_at[0], 990, 3000);
     owner_fini(&o);
@@ -639,11 +388,11 @@ static void listener_that_never_answers_times_out(void **state)
     assert_int_equal(listen(listener, 8), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &len), 0);
     struct mqtt_address address = loopback(ntohs(a.sin_port));
-    struct mqtt_session_config c = session_config("a");
+    struct mqtt_session_config c = owner_config("a");
     c.connect_timeout_ms = 200;
     struct owner o;
-    owner_init(&o, &address, &c);
-    wait_for(o.session_closed); /* the kernel accepts; nobody says CONNACK */
+    owner_init(&o, base, &address, &c);
+    wait_for(base, o.session_closed); /* the kernel accepts; nobody says CONNACK */
     assert_int_equal(o.opened, 1);
     assert_int_equal(o.why, MQTT_CLOSE_TIMEOUT);
     owner_fini(&o);
@@ -660,22 +409,22 @@ static void drop_reconnects_at_once_but_not_for_ever(void **state)
     struct mqtt_address address;
     struct owner o;
     int listener = listen_unix(&address);
-    owner_init_raw(&o, &address);
-    int64_t began = now_ms();
+    owner_init_raw(&o, base, &address);
+    int64_t began = owner_now_ms();
     for (unsigned i = 0; i < MQTT_CONNECTION_AT_ONCE_MAX; i++) {
-        wait_for(o.opened == i + 1);
+        wait_for(base, o.opened == i + 1);
         mqtt_connection_drop(o.connection, true);
     }
-    wait_for(o.opened == MQTT_CONNECTION_AT_ONCE_MAX + 1);
-    assert_true(now_ms() - began < 900);
+    wait_for(base, o.opened == MQTT_CONNECTION_AT_ONCE_MAX + 1);
+    assert_true(owner_now_ms() - began < 900);
     mqtt_connection_drop(o.connection, true); /* one too many */
-    wait_for(o.opened == MQTT_CONNECTION_AT_ONCE_MAX + 2);
-    assert_true(now_ms() - began >= 990);
+    wait_for(base, o.opened == MQTT_CONNECTION_AT_ONCE_MAX + 2);
+    assert_true(owner_now_ms() - began >= 990);
     mqtt_connection_settled(o.connection);
-    began = now_ms();
+    began = owner_now_ms();
     mqtt_connection_drop(o.connection, true);
-    wait_for(o.opened == MQTT_CONNECTION_AT_ONCE_MAX + 3);
-    assert_true(now_ms() - began < 900);
+    wait_for(base, o.opened == MQTT_CONNECTION_AT_ONCE_MAX + 3);
+    assert_true(owner_now_ms() - began < 900);
     assert_int_equal(o.closed, 0); /* the owner knows that it dropped it */
     owner_fini(&o);
     close(listener);
@@ -688,27 +437,27 @@ static void connection_may_be_freed_or_dropped_in_every_callback(void **state)
         struct mqtt_address address;
         struct owner o;
         int listener = listen_unix(&address);
-        owner_init_raw(&o, &address);
+        owner_init_raw(&o, base, &address);
         o.free_in = where;
-        wait_for(o.opened);
+        wait_for(base, o.opened);
         int peer = accept(listener, NULL, NULL);
         assert_int_equal(send(peer, "x", 1, MSG_NOSIGNAL), where == FREE_IN_OPEN ? -1 : 1);
         close(peer);
-        wait_for(!o.connection);
-        run_for(20);
+        wait_for(base, !o.connection);
+        owner_run_for(base, 20);
         owner_fini(&o);
         close(listener);
     }
     struct mqtt_address address;
     struct owner o;
     int listener = listen_unix(&address);
-    owner_init_raw(&o, &address);
+    owner_init_raw(&o, base, &address);
     o.drop_in_bytes = true;
-    wait_for(o.opened);
+    wait_for(base, o.opened);
     int peer = accept(listener, NULL, NULL);
     assert_int_equal(send(peer, "x", 1, 0), 1);
-    wait_for(o.bytes);
-    run_for(20);
+    wait_for(base, o.bytes);
+    owner_run_for(base, 20);
     assert_int_equal(o.dry, 0); /* of a connection that is gone */
     owner_fini(&o);
     close(peer);
@@ -721,12 +470,12 @@ static void writing_to_a_broker_that_left_does_no_harm(void **state)
     struct mqtt_address address;
     struct owner o;
     int listener = listen_unix(&address);
-    owner_init_raw(&o, &address);
-    wait_for(o.opened);
+    owner_init_raw(&o, base, &address);
+    wait_for(base, o.opened);
     close(accept(listener, NULL, NULL));
     assert_true(buf_put(&o.out, "hello", 5));
     mqtt_connection_write(o.connection, &o.out); /* SIGPIPE would end the test here */
-    wait_for(o.closed);
+    wait_for(base, o.closed);
     assert_true(buf_put(&o.out, "hello", 5));
     mqtt_connection_write(o.connection, &o.out);
     assert_int_equal(o.out.len, 0);
@@ -740,10 +489,10 @@ static void stop_that_finds_nothing_open_is_told_too(void **state)
     (void)state;
     struct mqtt_address address = loopback(broker_free_port());
     struct owner o;
-    owner_init_raw(&o, &address);
+    owner_init_raw(&o, base, &address);
     mqtt_connection_stop(o.connection, 5000);
     assert_int_equal(o.closed, 0);
-    wait_for(o.closed);
+    wait_for(base, o.closed);
     assert_string_equal(o.text, "stopped");
     assert_int_equal(o.opened, 0);
     owner_fini(&o);
@@ -755,12 +504,12 @@ static void stop_ends_with_the_linger_where_the_broker_does_not_close(void **sta
     struct mqtt_address address;
     struct owner o;
     int listener = listen_unix(&address);
-    owner_init_raw(&o, &address);
-    wait_for(o.opened);
-    int64_t began = now_ms();
+    owner_init_raw(&o, base, &address);
+    wait_for(base, o.opened);
+    int64_t began = owner_now_ms();
     mqtt_connection_stop(o.connection, 150);
-    wait_for(o.closed);
-    assert_in_range(now_ms() - began, 140, 3000);
+    wait_for(base, o.closed);
+    assert_in_range(owner_now_ms() - began, 140, 3000);
     owner_fini(&o);
     close(listener);
 }
@@ -771,10 +520,10 @@ static void address_that_cannot_work_is_refused(void **state)
     char err[200], path[200] = "unix:/";
     memset(path + 6, 'x', 150);
     struct mqtt_address address = {.host = path};
-    assert_null(mqtt_connection_new(base, &address, &connection_ops, NULL, err, sizeof(err)));
+    assert_null(mqtt_connection_new(base, &address, &owner_connection_ops, NULL, err, sizeof(err)));
     assert_string_equal(err, "the path of the unix socket is too long");
     address = (struct mqtt_address){.host = "unix:/x", .tls = true};
-    assert_null(mqtt_connection_new(base, &address, &connection_ops, NULL, err, sizeof(err)));
+    assert_null(mqtt_connection_new(base, &address, &owner_connection_ops, NULL, err, sizeof(err)));
     assert_non_null(strstr(err, "tls_name"));
 }
 
@@ -832,6 +581,7 @@ int main(void)
         cmocka_unit_test(wrong_password_is_refused_and_the_right_one_taken),
         cmocka_unit_test(large_messages_come_in_bounded_pieces),
         cmocka_unit_test(stop_sends_disconnect_so_that_no_will_is_published),
+        cmocka_unit_test(drop_gives_the_kernel_what_was_written),
         cmocka_unit_test(broker_that_comes_back_is_found_again),
         cmocka_unit_test(dry_comes_when_the_kernel_holds_no_more),
         cmocka_unit_test(dead_port_is_tried_again_after_the_back_off),

@@ -95,10 +95,7 @@ static size_t stream_311(uint8_t *to)
 static void run(struct rig *r, enum mqtt_version version, const uint8_t *bytes, size_t n,
                 size_t (*next_piece)(size_t at, size_t n, size_t arg), size_t arg)
 {
-    struct mqtt_session_config c = rig_config();
-    c.version = version;
-    rig_init(r, &c);
-    rig_connect(r, version == MQTT_5 ? CONNACK_5 : CONNACK_311);
+    rig_begin(r, version);
     for (size_t at = 0; at < n;) {
         size_t piece = next_piece(at, n, arg);
         uint8_t *exact = malloc(piece); /* of just this size, for the sanitizer */
@@ -234,7 +231,7 @@ static void random_bytes_before_connack_end_the_connection(void **state)
     (void)state;
     for (unsigned i = 0; i < 1000; i++) {
         struct rig r;
-        struct mqtt_session_config c = rig_config();
+        struct mqtt_session_config c = rig_config(MQTT_AUTO);
         uint8_t bytes[64];
         for (size_t k = 0; k < sizeof(bytes); k++)
             bytes[k] = (uint8_t)random32();

@@ -123,9 +123,10 @@ static void on_unsuback(void *ctx, uint16_t id)
 static const struct mqtt_session_ops ops = {COMMON_OPS, .oversize = on_oversize};
 static const struct mqtt_session_ops ops_without_oversize = {COMMON_OPS};
 
-struct mqtt_session_config rig_config(void)
+struct mqtt_session_config rig_config(enum mqtt_version version)
 {
     return (struct mqtt_session_config){
+        .version = version,
         .client_id = "c",
         .keepalive_s = 60,
         .session_expiry_s = UINT32_MAX,
@@ -175,6 +176,13 @@ void rig_connect(struct rig *r, const char *connack_hex)
     buf_clear(&r->out);
     r->log_len = 0;
     r->log[0] = '\0';
+}
+
+void rig_begin(struct rig *r, enum mqtt_version version)
+{
+    struct mqtt_session_config c = rig_config(version);
+    rig_init(r, &c);
+    rig_connect(r, version == MQTT_5 ? CONNACK_5 : CONNACK_311);
 }
 
 static int digit(char c)

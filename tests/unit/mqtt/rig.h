@@ -24,9 +24,9 @@ struct rig {
     bool closed;
 };
 
-/* A config that the rig's tests start from: MQTT_AUTO, client id "c", keepalive 60 s, session expiry
+/* A config to start from: client id "c", keepalive 60 s, session expiry
  * never, receive maximum 3, packets up to 1000 bytes, connect timeout 5 s. */
-struct mqtt_session_config rig_config(void);
+struct mqtt_session_config rig_config(enum mqtt_version version);
 void rig_init(struct rig *r, const struct mqtt_session_config *config);
 /* The same, without the oversize callback. */
 void rig_init_without_oversize(struct rig *r, const struct mqtt_session_config *config);
@@ -34,6 +34,8 @@ void rig_fini(struct rig *r);
 /* Starts, gives the CONNACK, and forgets what was sent and called back. */
 void rig_connect(struct rig *r, const char *connack_hex);
 void rig_start(struct rig *r);
+/* rig_config with that version, rig_init and rig_connect. */
+void rig_begin(struct rig *r, enum mqtt_version version);
 /* Spaces in hex are for the reader; 'text' in quotes stands for its bytes. */
 void rig_feed(struct rig *r, const char *hex);
 /* Compares with what was sent (called back) since the last time. */
