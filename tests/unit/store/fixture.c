@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void fixed_random(void *ctx, void *bytes, size_t n)
+void fixture_random(void *ctx, void *bytes, size_t n)
 {
     struct fixture *f = ctx;
 
@@ -21,7 +21,7 @@ int fixture_open(struct fixture *f)
     int rc;
 
     f->err[0] = '\0';
-    rc = store_open(&f->s, f->path, &f->now, fixed_random, f, &f->opened, f->err, sizeof(f->err));
+    rc = store_open(&f->s, f->path, &f->now, fixture_random, f, &f->opened, f->err, sizeof(f->err));
     if (rc == 0) {
         assert_ok(store_peer_id(f->s, "hub", &f->peer));
         assert_ok(store_commit(f->s, &f->now));

@@ -28,6 +28,8 @@ struct fixture {
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 
+/* The source of ids of a fixture (ctx). */
+void fixture_random(void *ctx, void *bytes, size_t n);
 /* Opens the store of the path; the result of store_open. */
 int fixture_open(struct fixture *f);
 /* Closes without a commit, opens again: what a crash of the process leaves. */
