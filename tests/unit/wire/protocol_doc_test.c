@@ -1,0 +1,308 @@
+/* docs/PROTOCOL.md's examples, made anew by the code and compared byte for byte. */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "gateway/wire/codec.h"
+#include "gateway/wire/frame.h"
+#include "gateway/wire/handshake.h"
+#include "gateway/wire/record_check.h"
+
+#define LINES 40
+
+/* One fenced block: its kind and its `key = value` lines. */
+struct example {
+    char kind[16];
+    unsigned at; /* line of the document */
+    unsigned count;
+    char key[LINES][32], value[LINES][600];
+};
+
+static const char *path;
+static struct example examples[40];
+static unsigned example_count;
+
+static void read_examples(void)
+{
+    FILE *f = fopen(path, "r");
+    char line[700];
+    struct example *e = NULL;
+    if (!f)
+        return;
+    for (unsigned at = 1; fgets(line, sizeof line, f); at++) {
+        line[strcspn(line, "\n")] = 0;
+        if (!e && strncmp(line, "```example ", 11) == 0 && example_count < 40) {
+            e = &examples[example_count++];
+            snprintf(e->kind, sizeof e->kind, "%s", line + 11);
+            e->at = at;
+        } else if (e && strcmp(line, "```") == 0) {
+            e = NULL;
+        } else if (e && e->count < LINES) {
+            char *eq = strchr(line, '=');
+            if (!eq || eq == line)
+                continue;
+            eq[-1] = 0;
+            snprintf(e->key[e->count], sizeof e->key[0], "%s", line);
+            snprintf(e->value[e->count++], sizeof e->value[0], "%s", eq[1] ? eq + 2 : "");
+        }
+    }
+    fclose(f);
+}
+
+static const char *text(const struct example *e, const char *key)
+{
+    for (unsigned i = 0; i < e->count; i++)
+        if (strcmp(e->key[i], key) == 0)
+            return e->value[i];
+    return NULL;
+}
+
+static uint64_t number(const struct example *e, const char *key, int base)
+{
+    const char *t = text(e, key);
+    return t ? strtoull(t, NULL, base) : 0;
+}
+
+static size_t hex(const char *t, uint8_t *out)
+{
+    size_t n = 0;
+    unsigned byte;
+    for (; t && sscanf(t, "%2x", &byte) == 1; t += 2) {
+        out[n++] = (uint8_t)byte;
+        if (t[2] == ' ')
+            t++;
+        if (!t[0] || !t[1])
+            break;
+        if (!t[2])
+            break;
+    }
+    return n;
+}
+
+static void compare(const struct example *e, const char *key, const uint8_t *bytes, size_t n)
+{
+    char have[1400] = "";
+    for (size_t i = 0; i < n; i++)
+        snprintf(have + 2 * i, sizeof have - 2 * i, "%02x", bytes[i]);
+    const char *want = text(e, key);
+    if (!want)
+        fail_msg("line %u: the example has no %s", e->at, key);
+    else if (strcmp(want, have) != 0)
+        fail_msg("line %u: %s = %s", e->at, key, have);
+}
+
+static void compare_frame(const struct example *e, const uint8_t *frame, size_t n)
+{
+    struct framing_avoid avoid;
+    uint8_t framed[FRAMING_MAX_BYTES], values[8];
+    compare(e, "frame", frame, n);
+    assert_true(framing_avoid_set(&avoid, values, hex(text(e, "avoid"), values)));
+    compare(e, "line", framed, framing_encode(&avoid, false, frame, n, framed));
+}
+
+/* "message class=2 number=1 ..." */
+static void parse_record(const char *t, struct record *r, uint8_t bytes[300], char words[2][64])
+{
+    char copy[600], *save = NULL;
+    snprintf(copy, sizeof copy, "%s", t);
+    const char *kind = strtok_r(copy, " ", &save);
+    static const char *const kinds[] = {"message", "chunk", "topic", "gap", "abort", "reset"};
+    *r = (struct record){.bytes = bytes};
+    for (unsigned i = 0; i < RECORD_TYPES; i++)
+        if (strcmp(kind, kinds[i]) == 0)
+            r->type = (enum record_type)i;
+    for (char *word; (word = strtok_r(NULL, " ", &save));) {
+        char *eq = strchr(word, '=');
+        *eq = 0;
+        uint64_t v = strtoull(eq + 1, NULL, 10);
+        if (strcmp(word, "class") == 0)
+            r->class = (enum msg_class)v;
+        else if (strcmp(word, "number") == 0)
+            r->number = v;
+        else if (strcmp(word, "previous") == 0)
+            r->previous = v;
+        else if (strcmp(word, "slot") == 0)
+            r->slot = (unsigned)v;
+        else if (strcmp(word, "qos") == 0)
+            r->qos = (uint8_t)v;
+        else if (strcmp(word, "retain") == 0)
+            r->retain = v;
+        else if (strcmp(word, "origin_ms") == 0)
+            r->has_origin = true, r->origin_ms = (int64_t)v;
+        else if (strcmp(word, "total") == 0)
+            r->total = (uint32_t)v;
+        else if (strcmp(word, "offset") == 0)
+            r->offset = (uint32_t)v;
+        else if (strcmp(word, "first") == 0)
+            r->first_number = v;
+        else if (strcmp(word, "count") == 0)
+            r->count = v;
+        else if (strcmp(word, "reason") == 0)
+            r->reason = (unsigned)v;
+        else if (strcmp(word, "payload") == 0)
+            r->len = (uint32_t)hex(eq + 1, bytes);
+        else if (strcmp(word, "topic") == 0)
+            r->topic_len = (uint32_t)snprintf(words[0], 64, "%s", eq + 1), r->topic = words[0];
+        else if (strcmp(word, "route") == 0)
+            r->route_len = (uint32_t)snprintf(words[1], 64, "%s", eq + 1), r->route = words[1];
+        else
+            fail_msg("unknown field %s", word);
+    }
+    if (r->type == RECORD_MESSAGE && r->total == 0)
+        r->total = r->len;
+}
+
+/* All `record` lines of the example, coded; *check over them. */
+static size_t encode_records(const struct example *e, uint8_t *out, uint64_t *check)
+{
+    const struct codec *c = codec_find(1);
+    struct codec_encoder *enc = c->encoder_new(0);
+    struct codec_decoder *dec = c->decoder_new(0, &(struct codec_limits){.max_message = 1 << 20});
+    struct buf b;
+    uint64_t needed, back = RECORD_CHECK_START;
+    buf_init(&b, 4096);
+    *check = RECORD_CHECK_START;
+    for (unsigned i = 0; i < e->count; i++) {
+        struct record r;
+        uint8_t bytes[300];
+        char words[2][64];
+        if (strcmp(e->key[i], "record") != 0)
+            continue;
+        parse_record(e->value[i], &r, bytes, words);
+        *check = record_check_add(*check, &r);
+        assert_int_equal(c->encode(enc, &r, &b, &needed), 0);
+    }
+    struct record r;
+    assert_int_equal(c->feed(dec, buf_bytes(&b), b.len, true), 0);
+    while (c->decode(dec, &r, &needed) == 0)
+        back = record_check_add(back, &r);
+    assert_true(back == *check);
+    size_t n = b.len;
+    memcpy(out, buf_bytes(&b), n);
+    buf_fini(&b);
+    c->encoder_free(enc);
+    c->decoder_free(dec);
+    return n;
+}
+
+static void check_data(const struct example *e)
+{
+    uint8_t frame[FRAME_MAX_BYTES], stream[300];
+    uint64_t check;
+    size_t len = encode_records(e, stream, &check);
+    struct frame_data f = {.number = number(e, "number", 10), .unit_end = number(e, "unit_end", 10), .has_ack = text(e, "ack"),
+                           .ack = (uint16_t)number(e, "ack", 10), .grant = frame_grant_encode(number(e, "grant", 10)),
+                           .check = record_check_fold(check)};
+    size_t n = frame_data_encode(&f, frame);
+    memcpy(frame + n, stream, len);
+    struct seal_context c = {(uint32_t)number(e, "epoch", 16), (uint32_t)number(e, "peer_epoch", 16)};
+    compare_frame(e, frame, seal_frame(&c, SEAL_SPACE_DATA, f.number, frame, n + len));
+}
+
+static void check_control(const struct example *e)
+{
+    uint8_t frame[FRAME_MAX_BYTES], bitmap[FRAME_BITMAP_MAX];
+    const char *what = text(e, "what");
+    struct frame_control f = {.type = strcmp(what, "ack") == 0 ? CONTROL_ACK : strcmp(what, "poll") == 0 ? CONTROL_POLL : CONTROL_BYE,
+                              .number = number(e, "number", 10), .over = number(e, "over", 10), .ack = (uint16_t)number(e, "ack", 10),
+                              .grant = frame_grant_encode(number(e, "grant", 10)), .bitmap = bitmap, .bitmap_bytes = hex(text(e, "bitmap"), bitmap)};
+    struct seal_context c = {(uint32_t)number(e, "epoch", 16), (uint32_t)number(e, "peer_epoch", 16)};
+    size_t n = frame_control_encode(&f, frame);
+    compare_frame(e, frame, seal_frame(&c, SEAL_SPACE_CONTROL, f.number, frame, n));
+}
+
+static void check_hello(const struct example *e)
+{
+    uint8_t frame[HANDSHAKE_MAX_BYTES];
+    struct hello h = {.protocol = (unsigned)number(e, "protocol", 10), .codec_version = (unsigned)number(e, "codec", 10),
+                      .epoch = (uint32_t)number(e, "epoch", 16), .seen = (uint16_t)number(e, "seen", 16),
+                      .identity = {(uint32_t)number(e, "generation", 16), (uint32_t)number(e, "segment", 16),
+                                   (uint32_t)number(e, "predecessor", 16), number(e, "predecessor_end", 10)}};
+    while (1u << h.memory_log2 < number(e, "memory", 10))
+        h.memory_log2++;
+    snprintf(h.name, sizeof h.name, "%s", text(e, "name"));
+    compare_frame(e, frame, hello_encode(&h, false, frame));
+}
+
+static void check_marks(const struct example *e)
+{
+    uint8_t frame[HANDSHAKE_MAX_BYTES];
+    struct channel_marks m = {.topics_sequence = number(e, "topics_sequence", 10), .topics_hash = (uint32_t)number(e, "topics_hash", 16),
+                              .history_hash = (uint32_t)number(e, "history_hash", 16), .grant_bytes = number(e, "grant", 10),
+                              .max_message = (uint32_t)number(e, "max_message", 10)};
+    unsigned long long v[4];
+    assert_int_equal(sscanf(text(e, "marks"), "%llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3]), 4);
+    for (unsigned i = 0; i < 4; i++)
+        m.cumulative[i] = v[i];
+    if (text(e, "partial")) {
+        assert_int_equal(sscanf(text(e, "partial"), "%llu %llu %llu", &v[0], &v[1], &v[2]), 3);
+        m.partial[v[0]] = true;
+        m.partial_number[v[0]] = v[1];
+        m.partial_have[v[0]] = (uint32_t)v[2];
+    }
+    compare_frame(e, frame, marks_encode(&m, (uint32_t)number(e, "epoch", 16), (uint32_t)number(e, "peer_epoch", 16), false, frame));
+}
+
+static unsigned check_all(const char *kind)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < example_count; i++) {
+        const struct example *e = &examples[i];
+        uint8_t frame[HANDSHAKE_MAX_BYTES], stream[4096];
+        uint64_t check;
+        if (strcmp(e->kind, kind) != 0)
+            continue;
+        count++;
+        if (strcmp(kind, "data") == 0)
+            check_data(e);
+        else if (strcmp(kind, "control") == 0)
+            check_control(e);
+        else if (strcmp(kind, "hello") == 0)
+            check_hello(e);
+        else if (strcmp(kind, "marks") == 0)
+            check_marks(e);
+        else if (strcmp(kind, "plain") == 0)
+            compare(e, "stream", stream, encode_records(e, stream, &check));
+        else if (strcmp(kind, "refuse") == 0)
+            compare_frame(e, frame, refuse_encode((enum channel_refusal)number(e, "code", 10), false, frame));
+        else if (strcmp(kind, "resume") == 0) {
+            struct resume r = {number(e, "answer", 10), (uint32_t)number(e, "epoch", 16), (uint16_t)number(e, "seen", 16), (uint16_t)number(e, "ack", 10)};
+            compare_frame(e, frame, resume_encode(&r, false, frame));
+        }
+    }
+    return count;
+}
+
+#define CASE(kind, least)                                             \
+    static void the_document_tells_the_bytes_of_##kind(void **state)  \
+    {                                                                 \
+        assert_true(check_all(#kind) >= least);                       \
+    }
+CASE(data, 2)
+CASE(control, 3)
+CASE(hello, 1)
+CASE(marks, 1)
+CASE(resume, 1)
+CASE(refuse, 1)
+CASE(plain, 1)
+
+int main(int argc, char **argv)
+{
+    path = argc > 1 ? argv[1] : "docs/PROTOCOL.md";
+    read_examples();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_document_tells_the_bytes_of_data),
+        cmocka_unit_test(the_document_tells_the_bytes_of_control),
+        cmocka_unit_test(the_document_tells_the_bytes_of_hello),
+        cmocka_unit_test(the_document_tells_the_bytes_of_marks),
+        cmocka_unit_test(the_document_tells_the_bytes_of_resume),
+        cmocka_unit_test(the_document_tells_the_bytes_of_refuse),
+        cmocka_unit_test(the_document_tells_the_bytes_of_plain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
