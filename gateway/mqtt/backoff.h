@@ -1,7 +1,8 @@
 /* How long to wait before connecting again. Pure.
  *
- * Decorrelated jitter: each wait is drawn between the least and three times the one before. It grows as
- * exponential back-off does, and a thousand edges whose hub comes back do not all knock in one second. */
+ * Decorrelated jitter: each wait is drawn between the least and three times the one before. It
+ * grows as exponential back-off does, and a thousand edges whose hub comes back do not all knock in
+ * one second. */
 #ifndef MQTT_BACKOFF_H
 #define MQTT_BACKOFF_H
 

@@ -29,16 +29,16 @@
 #define WRITE_LOW_BYTES 16384 /* `writable` from here down */
 #define WHY_MAX_BYTES   256
 
-/* A broker that is gone without a word is noticed by the kernel too, for a session without keepalive:
- * unanswered data after a minute, an idle connection after about two. */
+/* A broker that is gone without a word is noticed by the kernel too, for a session without
+ * keepalive: unanswered data after a minute, an idle connection after about two. */
 #define TCP_USER_TIMEOUT_MS 60000
 #define TCP_IDLE_S          60
 #define TCP_PROBE_S         15
 #define TCP_PROBES          4
 
 enum state {
-    STATE_IDLE,       /* not started, or stopped */
-    STATE_WAITING,    /* for the next attempt */
+    STATE_IDLE,    /* not started, or stopped */
+    STATE_WAITING, /* for the next attempt */
     STATE_RESOLVING,
     STATE_CONNECTING, /* fd */
     STATE_HANDSHAKE,  /* bev, TLS */
@@ -51,23 +51,23 @@ struct mqtt_connection {
     struct event_base *base;
     const struct mqtt_connection_ops *ops;
     void *ctx;
-    char *host;                 /* or NULL with a unix socket */
+    char *host; /* or NULL with a unix socket */
     char port[8];
     struct sockaddr_un unix_address;
     bool tls;
     char *tls_ca, *tls_cert, *tls_key, *tls_name;
     int64_t connect_timeout_ms;
     enum state state;
-    struct event *timer;        /* of the state: back-off, time limit, linger */
-    struct event *io;           /* resolver's or connecting descriptor */
+    struct event *timer; /* of the state: back-off, time limit, linger */
+    struct event *io;    /* resolver's or connecting descriptor */
     struct resolve *resolve;
     struct resolve_result addresses[RESOLVE_MAX_ADDRESSES];
     int address_count, address_next;
-    int fd;                     /* while connecting; later it is bev's */
+    int fd; /* while connecting; later it is bev's */
     struct bufferevent *bev;
-    int64_t backoff_ms;         /* the last wait */
-    unsigned at_once;           /* attempts without a wait since the last settled */
-    bool busy, doomed;          /* inside a callback of the loop; to be freed behind it */
+    int64_t backoff_ms; /* the last wait */
+    unsigned at_once;   /* attempts without a wait since the last settled */
+    bool busy, doomed;  /* inside a callback of the loop; to be freed behind it */
     uint8_t chunk[CHUNK_BYTES];
 };
 
@@ -120,8 +120,8 @@ static void finish_stop(struct mqtt_connection *c)
 
 /* ---- an open transport ---- */
 
-/* Nothing is left to read at this moment. The kernel is asked, for libevent takes a few KB a turn, and a
- * commit for each of these would be one fsync for a dozen messages. */
+/* Nothing is left to read at this moment. The kernel is asked, for libevent takes a few KB a turn,
+ * and a commit for each of these would be one fsync for a dozen messages. */
 static bool is_dry(struct mqtt_connection *c)
 {
     int waiting = 0;
@@ -150,8 +150,9 @@ static void on_read(struct bufferevent *bev, void *arg)
         mqtt_connection_free(c);
 }
 
-/* All is written: shut our side, and wait for the broker to close its own. To close at once, with bytes
- * of the broker unread, would send a reset, which may overtake our DISCONNECT and so publish the will. */
+/* All is written: shut our side, and wait for the broker to close its own. To close at once, with
+ * bytes of the broker unread, would send a reset, which may overtake our DISCONNECT and so publish
+ * the will. */
 static void half_close(struct mqtt_connection *c)
 {
     if (c->tls)
@@ -227,7 +228,8 @@ static bool wrap(struct mqtt_connection *c, char *why, size_t why_size)
             close(fd);
             return false;
         }
-        c->bev = bufferevent_openssl_socket_new(c->base, fd, ssl, BUFFEREVENT_SSL_CONNECTING, options);
+        c->bev =
+            bufferevent_openssl_socket_new(c->base, fd, ssl, BUFFEREVENT_SSL_CONNECTING, options);
         if (c->bev) /* MQTT has its own end of a packet: a missing close_notify hides nothing */
             bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
     } else {
@@ -269,7 +271,7 @@ static void set_tcp_options(int fd)
     static const struct {
         int level, name, value;
     } options[] = {
-        {IPPROTO_TCP, TCP_NODELAY, 1}, /* the owner writes whole groups; an acknowledgement waits for none */
+        {IPPROTO_TCP, TCP_NODELAY, 1}, /* the owner writes whole groups */
         {IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS},
         {IPPROTO_TCP, TCP_KEEPIDLE, TCP_IDLE_S},
         {IPPROTO_TCP, TCP_KEEPINTVL, TCP_PROBE_S},
@@ -453,9 +455,10 @@ static const char *take_address(struct mqtt_connection *c, const struct mqtt_add
     return NULL;
 }
 
-struct mqtt_connection *mqtt_connection_new(struct event_base *base, const struct mqtt_address *address,
-                                            const struct mqtt_connection_ops *ops, void *ctx, char *err,
-                                            size_t err_size)
+struct mqtt_connection *mqtt_connection_new(struct event_base *base,
+                                            const struct mqtt_address *address,
+                                            const struct mqtt_connection_ops *ops, void *ctx,
+                                            char *err, size_t err_size)
 {
     signal(SIGPIPE, SIG_IGN);
     struct mqtt_connection *c = calloc(1, sizeof(*c));
@@ -551,7 +554,7 @@ void mqtt_connection_drop(struct mqtt_connection *c, bool at_once)
 
 void mqtt_connection_write(struct mqtt_connection *c, struct buf *out)
 {
-    /* A failure of memory loses bytes in the middle of a stream: the connection is of no use then. */
+    /* A failure of memory loses bytes in the middle of a stream: of no use from there on. */
     bool failed = c->state == STATE_OPEN && out->len > 0 &&
                   bufferevent_write(c->bev, buf_bytes(out), out->len) < 0;
     buf_clear(out);

@@ -6,8 +6,8 @@ enum step {
     STEP_311,
 };
 
-/* By step. mosquitto takes bit 7 of the level as "this client is a bridge", and then gives no-local and
- * retain-as-published, which MQTT 3.1.1 has no other way to ask for. */
+/* By step. mosquitto takes bit 7 of the level as "this client is a bridge", and then gives no-local
+ * and retain-as-published, which MQTT 3.1.1 has no other way to ask for. */
 static const uint8_t levels[] = {
     [STEP_5] = 5,
     [STEP_BRIDGE] = 0x84,

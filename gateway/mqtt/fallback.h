@@ -1,9 +1,10 @@
-/* Which protocol level to ask for next: MQTT 5, then 3.1.1 with the bridge bit, then plain 3.1.1. Pure.
+/* Which protocol level to ask for next: MQTT 5, then 3.1.1 with the bridge bit, then plain 3.1.1.
+ * Pure.
  *
  * A server that refuses a version in words is believed for good. One that closes without a word may
- * not know the version, or may be a proxy whose broker is down: where no version has worked yet, the
- * next one is tried, in turn and round again, and what was found by such a guess is forgotten when
- * that connection ends. */
+ * not know the version, or may be a proxy whose broker is down: where no version has worked yet,
+ * the next one is tried, in turn and round again, and what was found by such a guess is forgotten
+ * when that connection ends. */
 #ifndef MQTT_FALLBACK_H
 #define MQTT_FALLBACK_H
 

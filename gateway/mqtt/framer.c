@@ -8,8 +8,8 @@
 void framer_init(struct framer *f, size_t packet_max_bytes)
 {
     *f = (struct framer){.packet_max = packet_max_bytes};
-    buf_init(&f->held, packet_max_bytes > FRAMER_PEEK_MAX_BYTES ? packet_max_bytes
-                                                                : FRAMER_PEEK_MAX_BYTES);
+    buf_init(&f->held,
+             packet_max_bytes > FRAMER_PEEK_MAX_BYTES ? packet_max_bytes : FRAMER_PEEK_MAX_BYTES);
 }
 
 void framer_fini(struct framer *f)
@@ -27,7 +27,7 @@ void framer_reset(struct framer *f)
 }
 
 struct header {
-    size_t len;        /* of the fixed header; 0 = not yet whole */
+    size_t len; /* of the fixed header; 0 = not yet whole */
     size_t remaining;
     bool bad;
 };
@@ -52,8 +52,8 @@ static bool is_oversize(const struct framer *f, const struct header *h)
     return h->len + h->remaining > f->packet_max;
 }
 
-/* How many bytes of the packet must be at hand before anything can be told, as far as the n bytes at
- * p show. */
+/* How many bytes of the packet must be at hand before anything can be told, as far as the n bytes
+ * at p show. */
 static size_t wanted(const struct framer *f, const struct header *h, const uint8_t *p, size_t n)
 {
     if (h->len == 0)
@@ -90,8 +90,8 @@ static enum framer_result pass_over(struct framer *f, const uint8_t **bytes, siz
 }
 
 /* The `have` bytes at p are all that was wanted. */
-static enum framer_result give(struct framer *f, const struct header *h, const uint8_t *p, size_t have,
-                               struct packet *out, size_t *known)
+static enum framer_result give(struct framer *f, const struct header *h, const uint8_t *p,
+                               size_t have, struct packet *out, size_t *known)
 {
     *out = (struct packet){
         .type = (enum packet_type)(p[0] >> 4),
@@ -107,8 +107,8 @@ static enum framer_result give(struct framer *f, const struct header *h, const u
     return FRAMER_OVERSIZE;
 }
 
-enum framer_result framer_next(struct framer *f, const uint8_t **bytes, size_t *n, struct packet *out,
-                               size_t *known)
+enum framer_result framer_next(struct framer *f, const uint8_t **bytes, size_t *n,
+                               struct packet *out, size_t *known)
 {
     drop_done(f);
     if (f->skipping)

@@ -1,8 +1,8 @@
-/* Cuts a byte stream into MQTT packets. Pure. Bytes may come in any pieces; a packet that lies whole
- * in what came is given in place, without a copy.
+/* Cuts a byte stream into MQTT packets. Pure. Bytes may come in any pieces; a packet that lies
+ * whole in what came is given in place, without a copy.
  *
- * Memory follows the bytes that have come, not the length that a header claims, and never passes the
- * largest packet, or the longest topic of one that is too large (FRAMER_PEEK_MAX_BYTES). */
+ * Memory follows the bytes that have come, not the length that a header claims, and never passes
+ * the largest packet, or the longest topic of one that is too large (FRAMER_PEEK_MAX_BYTES). */
 #ifndef MQTT_FRAMER_H
 #define MQTT_FRAMER_H
 
@@ -14,21 +14,21 @@
 #define FRAMER_PEEK_MAX_BYTES (PACKET_HEADER_MAX_BYTES + 2 + 65535 + 2)
 
 struct framer {
-    struct buf held;       /* a packet that has come in part */
-    size_t packet_max;     /* bytes, header included */
-    size_t done;           /* bytes of held that the caller has been given: dropped at the next call */
-    bool skipping;         /* an oversize packet was told */
-    size_t skip;           /* bytes of it that are still to be passed over */
+    struct buf held;   /* a packet that has come in part */
+    size_t packet_max; /* bytes, header included */
+    size_t done;       /* bytes of held that the caller has been given: dropped at the next call */
+    bool skipping;     /* an oversize packet was told */
+    size_t skip;       /* bytes of it that are still to be passed over */
 };
 
 enum framer_result {
-    FRAMER_MORE = 1,       /* all bytes are taken; no whole packet is at hand */
-    FRAMER_PACKET,         /* *p is a packet; it lives until the next call */
-    FRAMER_OVERSIZE,       /* a packet above packet_max has begun: p->len is its whole length, while
-                              only `known` bytes of p->body are there (of a PUBLISH: topic and packet
-                              id). Give up, or call again: the rest is passed over */
-    FRAMER_SKIPPED,        /* its last byte has passed */
-    FRAMER_MALFORMED,      /* no remaining length is spelled like this (MQTT 5, 1.5.5) */
+    FRAMER_MORE = 1,  /* all bytes are taken; no whole packet is at hand */
+    FRAMER_PACKET,    /* *p is a packet; it lives until the next call */
+    FRAMER_OVERSIZE,  /* a packet above packet_max has begun: p->len is its whole length, while
+                         only `known` bytes of p->body are there (of a PUBLISH: topic and packet
+                         id). Give up, or call again: the rest is passed over */
+    FRAMER_SKIPPED,   /* its last byte has passed */
+    FRAMER_MALFORMED, /* no remaining length is spelled like this (MQTT 5, 1.5.5) */
     FRAMER_MEMORY,
 };
 

@@ -1,7 +1,7 @@
 #include "gateway/mqtt/keepalive.h"
 
-/* Bytes that come while the answer is awaited show that the server lives, and that the answer stands
- * behind them in its queue; but not for ever, or a half-dead server would never be left. */
+/* Bytes that come while the answer is awaited show that the server lives, and that the answer
+ * stands behind them in its queue; but not for ever, or a half-dead server would never be left. */
 #define GRACES_MAX 4
 
 static int64_t earlier(int64_t a, int64_t b)

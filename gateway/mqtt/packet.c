@@ -3,14 +3,14 @@
 #include "base/topic.h"
 #include "gateway/mqtt/props.h"
 
-#define SUBSCRIPTION_IDS_MAX \
+#define SUBSCRIPTION_IDS_MAX                                                                       \
     (sizeof(((struct mqtt_publish *)0)->subscription_ids) / sizeof(uint32_t))
 
 static const char out_of_memory[] = "out of memory";
 
 static const struct {
     const char *name;
-    uint8_t flags;   /* MQTT 5, table 2-2; PUBLISH has its own */
+    uint8_t flags; /* MQTT 5, table 2-2; PUBLISH has its own */
     bool from_server;
     bool only_5;
 } types[] = {
@@ -154,7 +154,8 @@ static void add_subscription_id(struct mqtt_publish *out, uint32_t id)
         out->subscription_ids[highest] = id;
 }
 
-static const char *publish_property(struct mqtt_publish *out, const struct prop *p, struct buf *keep)
+static const char *publish_property(struct mqtt_publish *out, const struct prop *p,
+                                    struct buf *keep)
 {
     if (p->kept)
         return buf_put(keep, p->raw, p->raw_len) ? NULL : out_of_memory;
@@ -192,8 +193,8 @@ static void publish_flags(struct mqtt_publish *out, uint8_t flags)
     out->dup = flags & 8;
 }
 
-const char *packet_read_publish(const struct packet *p, enum mqtt_version version, struct buf *props,
-                                struct mqtt_publish *out)
+const char *packet_read_publish(const struct packet *p, enum mqtt_version version,
+                                struct buf *props, struct mqtt_publish *out)
 {
     struct reader r = reader_of(p->body, p->len);
     *out = (struct mqtt_publish){0};
@@ -241,7 +242,8 @@ bool packet_peek_publish(uint8_t flags, const uint8_t *body, size_t n, struct mq
     return !r.bad;
 }
 
-const char *packet_read_ack(const struct packet *p, enum mqtt_version version, struct packet_ack *out)
+const char *packet_read_ack(const struct packet *p, enum mqtt_version version,
+                            struct packet_ack *out)
 {
     struct reader r = reader_of(p->body, p->len);
     *out = (struct packet_ack){.packet_id = read_be16(&r)};
@@ -253,8 +255,8 @@ const char *packet_read_ack(const struct packet *p, enum mqtt_version version, s
         out->reason = read_u8(&r);
     if (version == MQTT_5 && r.left > 0) {
         struct props_reader props = props_take(&r, PROP_IN_ACK);
-        const char *error = props.error ? props.error
-                                        : props_check(props.r.p, props.r.left, PROP_IN_ACK);
+        const char *error =
+            props.error ? props.error : props_check(props.r.p, props.r.left, PROP_IN_ACK);
         if (error)
             return error;
     }
@@ -277,8 +279,8 @@ const char *packet_read_suback(const struct packet *p, enum mqtt_version version
     *out = (struct packet_suback){.packet_id = read_be16(&r)};
     if (version == MQTT_5) {
         struct props_reader props = props_take(&r, PROP_IN_ACK);
-        const char *error = props.error ? props.error
-                                        : props_check(props.r.p, props.r.left, PROP_IN_ACK);
+        const char *error =
+            props.error ? props.error : props_check(props.r.p, props.r.left, PROP_IN_ACK);
         if (error)
             return error;
     }

@@ -14,7 +14,8 @@
 #include "base/buf.h"
 #include "gateway/mqtt/session.h"
 
-enum packet_type { /* MQTT 5, table 2-1 */
+/* Spec: MQTT 5, table 2-1. */
+enum packet_type {
     PACKET_CONNECT = 1,
     PACKET_CONNACK,
     PACKET_PUBLISH,
@@ -47,12 +48,12 @@ enum reason_code {
     REASON_TOO_LARGE = 0x95,
 };
 #define REASON_IS_ERROR(code) ((code) >= 0x80)
-#define RETURN_CODE_VERSION 1 /* MQTT 3.1.1, 3.2.2.3 */
+#define RETURN_CODE_VERSION   1 /* MQTT 3.1.1, 3.2.2.3 */
 
 struct packet {
     enum packet_type type;
-    uint8_t flags;             /* low four bits of the first byte */
-    const uint8_t *body;       /* what the remaining length counts */
+    uint8_t flags;       /* low four bits of the first byte */
+    const uint8_t *body; /* what the remaining length counts */
     size_t len;
 };
 
@@ -65,8 +66,8 @@ size_t packet_varint_size(size_t v);
 
 struct packet_connack {
     bool session_present;
-    bool old_form;             /* two bytes, as MQTT 3.1.1 has it, whatever version was asked for */
-    uint8_t code;              /* reason code, or return code in the old form */
+    bool old_form; /* two bytes, as MQTT 3.1.1 has it, whatever version was asked for */
+    uint8_t code;  /* reason code, or return code in the old form */
     uint16_t receive_maximum;
     uint32_t packet_max_bytes;
     uint8_t qos_max;
@@ -75,24 +76,24 @@ struct packet_connack {
     uint16_t keepalive_s;
     bool client_id_assigned;
     bool wants_authentication;
-    const uint8_t *reason;     /* reason string, or NULL */
+    const uint8_t *reason; /* reason string, or NULL */
     size_t reason_len;
 };
 
-struct packet_ack {            /* PUBACK, PUBREC, PUBREL, PUBCOMP */
+struct packet_ack { /* PUBACK, PUBREC, PUBREL, PUBCOMP */
     uint16_t packet_id;
-    uint8_t reason;            /* 0 under MQTT 3.1.1 */
+    uint8_t reason; /* 0 under MQTT 3.1.1 */
 };
 
-struct packet_suback {         /* SUBACK, UNSUBACK */
+struct packet_suback { /* SUBACK, UNSUBACK */
     uint16_t packet_id;
-    const uint8_t *reasons;    /* none in an UNSUBACK of MQTT 3.1.1 */
+    const uint8_t *reasons; /* none in an UNSUBACK of MQTT 3.1.1 */
     size_t n;
 };
 
 struct packet_disconnect {
     uint8_t code;
-    const uint8_t *reason;     /* reason string, or NULL */
+    const uint8_t *reason; /* reason string, or NULL */
     size_t reason_len;
 };
 
@@ -102,18 +103,20 @@ struct packet_disconnect {
 const char *packet_check(const struct packet *p, enum mqtt_version version) MUST_CHECK;
 const char *packet_read_connack(const struct packet *p, enum mqtt_version version,
                                 struct packet_connack *out) MUST_CHECK;
-/* props: emptied, then given the properties that struct msg keeps, in the order they came; out->props
- * points into it. A full props is the fault "out of memory". */
-const char *packet_read_publish(const struct packet *p, enum mqtt_version version, struct buf *props,
-                                struct mqtt_publish *out) MUST_CHECK;
+/* props: emptied, then given the properties that struct msg keeps, in the order they came;
+ * out->props points into it. A full props is the fault "out of memory". */
+const char *packet_read_publish(const struct packet *p, enum mqtt_version version,
+                                struct buf *props, struct mqtt_publish *out) MUST_CHECK;
 const char *packet_read_ack(const struct packet *p, enum mqtt_version version,
                             struct packet_ack *out) MUST_CHECK;
 const char *packet_read_suback(const struct packet *p, enum mqtt_version version,
                                struct packet_suback *out) MUST_CHECK;
-const char *packet_read_disconnect(const struct packet *p, struct packet_disconnect *out) MUST_CHECK;
+const char *packet_read_disconnect(const struct packet *p,
+                                   struct packet_disconnect *out) MUST_CHECK;
 
 /* Topic and packet id from the first n bytes of a PUBLISH body, of which more may follow: for a
- * packet that is too large to be held. topic_len is what is there, perhaps less than the whole topic.
+ * packet that is too large to be held. topic_len is what is there, perhaps less than the whole
+ * topic.
  * Return: true when topic and packet id are complete. */
 bool packet_peek_publish(uint8_t flags, const uint8_t *body, size_t n, struct mqtt_publish *out);
 

@@ -84,8 +84,8 @@ bool packet_ids_got_pubrec(struct packet_ids *ids, uint16_t id, bool final)
     uint8_t state = outgoing(ids, id);
     if (state == OUT_QOS1)
         return false;
-    /* After our PUBREL an older PUBREC may still come (mosquitto sends those of queued messages when
-     * a session resumes): the PUBCOMP is what we wait for. */
+    /* After our PUBREL an older PUBREC may still come (mosquitto sends those of queued messages
+     * when a session resumes): the PUBCOMP is what we wait for. */
     if (final && state == OUT_QOS2)
         set_outgoing(ids, id, OUT_NONE);
     return true;

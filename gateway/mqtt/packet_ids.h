@@ -1,8 +1,9 @@
 /* What is in flight on one connection, by packet id, each direction apart: it tells a misplaced
  * acknowledgement from a good one, and counts against both Receive Maximums. Pure.
  *
- * It begins empty with each connection. What lasts longer (ids and QoS 2 states of outgoing messages)
- * is in the owner's store; what was received on an earlier connection, the server sends again. */
+ * It begins empty with each connection. What lasts longer (ids and QoS 2 states of outgoing
+ * messages) is in the owner's store; what was received on an earlier connection, the server sends
+ * again. */
 #ifndef MQTT_PACKET_IDS_H
 #define MQTT_PACKET_IDS_H
 
@@ -35,8 +36,8 @@ bool packet_ids_got_pubcomp(struct packet_ids *ids, uint16_t id) MUST_CHECK;
 /* A QoS > 0 PUBLISH came. Return: false when the id belongs to another message that is not finished
  * (MQTT-2.2.1-4); a repetition (dup) of the same is good, and counts once. */
 bool packet_ids_got_publish(struct packet_ids *ids, uint16_t id, uint8_t qos, bool dup) MUST_CHECK;
-/* A PUBREL came, perhaps for a message of an earlier connection. Return: false for an id whose QoS 1
- * PUBLISH waits for our PUBACK. */
+/* A PUBREL came, perhaps for a message of an earlier connection. Return: false for an id whose QoS
+ * 1 PUBLISH waits for our PUBACK. */
 bool packet_ids_got_pubrel(struct packet_ids *ids, uint16_t id) MUST_CHECK;
 /* Our answer leaves. Return: false when this connection has nothing that it would answer. */
 bool packet_ids_sent_puback(struct packet_ids *ids, uint16_t id) MUST_CHECK;

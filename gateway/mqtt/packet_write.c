@@ -182,8 +182,8 @@ int packet_write_subscribe(struct buf *out, const struct mqtt_subscription *sub,
     bool v5 = version == MQTT_5;
     with_id = with_id && v5 && sub->id > 0;
     size_t props = with_id ? 1 + packet_varint_size(sub->id) : 0;
-    int rc = begin(out, PACKET_SUBSCRIBE, 2, 2 + (v5 ? 1 + props : 0) + string_size(sub->filter) + 1,
-                   packet_max_bytes);
+    int rc = begin(out, PACKET_SUBSCRIBE, 2,
+                   2 + (v5 ? 1 + props : 0) + string_size(sub->filter) + 1, packet_max_bytes);
     if (rc)
         return rc;
     buf_put_be16(out, packet_id);
@@ -202,8 +202,8 @@ int packet_write_unsubscribe(struct buf *out, const char *filter, uint16_t packe
                              enum mqtt_version version, size_t packet_max_bytes)
 {
     bool v5 = version == MQTT_5;
-    int rc = begin(out, PACKET_UNSUBSCRIBE, 2, 2 + (v5 ? 1 : 0) + string_size(filter),
-                   packet_max_bytes);
+    int rc =
+        begin(out, PACKET_UNSUBSCRIBE, 2, 2 + (v5 ? 1 : 0) + string_size(filter), packet_max_bytes);
     if (rc)
         return rc;
     buf_put_be16(out, packet_id);

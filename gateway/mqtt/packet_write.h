@@ -2,8 +2,8 @@
  *
  * Each call appends one whole packet to out, or nothing at all. Return, of every one: 0; -ENOBUFS:
  * out has no room (its bound, or memory), and is as it was; PACKET_WRITE_TOO_LARGE: above
- * packet_max_bytes, or above what MQTT can spell. Lengths of strings are at most 65535; the caller has
- * seen to it. */
+ * packet_max_bytes, or above what MQTT can spell. Lengths of strings are at most 65535; the caller
+ * has seen to it. */
 #ifndef MQTT_PACKET_WRITE_H
 #define MQTT_PACKET_WRITE_H
 
@@ -24,8 +24,8 @@ int packet_write_publish(struct buf *out, const struct mqtt_out *p, enum mqtt_ve
                          size_t packet_max_bytes) MUST_CHECK;
 /* PUBACK, PUBREC, PUBREL or PUBCOMP with success: four bytes in both versions. */
 int packet_write_ack(struct buf *out, enum packet_type type, uint16_t packet_id) MUST_CHECK;
-/* Under MQTT 5 with no-local (but for a shared subscription), retain-as-published and retain handling
- * 1. with_id: the server has subscription identifiers; one of 0 is not sent. */
+/* Under MQTT 5 with no-local (but for a shared subscription), retain-as-published and retain
+ * handling 1. with_id: the server has subscription identifiers; one of 0 is not sent. */
 int packet_write_subscribe(struct buf *out, const struct mqtt_subscription *sub, uint16_t packet_id,
                            enum mqtt_version version, bool with_id,
                            size_t packet_max_bytes) MUST_CHECK;

@@ -7,7 +7,7 @@
 
 enum prop_type {
     TYPE_NONE = 0,
-    TYPE_FLAG,   /* a byte; every byte that the specification has is 0 or 1 */
+    TYPE_FLAG, /* a byte; every byte that the specification has is 0 or 1 */
     TYPE_U16,
     TYPE_U32,
     TYPE_VARINT,
@@ -19,7 +19,7 @@ enum prop_type {
 struct prop_rule {
     uint8_t type;
     uint8_t places;
-    bool nonzero;  /* 0 is a protocol error */
+    bool nonzero; /* 0 is a protocol error */
     bool repeats;
 };
 
@@ -46,7 +46,8 @@ static const struct prop_rule rules[] = {
     [PROP_MAXIMUM_QOS] = {TYPE_FLAG, PROP_IN_CONNACK},
     [PROP_RETAIN_AVAILABLE] = {TYPE_FLAG, PROP_IN_CONNACK},
     [PROP_USER] = {TYPE_PAIR,
-                   PROP_IN_CONNACK | PROP_IN_PUBLISH | PROP_IN_ACK | PROP_IN_DISCONNECT | PROP_IN_MSG,
+                   PROP_IN_CONNACK | PROP_IN_PUBLISH | PROP_IN_ACK | PROP_IN_DISCONNECT |
+                       PROP_IN_MSG,
                    .repeats = true},
     [PROP_MAXIMUM_PACKET_SIZE] = {TYPE_U32, PROP_IN_CONNACK, .nonzero = true},
     [PROP_WILDCARD_AVAILABLE] = {TYPE_FLAG, PROP_IN_CONNACK},

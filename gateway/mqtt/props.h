@@ -55,21 +55,21 @@ enum prop_place {
 
 struct prop {
     enum prop_id id;
-    bool kept;             /* one of those that struct msg keeps */
-    uint32_t number;       /* value of a byte, integer or variable byte integer */
-    const uint8_t *bytes;  /* value of a string or of binary data; key of a user property */
+    bool kept;            /* one of those that struct msg keeps */
+    uint32_t number;      /* value of a byte, integer or variable byte integer */
+    const uint8_t *bytes; /* value of a string or of binary data; key of a user property */
     size_t len;
-    const uint8_t *value;  /* of a user property */
+    const uint8_t *value; /* of a user property */
     size_t value_len;
-    const uint8_t *raw;    /* identifier and value as they came */
+    const uint8_t *raw; /* identifier and value as they came */
     size_t raw_len;
 };
 
 struct props_reader {
     struct reader r;
     enum prop_place place;
-    uint64_t seen;         /* bit = identifier of a property that may come only once */
-    const char *error;     /* what is wrong (static), or NULL */
+    uint64_t seen;     /* bit = identifier of a property that may come only once */
+    const char *error; /* what is wrong (static), or NULL */
 };
 
 /* Begins to read a section of n bytes, without its length field. */

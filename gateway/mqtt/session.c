@@ -1,8 +1,9 @@
 /* Three states: no connection, CONNECT sent, connected. Every byte of the server goes through the
  * framer, then packet_check, then the one function for its type; whatever is wrong ends in fail().
  *
- * A callback may stop, disconnect or free the session it was called from. `run` changes with every end
- * of a connection, so that the loop in feed sees it; freeing is put off until the loop has left. */
+ * A callback may stop, disconnect or free the session it was called from. `run` changes with every
+ * end of a connection, so that the loop in feed sees it; freeing is put off until the loop has
+ * left. */
 #include "gateway/mqtt/session.h"
 
 #include <assert.h>
@@ -23,10 +24,10 @@
 #include "gateway/mqtt/props.h"
 #include "gateway/mqtt/reason.h"
 
-#define TEXT_MAX_BYTES  320
-#define TOPIC_TOLD_MAX  200  /* bytes of a topic in a text for people */
-#define WINDOW_311      20   /* mosquitto's max_inflight_messages; others are about the same */
-#define STRING_MAX      65535
+#define TEXT_MAX_BYTES 320
+#define TOPIC_TOLD_MAX 200 /* bytes of a topic in a text for people */
+#define WINDOW_311     20  /* mosquitto's max_inflight_messages; others are about the same */
+#define STRING_MAX     65535
 
 enum state {
     STATE_IDLE,
@@ -41,12 +42,12 @@ struct mqtt_session {
     void *ctx;
     struct buf *out;
     enum state state;
-    unsigned run;          /* counts the ends of connections */
+    unsigned run; /* counts the ends of connections */
     bool busy, doomed;
     struct fallback fallback;
     struct framer framer;
-    struct buf props;      /* of the PUBLISH at hand */
-    int64_t now_ms;        /* of the call under way */
+    struct buf props; /* of the PUBLISH at hand */
+    int64_t now_ms;   /* of the call under way */
     int64_t connect_by_ms;
     struct keepalive keepalive;
     struct mqtt_connack server;
@@ -92,7 +93,8 @@ static bool copy_config(struct mqtt_session *s, const struct mqtt_session_config
     const struct mqtt_will *w = &c->will;
     size_t username = c->username ? strlen(c->username) : 0;
     size_t topic = w->topic ? strlen(w->topic) : 0;
-    char *to = malloc(strlen(c->client_id) + username + topic + c->password_len + w->payload_len + 5);
+    char *to =
+        malloc(strlen(c->client_id) + username + topic + c->password_len + w->payload_len + 5);
     if (!to)
         return false;
     s->copies = to;
@@ -108,7 +110,8 @@ static bool copy_config(struct mqtt_session *s, const struct mqtt_session_config
 }
 
 struct mqtt_session *mqtt_session_new(const struct mqtt_session_config *config,
-                                      const struct mqtt_session_ops *ops, void *ctx, struct buf *out)
+                                      const struct mqtt_session_ops *ops, void *ctx,
+                                      struct buf *out)
 {
     if (!config_valid(config))
         return NULL;
@@ -182,8 +185,8 @@ static void leave(struct mqtt_session *s)
         free_now(s);
 }
 
-/* The connection is over, by our decision or the server's: tells the owner. disconnect: the reason to
- * give an MQTT 5 server, or REASON_SUCCESS to say nothing. */
+/* The connection is over, by our decision or the server's: tells the owner. disconnect: the reason
+ * to give an MQTT 5 server, or REASON_SUCCESS to say nothing. */
 static void fail(struct mqtt_session *s, enum mqtt_close why, uint8_t code, uint8_t disconnect,
                  const char *fmt, ...) PRINTF_LIKE(5, 6);
 static void fail(struct mqtt_session *s, enum mqtt_close why, uint8_t code, uint8_t disconnect,
@@ -194,7 +197,8 @@ static void fail(struct mqtt_session *s, enum mqtt_close why, uint8_t code, uint
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    if (s->state == STATE_CONNECTED && s->server.version == MQTT_5 && disconnect != REASON_SUCCESS) {
+    if (s->state == STATE_CONNECTED && s->server.version == MQTT_5 &&
+        disconnect != REASON_SUCCESS) {
         int rc = packet_write_disconnect(s->out, MQTT_5, disconnect);
         (void)rc; /* a courtesy: where out is full the server learns it from the close */
     }
@@ -208,7 +212,7 @@ static void fail_protocol(struct mqtt_session *s, const struct packet *p, uint8_
     fail(s, MQTT_CLOSE_PROTOCOL, reason, reason, "%s: %s", packet_name(p->type), what);
 }
 
-/* Text of a server for one line of a log: at most max - 1 bytes, what is not printable ASCII as '?'. */
+/* A server's text for one line of a log: at most max - 1 bytes, '?' for what is not ASCII. */
 static const char *printable(char *to, size_t max, const void *bytes, size_t n)
 {
     const uint8_t *from = bytes;
@@ -230,7 +234,8 @@ static void on_refusal(struct mqtt_session *s, const struct packet_connack *c)
     const char *name = v5 ? mqtt_reason_name(c->code) : mqtt_return_code_name(c->code);
     uint8_t level = fallback_level(&s->fallback);
     if (version && fallback_refused(&s->fallback)) {
-        fail(s, MQTT_CLOSE_VERSION, c->code, REASON_SUCCESS, "protocol level 0x%02x refused", level);
+        fail(s, MQTT_CLOSE_VERSION, c->code, REASON_SUCCESS, "protocol level 0x%02x refused",
+             level);
         return;
     }
     char said[TOPIC_TOLD_MAX + 1];
@@ -277,7 +282,8 @@ static void on_connack(struct mqtt_session *s, const struct packet *p)
     fallback_accepted(&s->fallback);
     s->state = STATE_CONNECTED;
     uint32_t keepalive_s = s->config.keepalive_s < UINT16_MAX ? s->config.keepalive_s : UINT16_MAX;
-    keepalive_start(&s->keepalive, c.has_keepalive ? c.keepalive_s : keepalive_s, /* MQTT-3.1.2-21 */
+    keepalive_start(&s->keepalive,
+                    c.has_keepalive ? c.keepalive_s : keepalive_s, /* MQTT-3.1.2-21 */
                     s->now_ms);
     s->ops->connected(s->ctx, &s->server);
 }
@@ -379,7 +385,8 @@ static void on_pingresp(struct mqtt_session *s, const struct packet *p)
 static void on_packet(struct mqtt_session *s, const struct packet *p)
 {
     bool connected = s->state == STATE_CONNECTED;
-    const char *error = packet_check(p, connected ? s->server.version : fallback_version(&s->fallback));
+    const char *error =
+        packet_check(p, connected ? s->server.version : fallback_version(&s->fallback));
     /* MQTT-3.2.0-1, -2: CONNACK first, and once. (An MQTT 5 server may also refuse by AUTH, which
      * only follows an authentication method in CONNECT, or by nothing but a close.) */
     if (!error && connected == (p->type == PACKET_CONNACK))
@@ -457,8 +464,8 @@ static void on_oversize(struct mqtt_session *s, const struct packet *p, size_t k
     char topic[TOPIC_TOLD_MAX + 1];
     printable(topic, sizeof(topic), m.topic, m.topic_len);
     fail(s, MQTT_CLOSE_TOO_LARGE, REASON_TOO_LARGE, REASON_TOO_LARGE,
-         "%s of %zu bytes is above the maximum of %zu: topic '%s'", packet_name(p->type), s->over_bytes,
-         s->framer.packet_max, topic);
+         "%s of %zu bytes is above the maximum of %zu: topic '%s'", packet_name(p->type),
+         s->over_bytes, s->framer.packet_max, topic);
 }
 
 static void on_skipped(struct mqtt_session *s)
@@ -541,7 +548,7 @@ void mqtt_session_on_timer(struct mqtt_session *s, int64_t now_ms)
         fail(s, MQTT_CLOSE_TIMEOUT, 0, REASON_SUCCESS, "no answer to PINGREQ for %lld ms",
              (long long)(now_ms - s->keepalive.ping_ms));
     } else {
-        /* With out full, the server has stopped reading: its answer is as overdue as if asked for. */
+        /* With out full, the server has stopped reading: its answer is overdue all the same. */
         int rc = packet_write_pingreq(s->out);
         (void)rc;
         keepalive_pinged(&s->keepalive, now_ms);
@@ -626,8 +633,8 @@ int mqtt_session_unsubscribe(struct mqtt_session *s, const char *filter, uint16_
                                          s->server.server_packet_max_bytes));
 }
 
-/* An acknowledgement, if this connection has brought what it answers. The id's state moves only with
- * the packet in out, so that the owner may try again after -ENOBUFS. */
+/* An acknowledgement, if this connection has brought what it answers. The id's state moves only
+ * with the packet in out, so that the owner may try again after -ENOBUFS. */
 static int acknowledge(struct mqtt_session *s, enum packet_type type, uint16_t packet_id,
                        bool (*note)(struct packet_ids *, uint16_t))
 {

@@ -31,12 +31,13 @@ static int no_passphrase(char *buf, int size, int rwflag, void *arg)
     return 0;
 }
 
-/* "WHAT PATH: the first error in OpenSSL's queue", which is the cause; what follows it there are those
- * who passed it on. */
+/* "WHAT PATH: the first error in OpenSSL's queue", which is the cause; what follows it there are
+ * those who passed it on. */
 static bool explain_file(const char *what, const char *path, char *err, size_t err_size)
 {
     unsigned long e = ERR_peek_error();
-    const char *reason = ERR_SYSTEM_ERROR(e) ? strerror(ERR_GET_REASON(e)) : ERR_reason_error_string(e);
+    const char *reason =
+        ERR_SYSTEM_ERROR(e) ? strerror(ERR_GET_REASON(e)) : ERR_reason_error_string(e);
     snprintf(err, err_size, "%s %s: %s", what, path, reason ? reason : "cannot be used");
     ERR_clear_error();
     return false;
@@ -66,7 +67,8 @@ static bool expect_name(SSL *ssl, const char *name)
     if (is_ip_address(name))
         return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return X509_VERIFY_PARAM_set1_host(param, name, 0) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+    return X509_VERIFY_PARAM_set1_host(param, name, 0) == 1 &&
+           SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
 SSL *tls_client_new(const struct tls_options *o, char *err, size_t err_size)

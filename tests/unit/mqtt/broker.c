@@ -72,7 +72,8 @@ static void write_config(const struct broker *b, const char *config)
     fclose(f);
 }
 
-/* Starts it with its stderr in a pipe, which stays open while it lives: it says too little to fill it. */
+/* Starts it with its stderr in a pipe, which stays open while it lives: it says too little to fill
+ * it. */
 static void spawn(struct broker *b)
 {
     char path[96];

@@ -16,8 +16,8 @@ struct broker {
 void broker_folder(char folder[64]);
 void broker_remove_folder(const char *folder);
 uint16_t broker_free_port(void);
-/* Starts mosquitto and waits until it says that it runs. config: mosquitto.conf, in which %s stands for the
- * folder and PORT for the port. */
+/* Starts mosquitto and waits until it says that it runs. config: mosquitto.conf, in which %s stands
+ * for the folder and PORT for the port. */
 void broker_start(struct broker *b, const char *folder, const char *config);
 /* Kills it, if it runs, and starts it again on its port. */
 void broker_restart(struct broker *b);

@@ -1,5 +1,6 @@
-/* The broker connection and the session on it, against a real mosquitto, and against sockets of the test's
- * own that misbehave. Time is real here: each wait is for an event, with a guard that fails the test. */
+/* The broker connection and the session on it, against a real mosquitto, and against sockets of the
+ * test's own that misbehave. Time is real here: each wait is for an event, with a guard that fails
+ * the test. */
 #include <netinet/in.h>
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -36,9 +37,11 @@ static void subscribe(struct owner *o, const char *filter, uint8_t qos)
     wait_for(base, o->subscribed > 0);
 }
 
-static void publish(struct owner *o, const char *topic, uint8_t qos, uint16_t id, const void *payload, size_t n)
+static void publish(struct owner *o, const char *topic, uint8_t qos, uint16_t id,
+                    const void *payload, size_t n)
 {
-    struct mqtt_out m = {.topic = topic, .payload = payload, .payload_len = n, .qos = qos, .packet_id = id};
+    struct mqtt_out m = {
+        .topic = topic, .payload = payload, .payload_len = n, .qos = qos, .packet_id = id};
     assert_int_equal(mqtt_session_publish(o->session, &m), 0);
     owner_sync(o);
 }
@@ -51,7 +54,8 @@ static void messages_pass_with(const struct mqtt_address *address, enum mqtt_ver
     owner_init(&a, base, address, &ca);
     owner_init(&b, base, address, &cb);
     wait_for(base, a.connected && b.connected);
-    assert_int_equal(mqtt_session_server(a.session)->version, version == MQTT_311 ? MQTT_311 : MQTT_5);
+    assert_int_equal(mqtt_session_server(a.session)->version,
+                     version == MQTT_311 ? MQTT_311 : MQTT_5);
     assert_int_equal(mqtt_session_server(a.session)->bridge, version == MQTT_311);
     subscribe(&a, "t/#", 2);
     for (unsigned i = 0; i < 30; i++)
@@ -105,8 +109,12 @@ static const char *file(const char *name)
 static struct mqtt_address tls_address(void)
 {
     return (struct mqtt_address){
-        .host = "127.0.0.1", .port = tls.port, .tls = true, .tls_ca = file("ca.pem"),
-        .tls_cert = file("client.pem"), .tls_key = file("client.key"),
+        .host = "127.0.0.1",
+        .port = tls.port,
+        .tls = true,
+        .tls_ca = file("ca.pem"),
+        .tls_cert = file("client.pem"),
+        .tls_key = file("client.key"),
     };
 }
 
@@ -284,7 +292,8 @@ static void stop_sends_disconnect_so_that_no_will_is_published(void **state)
 {
     (void)state;
     struct mqtt_address address = loopback(plain.port), secure = tls_address();
-    will_is_published(&address, LEAVE_WITHOUT_DISCONNECT); /* the test sees a will when there is one */
+    will_is_published(&address,
+                      LEAVE_WITHOUT_DISCONNECT); /* the test sees a will when there is one */
     will_is_published(&address, LEAVE_BY_STOP);
     will_is_published(&secure, LEAVE_BY_STOP);
 }
@@ -529,8 +538,9 @@ static void address_that_cannot_work_is_refused(void **state)
 
 /* ---- */
 
-#define OPENSSL_CA(name) \
-    "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=" name " -keyout " name ".key -out " name ".pem"
+#define OPENSSL_CA(name)                                                                           \
+    "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=" name " -keyout " name           \
+    ".key -out " name ".pem"
 
 static int group_setup(void **state)
 {
@@ -538,21 +548,26 @@ static int group_setup(void **state)
     base = event_base_new();
     broker_folder(folder);
     broker_shell(folder, OPENSSL_CA("ca") " && " OPENSSL_CA("other"));
-    broker_shell(folder,
-                 "printf 'subjectAltName=DNS:localhost,DNS:broker.example,IP:127.0.0.1' >san"
-                 " && openssl req -newkey rsa:2048 -nodes -subj /CN=server -keyout server.key -out server.csr"
-                 " && openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2"
-                 "    -extfile san -out server.pem"
-                 " && openssl req -newkey rsa:2048 -nodes -subj /CN=client -keyout client.key -out client.csr"
-                 " && openssl x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2"
-                 "    -out client.pem"
-                 " && openssl pkey -in client.key -aes128 -passout pass:x -out locked.key"
-                 " && chmod 644 *.key");
+    broker_shell(
+        folder,
+        "printf 'subjectAltName=DNS:localhost,DNS:broker.example,IP:127.0.0.1' >san"
+        " && openssl req -newkey rsa:2048 -nodes -subj /CN=server -keyout server.key -out "
+        "server.csr"
+        " && openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2"
+        "    -extfile san -out server.pem"
+        " && openssl req -newkey rsa:2048 -nodes -subj /CN=client -keyout client.key -out "
+        "client.csr"
+        " && openssl x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2"
+        "    -out client.pem"
+        " && openssl pkey -in client.key -aes128 -passout pass:x -out locked.key"
+        " && chmod 644 *.key");
     broker_start(&plain, folder,
-                 "listener PORT 127.0.0.1\nallow_anonymous true\nlistener 0 %s/socket\nallow_anonymous true\n");
-    broker_start(&tls, folder,
-                 "listener PORT 127.0.0.1\nallow_anonymous true\ncafile %s/ca.pem\ncertfile %s/server.pem\n"
-                 "keyfile %s/server.key\nrequire_certificate true\n");
+                 "listener PORT 127.0.0.1\nallow_anonymous true\nlistener 0 "
+                 "%s/socket\nallow_anonymous true\n");
+    broker_start(
+        &tls, folder,
+        "listener PORT 127.0.0.1\nallow_anonymous true\ncafile %s/ca.pem\ncertfile %s/server.pem\n"
+        "keyfile %s/server.key\nrequire_certificate true\n");
     return 0;
 }
 

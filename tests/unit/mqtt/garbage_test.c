@@ -1,5 +1,6 @@
-/* Whatever bytes come, in whatever pieces: the session answers with its callbacks or with one `closed`, and
- * the answer does not depend on where the bytes were cut. Seeded; LONGWIRE_SEED=n chooses a run. */
+/* Whatever bytes come, in whatever pieces: the session answers with its callbacks or with one
+ * `closed`, and the answer does not depend on where the bytes were cut. Seeded; LONGWIRE_SEED=n
+ * chooses a run. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,7 +50,8 @@ static int each_setup(void **state)
 /* What a server may send after CONNACK, one of each and more. */
 static const char *const packets_5[] = {
     "30 04 0001 't' 00",
-    "33 2b 0003 'a/b' 0007 21 01 01 0b 05 26 0001 'k' 0001 'v' 02 0000003c 03 0001 'j' 0b 8101 26 0001 'k' 0000"
+    "33 2b 0003 'a/b' 0007 21 01 01 0b 05 26 0001 'k' 0001 'v' 02 0000003c 03 0001 'j' 0b 8101 26 "
+    "0001 'k' 0000"
     "09 0001 ff 'hi'",
     "34 08 0003 'q/2' 0008 00",
     "62 02 0008",
@@ -60,13 +62,22 @@ static const char *const packets_5[] = {
     "90 04 0005 00 02",
     "b0 0c 0006 08 26 0001 'k' 0002 'vv' 00",
     "d0 00",
-    "30 85 01 0001 't' 00 '---------1---------2---------3---------4---------5---------6---------7---------8"
+    "30 85 01 0001 't' 00 "
+    "'---------1---------2---------3---------4---------5---------6---------7---------8"
     "---------9--------10--------11--------12---------'",
     "e0 06 8b 04 1f 0001 'x'",
 };
 static const char *const packets_311[] = {
-    "31 05 0001 't' 'xy'", "32 05 0001 't' 0001", "34 07 0003 'q/2' 0008", "62 02 0008", "40 02 0001",
-    "50 02 0003",          "70 02 0004",          "90 03 0005 80",         "b0 02 0006", "d0 00",
+    "31 05 0001 't' 'xy'",
+    "32 05 0001 't' 0001",
+    "34 07 0003 'q/2' 0008",
+    "62 02 0008",
+    "40 02 0001",
+    "50 02 0003",
+    "70 02 0004",
+    "90 03 0005 80",
+    "b0 02 0006",
+    "d0 00",
     "33 ea 07 0003 'big' 0005", /* 1002 bytes follow; the stream below gives them */
 };
 
@@ -153,7 +164,8 @@ static void valid_streams_mean_the_same_however_they_are_cut(void **state)
         size_t n = v ? stream_311(bytes) : stream_5(bytes);
         run(&once, version, bytes, n, whole, 0);
         if (v)
-            assert_non_null(strstr(once.log, "oversize 5 big qos1 retain '' of 1005;publish 0 z qos0 '';"));
+            assert_non_null(
+                strstr(once.log, "oversize 5 big qos1 retain '' of 1005;publish 0 z qos0 '';"));
         else
             assert_non_null(strstr(once.log, "closed server 8b"));
         for (size_t cut = 1; cut < n; cut++) {
@@ -205,7 +217,8 @@ static void mutated_streams_mean_the_same_however_they_are_cut(void **state)
         assert_same(i);
         rig_fini(&once);
     }
-    assert_in_range(closed, 1500, 3000); /* most of them are noticed; a payload byte more or less is not */
+    assert_in_range(closed, 1500,
+                    3000); /* most of them are noticed; a payload byte more or less is not */
 }
 
 static void random_bytes_end_the_connection(void **state)
@@ -257,8 +270,8 @@ static void memory_stays_within_the_largest_packet(void **state)
         struct framer f;
         framer_init(&f, limits[i]);
         size_t bound = limits[i] > FRAMER_PEEK_MAX_BYTES ? limits[i] : FRAMER_PEEK_MAX_BYTES;
-        /* A header that claims 256 MB: nothing is kept of it but the topic. One that claims just what is
-         * allowed: memory comes with the bytes, not with the claim. */
+        /* A header that claims 256 MB: nothing is kept of it but the topic. One that claims just
+         * what is allowed: memory comes with the bytes, not with the claim. */
         for (int lie = 0; lie < 2; lie++) {
             size_t claim = lie ? PACKET_REMAINING_MAX : limits[i] - PACKET_HEADER_MAX_BYTES;
             uint8_t header[] = {0x32, (uint8_t)(claim | 0x80), (uint8_t)(claim >> 7 | 0x80),
@@ -276,7 +289,8 @@ static void memory_stays_within_the_largest_packet(void **state)
                 given += n;
                 while (n > 0) {
                     enum framer_result result = framer_next(&f, &p, &n, &packet, &known);
-                    assert_true(result == FRAMER_MORE || result == FRAMER_OVERSIZE || result == FRAMER_PACKET);
+                    assert_true(result == FRAMER_MORE || result == FRAMER_OVERSIZE ||
+                                result == FRAMER_PACKET);
                     if (result == FRAMER_PACKET)
                         given = 6000000, n = 0;
                 }

@@ -1,4 +1,5 @@
-/* What a server sends: messages, acknowledgements of ours to them, and all that it must not send. */
+/* What a server sends: messages, its side of our acknowledgements, and all that it must not send.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +20,8 @@ static void publish_keeps_the_properties_that_mean_something(void **state)
     rig_begin(&r, MQTT_5);
     rig_feed(&r, "33 2b 0003 'a/b' 0007 21"
                  "01 01 0b 05 26 0001 'k' 0001 'v' 02 0000003c 03 0001 'j' 0b 8101 26 0001 'k' 0000"
-                 "09 0001 ff" "'hi'");
+                 "09 0001 ff"
+                 "'hi'");
     rig_expect_log(&r, "publish 7 a/b qos1 retain 'hi'"
                        " props 01 01 26 00 01 6b 00 01 76 03 00 01 6a 26 00 01 6b 00 00 09 00 01 ff"
                        " expiry 60 id 5 id 129;");
@@ -34,10 +36,13 @@ static void lowest_subscription_ids_are_kept(void **state)
     (void)state;
     struct rig r;
     rig_begin(&r, MQTT_5);
-    rig_feed(&r, "30 28 0001 't' 24 0b14 0b13 0b12 0b11 0b10 0b0f 0b0e 0b0d 0b0c 0b0b 0b0a 0b09 0b08 0b07"
-                 "0b06 0b05 0b04 0b03");
-    rig_expect_log(&r, "publish 0 t qos0 '' id 4 id 3 id 18 id 17 id 16 id 15 id 14 id 13 id 12 id 11 id 10"
-                       " id 9 id 8 id 7 id 6 id 5;");
+    rig_feed(
+        &r,
+        "30 28 0001 't' 24 0b14 0b13 0b12 0b11 0b10 0b0f 0b0e 0b0d 0b0c 0b0b 0b0a 0b09 0b08 0b07"
+        "0b06 0b05 0b04 0b03");
+    rig_expect_log(
+        &r, "publish 0 t qos0 '' id 4 id 3 id 18 id 17 id 16 id 15 id 14 id 13 id 12 id 11 id 10"
+            " id 9 id 8 id 7 id 6 id 5;");
     rig_fini(&r);
 }
 
@@ -106,7 +111,8 @@ static void more_than_our_receive_maximum_is_refused(void **state)
     rig_feed(&r, "30 04 0001 't' 00");
     assert_false(r.closed);
     rig_feed(&r, "32 06 0001 't' 0004 00");
-    assert_non_null(strstr(r.log, "closed protocol 93 PUBLISH: more in flight than our receive maximum;"));
+    assert_non_null(
+        strstr(r.log, "closed protocol 93 PUBLISH: more in flight than our receive maximum;"));
     rig_expect_sent(&r, "e0 01 93");
     rig_fini(&r);
     rig_begin(&r, MQTT_311); /* has no such limit */
@@ -156,18 +162,24 @@ static void oversize_closes_and_names_the_topic(void **state)
     rig_feed(&r, "33 e9 07 0003 'big'");
     rig_expect_log(&r, ""); /* the topic must be whole, and the packet id */
     rig_feed(&r, "0005 00");
-    rig_expect_log(&r, "closed too large 95 PUBLISH of 1004 bytes is above the maximum of 1000: topic 'big';");
+    rig_expect_log(
+        &r, "closed too large 95 PUBLISH of 1004 bytes is above the maximum of 1000: topic 'big';");
     rig_expect_sent(&r, "e0 01 95");
     rig_fini(&r);
     struct mqtt_session_config c = rig_config(MQTT_311);
     rig_init_without_oversize(&r, &c);
     rig_connect(&r, CONNACK_311);
-    rig_feed(&r, "30 ffffff7f 0002 'a" "\x1b" "' 'z'");
-    rig_expect_log(&r, "closed too large 95 PUBLISH of 268435460 bytes is above the maximum of 1000: topic 'a?';");
+    rig_feed(&r, "30 ffffff7f 0002 'a"
+                 "\x1b"
+                 "' 'z'");
+    rig_expect_log(
+        &r,
+        "closed too large 95 PUBLISH of 268435460 bytes is above the maximum of 1000: topic 'a?';");
     rig_fini(&r);
     rig_begin(&r, MQTT_5);
     rig_feed(&r, "90 e9 07");
-    rig_expect_log(&r, "closed too large 95 SUBACK of 1004 bytes is above the maximum of 1000: topic '';");
+    rig_expect_log(
+        &r, "closed too large 95 SUBACK of 1004 bytes is above the maximum of 1000: topic '';");
     rig_fini(&r);
 }
 
@@ -299,7 +311,8 @@ static void wrong_connacks_end_the_connection(void **state)
         {"f0 00", "before CONNACK"},
         {"e0 00", "before CONNACK"},
         /* 'H', 'T' is the header of a PUBACK of 84 bytes. */
-        {"'HTTP/1.1 400 Bad Request' 0d0a 'Content-Type: text/html; charset=utf-8' 0d0a 'Connection: close' 0d0a0d0a",
+        {"'HTTP/1.1 400 Bad Request' 0d0a 'Content-Type: text/html; charset=utf-8' 0d0a "
+         "'Connection: close' 0d0a0d0a",
          "PUBACK: wrong flag bits"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -104,7 +104,11 @@ static uint32_t on_random(void *ctx)
 }
 
 const struct mqtt_connection_ops owner_connection_ops = {
-    .bytes = on_bytes, .dry = on_dry, .open = on_open, .closed = on_closed, .writable = on_writable,
+    .bytes = on_bytes,
+    .dry = on_dry,
+    .open = on_open,
+    .closed = on_closed,
+    .writable = on_writable,
     .random = on_random,
 };
 
@@ -172,16 +176,26 @@ static void on_unsuback(void *ctx, uint16_t id)
 }
 
 static const struct mqtt_session_ops session_ops = {
-    .connected = on_connected, .closed = on_session_closed, .publish = on_publish, .pubrel = on_pubrel,
-    .puback = on_puback, .pubrec = on_pubrec, .pubcomp = on_puback, .suback = on_suback,
+    .connected = on_connected,
+    .closed = on_session_closed,
+    .publish = on_publish,
+    .pubrel = on_pubrel,
+    .puback = on_puback,
+    .pubrec = on_pubrec,
+    .pubcomp = on_puback,
+    .suback = on_suback,
     .unsuback = on_unsuback,
 };
 
 struct mqtt_session_config owner_config(const char *client_id)
 {
     return (struct mqtt_session_config){
-        .client_id = client_id, .keepalive_s = 60, .session_expiry_s = 60, .receive_maximum = 100,
-        .packet_max_bytes = 4 << 20, .connect_timeout_ms = 10000,
+        .client_id = client_id,
+        .keepalive_s = 60,
+        .session_expiry_s = 60,
+        .receive_maximum = 100,
+        .packet_max_bytes = 4 << 20,
+        .connect_timeout_ms = 10000,
     };
 }
 

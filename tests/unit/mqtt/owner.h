@@ -1,5 +1,6 @@
-/* An owner of connection and session, joined as the gateway joins them, that acknowledges all and counts what
- * happens; and the event loop's waits. Time is real: each wait is for an event, with a guard that fails. */
+/* An owner of connection and session, joined as the gateway joins them, that acknowledges all and
+ * counts what happens; and the event loop's waits. Time is real: each wait is for an event, with a
+ * guard that fails. */
 #ifndef TESTS_MQTT_OWNER_H
 #define TESTS_MQTT_OWNER_H
 
@@ -17,9 +18,15 @@ struct owner {
     struct buf out;
     struct event *timer;
     uint32_t random;
-    bool raw;                  /* no session: bytes are only counted */
-    bool drop_at_once;         /* what is done when the session closes */
-    enum owner_free { FREE_NEVER, FREE_IN_OPEN, FREE_IN_BYTES, FREE_IN_DRY, FREE_IN_CLOSED } free_in;
+    bool raw;          /* no session: bytes are only counted */
+    bool drop_at_once; /* what is done when the session closes */
+    enum owner_free {
+        FREE_NEVER,
+        FREE_IN_OPEN,
+        FREE_IN_BYTES,
+        FREE_IN_DRY,
+        FREE_IN_CLOSED
+    } free_in;
     bool drop_in_bytes;
     /* what happened */
     unsigned opened, closed, connected, session_closed, dry, writable, published, acked, subscribed;
@@ -50,15 +57,15 @@ int64_t owner_now_ms(void);
 struct event *owner_guard(struct event_base *base, int ms, bool *rang);
 
 /* Runs the loop until the condition holds. */
-#define wait_for(base, condition) \
-    do { \
-        bool rang_ = false; \
-        struct event *guard_ = owner_guard(base, 20000, &rang_); \
-        while (!(condition) && !rang_) \
-            event_base_loop(base, EVLOOP_ONCE); \
-        event_free(guard_); \
-        if (!(condition)) \
-            fail_msg("waited in vain for: %s", #condition); \
+#define wait_for(base, condition)                                                                  \
+    do {                                                                                           \
+        bool rang_ = false;                                                                        \
+        struct event *guard_ = owner_guard(base, 20000, &rang_);                                   \
+        while (!(condition) && !rang_)                                                             \
+            event_base_loop(base, EVLOOP_ONCE);                                                    \
+        event_free(guard_);                                                                        \
+        if (!(condition))                                                                          \
+            fail_msg("waited in vain for: %s", #condition);                                        \
     } while (0)
 
 /* Runs the loop for a while in which something must not happen. */

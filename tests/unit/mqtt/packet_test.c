@@ -1,5 +1,5 @@
-/* The packet codec by itself: what is written is what is read, and the small parts that the session is made
- * of: packet ids, keepalive, version ladder, back-off. */
+/* The packet codec by itself: what is written is what is read, and the small parts that the session
+ * is made of: packet ids, keepalive, version ladder, back-off. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,9 +42,16 @@ static void publish_reads_as_it_was_written(void **state)
     buf_init(&kept, 4000000);
     for (unsigned i = 0; i < 3 * 2 * 11; i++) {
         struct mqtt_out m = {
-            .topic = i % 2 ? "a/b/c" : "ä", .payload_len = sizes[i / 6], .qos = (uint8_t)(i % 3),
-            .retain = i % 4 == 0, .dup = i % 3 == 2, .packet_id = i % 3 ? (uint16_t)(65535 - i) : 0,
-            .props = props, .props_len = sizeof(props) - 1, .user = user, .has_expiry = i % 5 == 0,
+            .topic = i % 2 ? "a/b/c" : "ä",
+            .payload_len = sizes[i / 6],
+            .qos = (uint8_t)(i % 3),
+            .retain = i % 4 == 0,
+            .dup = i % 3 == 2,
+            .packet_id = i % 3 ? (uint16_t)(65535 - i) : 0,
+            .props = props,
+            .props_len = sizeof(props) - 1,
+            .user = user,
+            .has_expiry = i % 5 == 0,
             .expiry_s = 0xfedcba98,
         };
         uint8_t *payload = malloc(m.payload_len + 1);
@@ -91,7 +98,8 @@ static void publish_reads_as_it_was_written(void **state)
 static void acknowledgements_read_as_they_were_written(void **state)
 {
     (void)state;
-    static const enum packet_type types[] = {PACKET_PUBACK, PACKET_PUBREC, PACKET_PUBREL, PACKET_PUBCOMP};
+    static const enum packet_type types[] = {PACKET_PUBACK, PACKET_PUBREC, PACKET_PUBREL,
+                                             PACKET_PUBCOMP};
     struct framer f;
     struct buf out;
     framer_init(&f, 100);
@@ -119,7 +127,8 @@ static void packet_that_never_fits_out_is_too_large(void **state)
     struct buf out;
     struct mqtt_out m = {.topic = "t", .payload = "0123456789", .payload_len = 10};
     buf_init(&out, 14);
-    assert_int_equal(packet_write_publish(&out, &m, MQTT_311, PACKET_MAX_BYTES), PACKET_WRITE_TOO_LARGE);
+    assert_int_equal(packet_write_publish(&out, &m, MQTT_311, PACKET_MAX_BYTES),
+                     PACKET_WRITE_TOO_LARGE);
     m.payload_len = 9;
     assert_int_equal(packet_write_publish(&out, &m, MQTT_311, PACKET_MAX_BYTES), 0);
     assert_int_equal(packet_write_publish(&out, &m, MQTT_311, PACKET_MAX_BYTES), -ENOBUFS);
@@ -147,7 +156,7 @@ static void framer_takes_the_longest_length_and_no_longer_one(void **state)
         {{0xd0, 0x80, 0x80, 0x80, 0x00}, 5, FRAMER_MALFORMED, 0},
         {{0xd0, 0x80, 0x80, 0x80, 0x01}, 5, FRAMER_OVERSIZE, 2097152},
         {{0xd0, 0x02, 1, 2}, 4, FRAMER_PACKET, 2},
-        {{0xd0, 0x62, 1, 2}, 4, FRAMER_MORE, 0},       /* 100 bytes in all: just allowed */
+        {{0xd0, 0x62, 1, 2}, 4, FRAMER_MORE, 0}, /* 100 bytes in all: just allowed */
         {{0xd0, 0x63, 1, 2}, 4, FRAMER_OVERSIZE, 0x63},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -225,8 +234,9 @@ static void every_property_has_its_place_and_number(void **state)
         }
     }
     assert_null(props_check(NULL, 0, PROP_IN_MSG));
-    assert_non_null(props_check("\x0b\x80\x80\x80\x80\x01", 6, PROP_IN_PUBLISH)); /* above 268435455 */
-    assert_non_null(props_check("\x0b\x81\x00", 3, PROP_IN_PUBLISH));             /* not the shortest form */
+    assert_non_null(
+        props_check("\x0b\x80\x80\x80\x80\x01", 6, PROP_IN_PUBLISH)); /* above 268435455 */
+    assert_non_null(props_check("\x0b\x81\x00", 3, PROP_IN_PUBLISH)); /* not the shortest form */
 }
 
 static void topic_of_a_publish_that_is_too_large_is_peeked_at(void **state)
@@ -256,7 +266,8 @@ static void packet_ids_count_what_is_in_flight(void **state)
     assert_int_equal(ids->outgoing, 2);
     assert_true(packet_ids_got_publish(ids, 1, 2, false)); /* the directions share no ids */
     assert_int_equal(ids->incoming, 1);
-    assert_false(packet_ids_got_publish(ids, 1, 1, true)); /* dup of another QoS is another message */
+    assert_false(
+        packet_ids_got_publish(ids, 1, 1, true)); /* dup of another QoS is another message */
     assert_true(packet_ids_got_pubrec(ids, 65535, false));
     packet_ids_sent_pubrel(ids, 65535);
     assert_true(packet_ids_got_pubrec(ids, 65535, true)); /* late: the PUBCOMP is what counts */
@@ -287,7 +298,8 @@ static void keepalive_follows_both_directions(void **state)
     assert_int_equal(keepalive_due(&k, 14999), KEEPALIVE_NOTHING);
     assert_int_equal(keepalive_due(&k, 15000), KEEPALIVE_PING);
     keepalive_pinged(&k, 15000);
-    assert_int_equal(keepalive_due(&k, 24999), KEEPALIVE_NOTHING); /* 10 s at least, above half of 10 s */
+    assert_int_equal(keepalive_due(&k, 24999),
+                     KEEPALIVE_NOTHING); /* 10 s at least, above half of 10 s */
     assert_int_equal(keepalive_due(&k, 25000), KEEPALIVE_DEAD);
     keepalive_answered(&k);
     assert_int_equal(keepalive_due(&k, 15999), KEEPALIVE_NOTHING);

@@ -41,7 +41,7 @@ static void on_connected(void *ctx, const struct mqtt_connack *c)
 
 static void on_closed(void *ctx, enum mqtt_close why, uint8_t code, const char *text)
 {
-    static const char *const names[] = {"refused", "timeout",   "protocol", "server",
+    static const char *const names[] = {"refused",   "timeout", "protocol", "server",
                                         "too large", "version", "memory"};
     struct rig *r = ctx;
     assert_false(r->closed); /* once is enough */
@@ -115,9 +115,9 @@ static void on_unsuback(void *ctx, uint16_t id)
     note(ctx, "unsuback %u;", id);
 }
 
-#define COMMON_OPS \
-    .connected = on_connected, .closed = on_closed, .publish = on_publish, .pubrel = on_pubrel, \
-    .puback = on_puback, .pubrec = on_pubrec, .pubcomp = on_pubcomp, .suback = on_suback, \
+#define COMMON_OPS                                                                                 \
+    .connected = on_connected, .closed = on_closed, .publish = on_publish, .pubrel = on_pubrel,    \
+    .puback = on_puback, .pubrec = on_pubrec, .pubcomp = on_pubcomp, .suback = on_suback,          \
     .unsuback = on_unsuback
 
 static const struct mqtt_session_ops ops = {COMMON_OPS, .oversize = on_oversize};

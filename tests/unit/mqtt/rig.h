@@ -1,6 +1,6 @@
-/* A session with hand-made bytes on its server's side. What it calls back is written down as text, what
- * it sends is compared as hex, so that a test reads as the dialogue that it checks. It shares no parser
- * with the session: the bytes in the tests are taken from the specification's tables. */
+/* A session with hand-made bytes on its server's side. What it calls back is written down as text,
+ * what it sends is compared as hex, so that a test reads as the dialogue that it checks. It shares
+ * no parser with the session: the bytes in the tests are taken from the specification's tables. */
 #ifndef TESTS_MQTT_RIG_H
 #define TESTS_MQTT_RIG_H
 
@@ -20,7 +20,12 @@ struct rig {
     char log[65536];
     size_t log_len;
     unsigned callbacks;
-    enum rig_reaction { REACT_NOTHING, REACT_STOP, REACT_FREE, REACT_DISCONNECT } reaction; /* in publish */
+    enum rig_reaction {
+        REACT_NOTHING,
+        REACT_STOP,
+        REACT_FREE,
+        REACT_DISCONNECT
+    } reaction; /* in publish */
     bool closed;
 };
 

@@ -1,5 +1,5 @@
-/* The MQTT session against a scripted broker, bytes by hand on both sides: connecting, keepalive, sending.
- * What a server sends is in incoming_test.c. */
+/* The MQTT session against a scripted broker, bytes by hand on both sides: connecting, keepalive,
+ * sending. What a server sends is in incoming_test.c. */
 #include <errno.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -14,8 +14,7 @@
 
 /* ---- connecting ---- */
 
-#define CONNECT_5 \
-    "10 1d 0004 'MQTT' 05 00 003c 0f 11 ffffffff 21 0003 27 000003e8 17 00 0001 'c'"
+#define CONNECT_5      "10 1d 0004 'MQTT' 05 00 003c 0f 11 ffffffff 21 0003 27 000003e8 17 00 0001 'c'"
 #define CONNECT_BRIDGE "10 0d 0004 'MQTT' 84 00 003c 0001 'c'"
 #define CONNECT_311    "10 0d 0004 'MQTT' 04 00 003c 0001 'c'"
 
@@ -44,14 +43,17 @@ static void connect_carries_will_user_and_password(void **state)
     c.username = "u";
     c.password = "pw";
     c.password_len = 2;
-    c.will = (struct mqtt_will){.topic = "w", .payload = "off", .payload_len = 3, .qos = 1, .retain = true};
+    c.will = (struct mqtt_will){
+        .topic = "w", .payload = "off", .payload_len = 3, .qos = 1, .retain = true};
     rig_init(&r, &c);
     rig_start(&r);
-    rig_expect_sent(&r, "10 2d 0004 'MQTT' 05 ec 003c 0f 11 ffffffff 21 0003 27 000003e8 17 00 0001 'c'"
-                        "00 0001 'w' 0003 'off' 0001 'u' 0002 'pw'");
+    rig_expect_sent(&r,
+                    "10 2d 0004 'MQTT' 05 ec 003c 0f 11 ffffffff 21 0003 27 000003e8 17 00 0001 'c'"
+                    "00 0001 'w' 0003 'off' 0001 'u' 0002 'pw'");
     rig_feed(&r, "20 02 00 01");
     rig_start(&r);
-    rig_expect_sent(&r, "10 1c 0004 'MQTT' 84 ec 003c 0001 'c' 0001 'w' 0003 'off' 0001 'u' 0002 'pw'");
+    rig_expect_sent(&r,
+                    "10 1c 0004 'MQTT' 84 ec 003c 0001 'c' 0001 'w' 0003 'off' 0001 'u' 0002 'pw'");
     rig_fini(&r);
 }
 
@@ -135,10 +137,13 @@ static void refusal_gives_code_and_words(void **state)
     struct mqtt_session_config c = rig_config(MQTT_AUTO);
     rig_init(&r, &c);
     rig_start(&r);
-    rig_feed(&r, "20 0b 00 87 08 1f 0005 'no" "\x01" "no'");
+    rig_feed(&r, "20 0b 00 87 08 1f 0005 'no"
+                 "\x01"
+                 "no'");
     rig_expect_log(&r, "closed refused 87 refused: not authorized (0x87): no?no;");
     rig_start(&r);
-    rig_feed(&r, "20 02 00 05"); /* a server of 3.1.1 that knows enough of 5 to look at the password */
+    rig_feed(&r,
+             "20 02 00 05"); /* a server of 3.1.1 that knows enough of 5 to look at the password */
     rig_expect_log(&r, "closed refused 05 refused: not authorized (0x05);");
     rig_fini(&r);
 }
@@ -227,8 +232,8 @@ static void version_5_alone_never_falls_back(void **state)
 static void silent_close_tries_the_next_version_and_comes_round(void **state)
 {
     (void)state;
-    static const char *const tries[] = {CONNECT_5, CONNECT_5, CONNECT_BRIDGE, CONNECT_311, CONNECT_5,
-                                        CONNECT_5, CONNECT_BRIDGE};
+    static const char *const tries[] = {CONNECT_5, CONNECT_5, CONNECT_BRIDGE, CONNECT_311,
+                                        CONNECT_5, CONNECT_5, CONNECT_BRIDGE};
     struct rig r;
     struct mqtt_session_config c = rig_config(MQTT_AUTO);
     rig_init(&r, &c);
@@ -306,7 +311,8 @@ static void ping_is_put_off_by_what_we_write_but_not_where_nothing_comes(void **
     rig_feed(&r, "30 03 0001 't'");
     rig_run_until(&r, t + 109999);
     rig_expect_sent(&r, "");
-    for (int i = 0; i < 6; i++) { /* an owner who publishes all the time, and a server that is gone */
+    for (int i = 0; i < 6;
+         i++) { /* an owner who publishes all the time, and a server that is gone */
         mqtt_session_wrote(r.s, r.now);
         rig_run_until(&r, r.now + 10000);
     }
@@ -363,7 +369,8 @@ static void full_out_does_not_hide_a_dead_server(void **state)
 
 static struct mqtt_out message(uint8_t qos, uint16_t packet_id)
 {
-    return (struct mqtt_out){.topic = "t", .payload = "p", .payload_len = 1, .qos = qos, .packet_id = packet_id};
+    return (struct mqtt_out){
+        .topic = "t", .payload = "p", .payload_len = 1, .qos = qos, .packet_id = packet_id};
 }
 
 static void publish_carries_properties_under_5_only(void **state)
@@ -482,7 +489,8 @@ static void resumed_messages_count_against_the_quota(void **state)
     assert_int_equal(mqtt_session_quota(r.s), 0);
     assert_int_equal(mqtt_session_pubrel(r.s, 12), 0); /* never waits */
     assert_int_equal(mqtt_session_quota(r.s), 0);
-    rig_feed(&r, "50 02 000a"); /* of a message that the server had queued: PUBCOMP is still to come */
+    rig_feed(&r,
+             "50 02 000a"); /* of a message that the server had queued: PUBCOMP is still to come */
     rig_feed(&r, "70 03 000a 92 70 02 000c");
     assert_int_equal(mqtt_session_quota(r.s), 1);
     rig_expect_log(&r, "pubrec 10 00;pubcomp 10 92;pubcomp 12 00;");
@@ -578,7 +586,9 @@ static void disconnect_is_the_last_packet(void **state)
         enum mqtt_version version;
         bool with_will;
         const char *sent;
-    } cases[] = {{MQTT_5, false, "e0 00"}, {MQTT_5, true, "e0 01 04"}, {MQTT_311, false, "e0 00"},
+    } cases[] = {{MQTT_5, false, "e0 00"},
+                 {MQTT_5, true, "e0 01 04"},
+                 {MQTT_311, false, "e0 00"},
                  {MQTT_311, true, ""}};
     for (size_t i = 0; i < 4; i++) {
         struct rig r;
