@@ -516,8 +516,10 @@ void sender_before_commit(struct peer *p)
     for (int c = 0; c < CLASS_COUNT; c++) {
         struct lane *l = &s->lanes[c];
         l->next_may_have_left = l->may_have_left;
-        if (!s->greeted || !p->link_up || l->may_have_left >= s->next_committed ||
-            (l->may_have_left > l->cursor && l->may_have_left - l->cursor >= LEFT_LOW) || q.class_messages[c] == 0)
+        /* Numbers are shared by the classes: the next one of this class may lie far beyond the last. */
+        bool stuck = l->have_row && l->row.number > l->may_have_left;
+        bool plenty = l->may_have_left > l->cursor && l->may_have_left - l->cursor >= LEFT_LOW;
+        if (!s->greeted || !p->link_up || l->may_have_left >= s->next_committed || (plenty && !stuck))
             continue;
         uint64_t left = l->cursor + LEFT_AHEAD;
         if (l->have_row && l->row.number + LEFT_AHEAD > left)
