@@ -6,7 +6,8 @@
 #include "store/db.h"
 #include "store/key.h"
 
-int store_anchor_put(struct store *s, int peer, enum store_direction dir, uint32_t id, const void *bytes, size_t n)
+int store_anchor_put(struct store *s, int peer, enum store_direction dir, uint32_t id,
+                     const void *bytes, size_t n)
 {
     int64_t side = key_side(peer, dir);
     sqlite3_stmt *st;
@@ -27,7 +28,8 @@ int store_anchor_put(struct store *s, int peer, enum store_direction dir, uint32
     return db_run(s, SQL_ANCHOR_TRIM, DB_INTS(side));
 }
 
-int store_anchor_get(struct store *s, int peer, enum store_direction dir, uint32_t id, void **bytes, size_t *n)
+int store_anchor_get(struct store *s, int peer, enum store_direction dir, uint32_t id, void **bytes,
+                     size_t *n)
 {
     sqlite3_stmt *st;
     int rc = db_ready(s);
@@ -47,7 +49,8 @@ int store_anchor_get(struct store *s, int peer, enum store_direction dir, uint32
     return 0;
 }
 
-int store_frame_put(struct store *s, int peer, uint32_t epoch, uint64_t number, const void *bytes, size_t n)
+int store_frame_put(struct store *s, int peer, uint32_t epoch, uint64_t number, const void *bytes,
+                    size_t n)
 {
     struct peer_row *p;
     sqlite3_stmt *st;
@@ -77,7 +80,8 @@ int store_frames_drop(struct store *s, int peer, uint32_t epoch, uint64_t up_to)
         return rc;
     if (!(p = peer_row(s, peer)))
         return db_fail_with(s, EINVAL, "unknown peer");
-    rc = db_run(s, SQL_FRAMES_DROP, DB_INTS(peer, epoch, up_to > INT64_MAX ? INT64_MAX : (int64_t)up_to));
+    rc = db_run(s, SQL_FRAMES_DROP,
+                DB_INTS(peer, epoch, up_to > INT64_MAX ? INT64_MAX : (int64_t)up_to));
     if (rc == 0) {
         p->frames -= (uint64_t)sqlite3_changes(s->db);
         peer_row_changed(s, p);
@@ -86,7 +90,9 @@ int store_frames_drop(struct store *s, int peer, uint32_t epoch, uint64_t up_to)
 }
 
 int store_frames_each(struct store *s, int peer,
-                      void (*each)(void *ctx, uint32_t epoch, uint64_t number, const void *bytes, size_t n), void *ctx)
+                      void (*each)(void *ctx, uint32_t epoch, uint64_t number, const void *bytes,
+                                   size_t n),
+                      void *ctx)
 {
     sqlite3_stmt *st;
     int rc = db_ready(s);
@@ -95,7 +101,7 @@ int store_frames_each(struct store *s, int peer,
         return rc;
     st = db_bind(s, SQL_FRAMES_EACH, DB_INTS(peer));
     while ((rc = db_step(s, st)) > 0)
-        each(ctx, (uint32_t)sqlite3_column_int64(st, 0), (uint64_t)sqlite3_column_int64(st, 1), sqlite3_column_blob(st, 2),
-             (size_t)sqlite3_column_bytes(st, 2));
+        each(ctx, (uint32_t)sqlite3_column_int64(st, 0), (uint64_t)sqlite3_column_int64(st, 1),
+             sqlite3_column_blob(st, 2), (size_t)sqlite3_column_bytes(st, 2));
     return rc;
 }

@@ -8,18 +8,25 @@
 #define STORE_FRAME_MAX_BYTES  65536
 #define STORE_FRAMES_MAX       4096 /* a peer; a window is far smaller */
 
-/* Keeps an anchor of this id for a peer and direction; of these the newest two are kept. Putting an id again replaces it.
- * Return: 0; STORE_REFUSED: too long; negative errno. */
-int store_anchor_put(struct store *s, int peer, enum store_direction dir, uint32_t id, const void *bytes, size_t n) MUST_CHECK;
+/* Keeps an anchor of this id for a peer and direction; of these the newest two are kept. Putting an
+ * id again replaces it. Return: 0; STORE_REFUSED: too long; negative errno. */
+int store_anchor_put(struct store *s, int peer, enum store_direction dir, uint32_t id,
+                     const void *bytes, size_t n) MUST_CHECK;
 /* *bytes is to be freed by the caller. STORE_NONE: not kept (any more). */
-int store_anchor_get(struct store *s, int peer, enum store_direction dir, uint32_t id, void **bytes, size_t *n) MUST_CHECK;
+int store_anchor_get(struct store *s, int peer, enum store_direction dir, uint32_t id, void **bytes,
+                     size_t *n) MUST_CHECK;
 
-/* Frames committed before they are handed to a metered link, so that a restart resends the same bytes. Putting a number
- * again keeps the first bytes. Return: 0; STORE_REFUSED: too many or too long; negative errno (-ENOSPC when full). */
-int store_frame_put(struct store *s, int peer, uint32_t epoch, uint64_t number, const void *bytes, size_t n) MUST_CHECK;
+/* Frames committed before they are handed to a metered link, so that a restart resends the same
+ * bytes. Putting a number again keeps the first bytes. Return: 0; STORE_REFUSED: too many or too
+ * long; negative errno (-ENOSPC when full). */
+int store_frame_put(struct store *s, int peer, uint32_t epoch, uint64_t number, const void *bytes,
+                    size_t n) MUST_CHECK;
 /* Drops those of the epoch up to a number, inclusive. */
 int store_frames_drop(struct store *s, int peer, uint32_t epoch, uint64_t up_to) MUST_CHECK;
 /* By epoch, then number. each() calls nothing of the store. */
-int store_frames_each(struct store *s, int peer, void (*each)(void *ctx, uint32_t epoch, uint64_t number, const void *bytes, size_t n), void *ctx) MUST_CHECK;
+int store_frames_each(struct store *s, int peer,
+                      void (*each)(void *ctx, uint32_t epoch, uint64_t number, const void *bytes,
+                                   size_t n),
+                      void *ctx) MUST_CHECK;
 
 #endif

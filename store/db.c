@@ -31,7 +31,8 @@ void db_bind_text(sqlite3_stmt *st, int at, const char *text, size_t n)
 
 void db_bind_name(sqlite3_stmt *st, int at, const char *text)
 {
-    sqlite3_bind_text64(st, at, text ? text : "", text ? strlen(text) : 0, SQLITE_STATIC, SQLITE_UTF8);
+    sqlite3_bind_text64(st, at, text ? text : "", text ? strlen(text) : 0, SQLITE_STATIC,
+                        SQLITE_UTF8);
 }
 
 void db_bind_int(sqlite3_stmt *st, int at, int64_t value)
@@ -67,7 +68,8 @@ int db_run(struct store *s, enum sql_id id, const int64_t *values, size_t n)
     return rc;
 }
 
-int db_read(struct store *s, enum sql_id id, const int64_t *values, size_t n, int64_t *out, int columns)
+int db_read(struct store *s, enum sql_id id, const int64_t *values, size_t n, int64_t *out,
+            int columns)
 {
     sqlite3_stmt *st = db_bind(s, id, values, n);
     int rc = db_step(s, st);
@@ -153,7 +155,8 @@ int db_fail(struct store *s)
     int err = db_errno(rc, system_errno);
 
     if ((rc & 0xff) == SQLITE_IOERR && system_errno)
-        snprintf(s->error, sizeof(s->error), "%s: %s: %s", s->path, sqlite3_errmsg(s->db), strerror(system_errno));
+        snprintf(s->error, sizeof(s->error), "%s: %s: %s", s->path, sqlite3_errmsg(s->db),
+                 strerror(system_errno));
     else
         snprintf(s->error, sizeof(s->error), "%s: %s", s->path, sqlite3_errmsg(s->db));
     return fail(s, err);
@@ -178,8 +181,9 @@ void db_checkpoint(struct store *s, bool truncate)
     int rc;
 
     db_release(s);
-    rc = sqlite3_wal_checkpoint_v2(s->db, NULL, truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
-                                   &pages, &copied);
+    rc = sqlite3_wal_checkpoint_v2(
+        s->db, NULL, truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &pages,
+        &copied);
     /* What is committed is safe in the WAL whether or not it could be copied. */
     if (rc == SQLITE_OK && pages == copied)
         s->wal_pages = 0;

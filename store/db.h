@@ -1,7 +1,9 @@
-/* The open store, and the few ways in which its files talk to SQLite: bind, step, fail. Internal to store/.
+/* The open store, and the few ways in which its files talk to SQLite: bind, step, fail. Internal to
+ * store/.
  *
- * Every failure of SQLite goes through db_fail: it rolls back, reloads what RAM mirrors (peer_row.h) and turns the
- * failure into errno and a sentence. So an error path in the other files is `return rc`. */
+ * Every failure of SQLite goes through db_fail: it rolls back, reloads what RAM mirrors
+ * (peer_row.h) and turns the failure into errno and a sentence. So an error path in the other files
+ * is `return rc`. */
 #ifndef STORE_DB_H
 #define STORE_DB_H
 
@@ -14,8 +16,8 @@
 #include "store/sql.h"
 #include "store/store.h"
 
-/* The WAL is checkpointed when it holds this many pages; while the disk is full at every commit, since then only
- * the freed ballast is left for it to grow into. */
+/* The WAL is checkpointed when it holds this many pages; while the disk is full at every commit,
+ * since then only the freed ballast is left for it to grow into. */
 #define DB_WAL_PAGES      512
 #define DB_WAL_PAGES_FULL 1
 #define DB_PAGE_BYTES     4096
@@ -27,14 +29,14 @@ struct store {
     char error[512];
     bool in_transaction;
     bool full;
-    int broken;               /* errno: the file cannot be used any more; 0 = fine */
-    int wal_pages;            /* as of the last commit */
+    int broken;    /* errno: the file cannot be used any more; 0 = fine */
+    int wal_pages; /* as of the last commit */
 
     uint32_t generation, segment;
     /* The age clock: age at the moment when the monotonic clock said mono. */
     int64_t age_ms, age_mono_ms;
-    int64_t saved_mono_ms;    /* when it was last committed */
-    int64_t ordinal;          /* the last given; orders rows by arrival, persists with each commit */
+    int64_t saved_mono_ms; /* when it was last committed */
+    int64_t ordinal;       /* the last given; orders rows by arrival, persists with each commit */
 
     struct peer_row *peers[STORE_PEERS_MAX + 1]; /* by id; [0] is not used */
     int peer_count;
@@ -42,32 +44,38 @@ struct store {
     int64_t history_limit;
     uint64_t refused_rows, refused_bytes;
 
-    sqlite3_blob *blob;       /* of the outbox payload being read by piece; closed at each commit */
+    sqlite3_blob *blob; /* of the outbox payload being read by piece; closed at each commit */
     int64_t blob_key;
 };
 
-/* Bound to the statement as ?1, ?2 ...: DB_INTS(a, b) is a pointer and a count, each value converted to int64_t. */
-#define DB_INTS(...) \
+/* Bound to the statement as ?1, ?2 ...: DB_INTS(a, b) is a pointer and a count, each value
+ * converted to int64_t. */
+#define DB_INTS(...)                                                                               \
     (const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)
 
-/* The statement, reset, unbound, with the integers bound. Valid until its next use: no two walks over the same one. */
+/* The statement, reset, unbound, with the integers bound. Valid until its next use: no two walks
+ * over the same one. */
 sqlite3_stmt *db_bind(struct store *s, enum sql_id id, const int64_t *values, size_t n);
-/* Texts and blobs are not copied: they must live until the statement is stepped. n == 0 or NULL binds NULL. */
+/* Texts and blobs are not copied: they must live until the statement is stepped. n == 0 or NULL
+ * binds NULL. */
 void db_bind_blob(sqlite3_stmt *st, int at, const void *bytes, size_t n);
 void db_bind_text(sqlite3_stmt *st, int at, const char *text, size_t n);
 /* The same, but an empty text is an empty text. NULL is taken as "". */
 void db_bind_name(sqlite3_stmt *st, int at, const char *text);
 void db_bind_int(sqlite3_stmt *st, int at, int64_t value);
 
-/* Return: 1 = a row (call db_done before leaving the walk early); 0 = the end, reset; negative errno, rolled back. */
+/* Return: 1 = a row (call db_done before leaving the walk early); 0 = the end, reset; negative
+ * errno, rolled back. */
 int db_step(struct store *s, sqlite3_stmt *st) MUST_CHECK;
 void db_done(sqlite3_stmt *st);
 /* Binds integers and steps to the end. Return: 0 or negative. */
 int db_run(struct store *s, enum sql_id id, const int64_t *values, size_t n) MUST_CHECK;
 /* Binds integers, reads the first columns of one row. Return: 0, STORE_NONE, negative. */
-int db_read(struct store *s, enum sql_id id, const int64_t *values, size_t n, int64_t *out, int columns) MUST_CHECK;
+int db_read(struct store *s, enum sql_id id, const int64_t *values, size_t n, int64_t *out,
+            int columns) MUST_CHECK;
 
-/* To be called first by every function that reads. Return: 0, or negative when the store is broken. */
+/* To be called first by every function that reads. Return: 0, or negative when the store is broken.
+ */
 int db_ready(struct store *s) MUST_CHECK;
 /* To be called first by every function that writes: begins the transaction where none is open. */
 int db_write(struct store *s) MUST_CHECK;

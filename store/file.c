@@ -103,7 +103,8 @@ bool file_ballast_there(const char *path)
 void file_mark_damaged(const char *path)
 {
     char name[PATH_MAX];
-    int fd = beside(name, path, "-damaged") == 0 ? open(name, O_CREAT | O_RDWR | O_CLOEXEC, 0600) : -1;
+    int fd =
+        beside(name, path, "-damaged") == 0 ? open(name, O_CREAT | O_RDWR | O_CLOEXEC, 0600) : -1;
 
     if (fd < 0)
         return; /* the damage will be found again, where it was found now */
@@ -121,7 +122,8 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Removes the oldest of what was set aside earlier, so that at most FILE_ASIDE_MAX - 1 are left. Dated names sort by age. */
+/* Removes the oldest of what was set aside earlier, so that at most FILE_ASIDE_MAX - 1 are left.
+ * Dated names sort by age. */
 static void trim_aside(const char *path)
 {
     char folder[PATH_MAX], copy[PATH_MAX], prefix[NAME_MAX + 16], name[PATH_MAX * 2];

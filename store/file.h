@@ -1,5 +1,6 @@
-/* The files beside the database: the ballast, the mark of a damaged file, and what is set aside. Internal to store/.
- * Nothing here opens the database itself: closing any descriptor of it would drop SQLite's POSIX locks. */
+/* The files beside the database: the ballast, the mark of a damaged file, and what is set aside.
+ * Internal to store/. Nothing here opens the database itself: closing any descriptor of it would
+ * drop SQLite's POSIX locks. */
 #ifndef STORE_FILE_H
 #define STORE_FILE_H
 
@@ -8,10 +9,11 @@
 #include <stdint.h>
 #include "base/attr.h"
 
-/* Given back when the disk is full, so that deletions and marks can still commit: it must hold what a checkpoint adds to
- * the file, that is a whole WAL (DB_WAL_PAGES) and the largest transaction. */
+/* Given back when the disk is full, so that deletions and marks can still commit: it must hold what
+ * a checkpoint adds to the file, that is a whole WAL (DB_WAL_PAGES) and the largest transaction. */
 #define FILE_BALLAST_BYTES (4 << 20)
-/* Room that must be there beside the ballast before `full` ends, or it would begin again at once. */
+/* Room that must be there beside the ballast before `full` ends, or it would begin again at once.
+ */
 #define FILE_BALLAST_MARGIN (1 << 20)
 /* Damaged files kept; the oldest beyond goes, as a dying disk must not fill itself with them. */
 #define FILE_ASIDE_MAX 4
@@ -25,10 +27,11 @@ bool file_ballast_there(const char *path);
 void file_mark_damaged(const char *path);
 bool file_marked_damaged(const char *path);
 
-/* Moves the database and its WAL to PATH.damaged-YYYYMMDD-HHMMSS (UTC of wall_ms), removes the mark. */
+/* Moves the database and its WAL to PATH.damaged-YYYYMMDD-HHMMSS (UTC of wall_ms), removes the
+ * mark. */
 int file_set_aside(const char *path, int64_t wall_ms, char *aside, size_t aside_size) MUST_CHECK;
-/* Creates an empty file of mode 0600 where there is none, and syncs its folder, so that the name survives a power cut.
- * *created tells. */
+/* Creates an empty file of mode 0600 where there is none, and syncs its folder, so that the name
+ * survives a power cut. *created tells. */
 int file_create(const char *path, bool *created) MUST_CHECK;
 /* Size of PATH + suffix; -1 = not there. */
 int64_t file_size(const char *path, const char *suffix);

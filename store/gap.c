@@ -39,9 +39,10 @@ static int64_t later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* Counts one message of this key into the newest gap of its kind above `fixed`, or begins a new gap. */
-static int add_gap(struct store *s, struct peer_row *p, int64_t key, const char *route, enum gap_reason reason,
-                   int64_t origin_ms, uint64_t fixed)
+/* Counts one message of this key into the newest gap of its kind above `fixed`, or begins a new
+ * gap. */
+static int add_gap(struct store *s, struct peer_row *p, int64_t key, const char *route,
+                   enum gap_reason reason, int64_t origin_ms, uint64_t fixed)
 {
     enum msg_class class = key_class(key);
     int64_t number = (int64_t)key_number(key);
@@ -49,7 +50,8 @@ static int add_gap(struct store *s, struct peer_row *p, int64_t key, const char 
     int rc = 0;
 
     if (number > (int64_t)fixed) {
-        st = db_bind(s, SQL_GAP_NEWEST, DB_INTS(key_group(p->id, class), reason, key_of(p->id, class, fixed)));
+        st = db_bind(s, SQL_GAP_NEWEST,
+                     DB_INTS(key_group(p->id, class), reason, key_of(p->id, class, fixed)));
         db_bind_name(st, 4, route);
         if ((rc = db_step(s, st)) < 0)
             return rc;
@@ -61,8 +63,9 @@ static int add_gap(struct store *s, struct peer_row *p, int64_t key, const char 
 
         db_done(st);
         return db_run(s, SQL_GAP_GROW,
-                      DB_INTS(old, key > old ? key : old, count + 1, number < first ? number : first,
-                              earlier(from, origin_ms), later(to, origin_ms)));
+                      DB_INTS(old, key > old ? key : old, count + 1,
+                              number < first ? number : first, earlier(from, origin_ms),
+                              later(to, origin_ms)));
     }
     st = db_bind(s, SQL_GAP_ADD, DB_INTS(key, reason, 1, number, origin_ms, origin_ms));
     db_bind_name(st, 7, route);
@@ -73,8 +76,8 @@ static int add_gap(struct store *s, struct peer_row *p, int64_t key, const char 
     return 0;
 }
 
-int store_outbox_discard(struct store *s, int peer, enum msg_class class, uint64_t number, enum gap_reason reason,
-                         uint64_t fixed)
+int store_outbox_discard(struct store *s, int peer, enum msg_class class, uint64_t number,
+                         enum gap_reason reason, uint64_t fixed)
 {
     struct peer_row *p;
     int64_t key = key_of(peer, class, number), figures[3];
@@ -102,8 +105,8 @@ int store_outbox_discard(struct store *s, int peer, enum msg_class class, uint64
     return add_gap(s, p, key, route, reason, origin_ms, fixed);
 }
 
-int store_outbox_gap(struct store *s, int peer, enum msg_class class, const char *route, enum gap_reason reason,
-                     int64_t origin_ms, uint64_t fixed)
+int store_outbox_gap(struct store *s, int peer, enum msg_class class, const char *route,
+                     enum gap_reason reason, int64_t origin_ms, uint64_t fixed)
 {
     struct peer_row *p;
     uint64_t number;

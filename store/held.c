@@ -9,8 +9,8 @@
 #include "store/queue.h"
 
 /* Binds (route, topic) from ?at on. */
-static sqlite3_stmt *bind_topic(struct store *s, enum sql_id id, const int64_t *values, size_t n, const char *route,
-                                const char *topic)
+static sqlite3_stmt *bind_topic(struct store *s, enum sql_id id, const int64_t *values, size_t n,
+                                const char *route, const char *topic)
 {
     sqlite3_stmt *st = db_bind(s, id, values, n);
 
@@ -26,7 +26,8 @@ static void subtract_held(struct store *s, struct peer_row *p, uint64_t bytes)
     peer_row_changed(s, p);
 }
 
-int store_held_put(struct store *s, const struct outbox_put *put, int64_t due_age_ms, bool *replaced)
+int store_held_put(struct store *s, const struct outbox_put *put, int64_t due_age_ms,
+                   bool *replaced)
 {
     uint64_t bytes = message_row_bytes(put->msg);
     struct peer_row *p;
@@ -52,7 +53,8 @@ int store_held_put(struct store *s, const struct outbox_put *put, int64_t due_ag
     } else if (p->held_messages >= STORE_ROUTE_TOPICS_MAX) {
         return STORE_REFUSED;
     }
-    st = db_bind(s, SQL_HELD_ADD, DB_INTS(put->peer, due_age_ms, (int64_t)bytes, put->queued_age_ms));
+    st = db_bind(s, SQL_HELD_ADD,
+                 DB_INTS(put->peer, due_age_ms, (int64_t)bytes, put->queued_age_ms));
     if (put->expire_age_ms != MSG_NO_EXPIRY)
         db_bind_int(st, 5, put->expire_age_ms);
     db_bind_name(st, 6, put->route);
@@ -79,7 +81,8 @@ static int first_due(struct store *s, int64_t age_ms, int64_t *id, int64_t *next
     return v[1] > age_ms ? STORE_NONE : 0;
 }
 
-int store_held_due(struct store *s, int64_t age_ms, struct outbox_row *row, int64_t *next_due_age_ms)
+int store_held_due(struct store *s, int64_t age_ms, struct outbox_row *row,
+                   int64_t *next_due_age_ms)
 {
     int64_t id;
     sqlite3_stmt *st;
@@ -94,7 +97,8 @@ int store_held_due(struct store *s, int64_t age_ms, struct outbox_row *row, int6
         return rc == 0 ? STORE_NONE : rc;
     row->peer = sqlite3_column_int(st, 0);
     row->queued_age_ms = sqlite3_column_int64(st, 2);
-    row->expire_age_ms = sqlite3_column_type(st, 3) == SQLITE_NULL ? MSG_NO_EXPIRY : sqlite3_column_int64(st, 3);
+    row->expire_age_ms =
+        sqlite3_column_type(st, 3) == SQLITE_NULL ? MSG_NO_EXPIRY : sqlite3_column_int64(st, 3);
     strncpy(row->route, (const char *)sqlite3_column_text(st, 4), STORE_ROUTE_MAX);
     if (!(row->msg = message_row_read(st, 5, &row->payload_len)))
         return db_fail_with(s, ENOMEM, "out of memory");
@@ -104,7 +108,8 @@ int store_held_due(struct store *s, int64_t age_ms, struct outbox_row *row, int6
 }
 
 /* Numbers the held row and copies it to the outbox. */
-static int move_to_outbox(struct store *s, int64_t id, int *peer, enum msg_class *class, uint64_t *number)
+static int move_to_outbox(struct store *s, int64_t id, int *peer, enum msg_class *class,
+                          uint64_t *number)
 {
     sqlite3_stmt *st = db_bind(s, SQL_HELD_ROW, DB_INTS(id));
     struct peer_row *p;
@@ -117,7 +122,8 @@ static int move_to_outbox(struct store *s, int64_t id, int *peer, enum msg_class
         return rc == 0 ? STORE_NONE : rc;
     *peer = sqlite3_column_int(st, 0);
     bytes = (uint64_t)sqlite3_column_int64(st, 1);
-    expires = sqlite3_column_type(st, 3) == SQLITE_NULL ? MSG_NO_EXPIRY : sqlite3_column_int64(st, 3);
+    expires =
+        sqlite3_column_type(st, 3) == SQLITE_NULL ? MSG_NO_EXPIRY : sqlite3_column_int64(st, 3);
     flags = (unsigned)sqlite3_column_int(st, 5);
     *class = (enum msg_class)(flags >> MESSAGE_ROW_CLASS & 3);
     if (!(p = peer_row(s, *peer)))
@@ -138,8 +144,8 @@ static int move_to_outbox(struct store *s, int64_t id, int *peer, enum msg_class
     return db_run(s, SQL_HELD_DELETE, DB_INTS(id));
 }
 
-int store_held_release(struct store *s, int64_t age_ms, int *peer, enum msg_class *class, uint64_t *number,
-                       int64_t *next_due_age_ms)
+int store_held_release(struct store *s, int64_t age_ms, int *peer, enum msg_class *class,
+                       uint64_t *number, int64_t *next_due_age_ms)
 {
     int64_t id = 0;
     int rc = db_ready(s);
@@ -152,7 +158,8 @@ int store_held_release(struct store *s, int64_t age_ms, int *peer, enum msg_clas
     return move_to_outbox(s, id, peer, class, number);
 }
 
-int store_interval_get(struct store *s, int peer, const char *route, const char *topic, int64_t *next_age_ms)
+int store_interval_get(struct store *s, int peer, const char *route, const char *topic,
+                       int64_t *next_age_ms)
 {
     sqlite3_stmt *st;
     int rc = db_ready(s);
@@ -169,8 +176,8 @@ int store_interval_get(struct store *s, int peer, const char *route, const char 
 }
 
 /* Runs `set`, and where that found no row, `add`, dropping the first of `drop` beyond the bound. */
-static int set_or_add(struct store *s, struct peer_row *p, sqlite3_stmt *set, sqlite3_stmt *add, enum sql_id drop,
-                      uint64_t *count)
+static int set_or_add(struct store *s, struct peer_row *p, sqlite3_stmt *set, sqlite3_stmt *add,
+                      enum sql_id drop, uint64_t *count)
 {
     int rc = db_step(s, set);
 
@@ -186,7 +193,8 @@ static int set_or_add(struct store *s, struct peer_row *p, sqlite3_stmt *set, sq
     return db_run(s, drop, DB_INTS(p->id));
 }
 
-int store_interval_set(struct store *s, int peer, const char *route, const char *topic, int64_t next_age_ms)
+int store_interval_set(struct store *s, int peer, const char *route, const char *topic,
+                       int64_t next_age_ms)
 {
     struct peer_row *p;
     int rc = db_write(s);
@@ -195,12 +203,14 @@ int store_interval_set(struct store *s, int peer, const char *route, const char 
         return rc;
     if (!(p = peer_row(s, peer)))
         return db_fail_with(s, EINVAL, "unknown peer");
-    return set_or_add(s, p, bind_topic(s, SQL_INTERVAL_SET, DB_INTS(peer, next_age_ms), route, topic),
+    return set_or_add(s, p,
+                      bind_topic(s, SQL_INTERVAL_SET, DB_INTS(peer, next_age_ms), route, topic),
                       bind_topic(s, SQL_INTERVAL_ADD, DB_INTS(peer, next_age_ms), route, topic),
                       SQL_INTERVAL_DROP_FIRST, &p->intervals);
 }
 
-int store_retained_same(struct store *s, int peer, const char *route, const char *topic, uint64_t hash)
+int store_retained_same(struct store *s, int peer, const char *route, const char *topic,
+                        uint64_t hash)
 {
     sqlite3_stmt *st;
     int rc = db_ready(s);
@@ -215,7 +225,8 @@ int store_retained_same(struct store *s, int peer, const char *route, const char
     return rc;
 }
 
-int store_retained_set(struct store *s, int peer, const char *route, const char *topic, uint64_t hash)
+int store_retained_set(struct store *s, int peer, const char *route, const char *topic,
+                       uint64_t hash)
 {
     struct peer_row *p;
     int64_t used;
@@ -226,7 +237,8 @@ int store_retained_set(struct store *s, int peer, const char *route, const char 
     if (!(p = peer_row(s, peer)))
         return db_fail_with(s, EINVAL, "unknown peer");
     used = db_ordinal(s);
-    return set_or_add(s, p, bind_topic(s, SQL_RETAINED_SET, DB_INTS(peer, (int64_t)hash, used), route, topic),
-                      bind_topic(s, SQL_RETAINED_ADD, DB_INTS(peer, (int64_t)hash, used), route, topic),
-                      SQL_RETAINED_DROP_FIRST, &p->retained);
+    return set_or_add(
+        s, p, bind_topic(s, SQL_RETAINED_SET, DB_INTS(peer, (int64_t)hash, used), route, topic),
+        bind_topic(s, SQL_RETAINED_ADD, DB_INTS(peer, (int64_t)hash, used), route, topic),
+        SQL_RETAINED_DROP_FIRST, &p->retained);
 }

@@ -6,7 +6,8 @@
 #include "store/key.h"
 #include "store/message_row.h"
 
-/* Rows that one addition may push out: more than one, so that a lowered limit is reached; few, so that none pays for all. */
+/* Rows that one addition may push out: more than one, so that a lowered limit is reached; few, so
+ * that none pays for all. */
 #define TRIM_ROWS 8
 
 void store_history_limit(struct store *s, int64_t bytes)
@@ -21,7 +22,7 @@ static int trim(struct store *s, struct peer_row *p, int dir, unsigned most)
     uint64_t *sum = &p->side[dir].history_bytes;
     int rc = 0;
 
-    for (unsigned i = 0; i < most && *sum > (uint64_t)s->history_limit; i++) {
+    for (unsigned i = 0; i<most && * sum>(uint64_t) s->history_limit; i++) {
         if ((rc = db_read(s, SQL_HISTORY_FIRST, DB_INTS(from, to), v, 2)) != 0)
             break;
         if ((rc = db_run(s, SQL_HISTORY_DELETE, DB_INTS(v[0]))) != 0)
@@ -37,7 +38,8 @@ static int trim(struct store *s, struct peer_row *p, int dir, unsigned most)
     return rc;
 }
 
-int history_take(struct store *s, struct peer_row *p, int64_t from, int64_t to, const uint64_t *bytes, unsigned n)
+int history_take(struct store *s, struct peer_row *p, int64_t from, int64_t to,
+                 const uint64_t *bytes, unsigned n)
 {
     unsigned added = 0;
     int rc;
@@ -57,7 +59,8 @@ int history_take(struct store *s, struct peer_row *p, int64_t from, int64_t to, 
     return rc != 0 ? rc : trim(s, p, STORE_OUT, added + TRIM_ROWS);
 }
 
-int store_history_add(struct store *s, int peer, enum store_direction dir, uint64_t number, const struct msg *msg)
+int store_history_add(struct store *s, int peer, enum store_direction dir, uint64_t number,
+                      const struct msg *msg)
 {
     uint64_t bytes = message_row_bytes(msg);
     int64_t key = key_of(peer, dir, number), old = 0;
@@ -82,7 +85,8 @@ int store_history_add(struct store *s, int peer, enum store_direction dir, uint6
     return trim(s, p, dir, TRIM_ROWS);
 }
 
-int store_history_newest(struct store *s, int peer, enum store_direction dir, unsigned most, uint64_t max_bytes,
+int store_history_newest(struct store *s, int peer, enum store_direction dir, unsigned most,
+                         uint64_t max_bytes,
                          bool (*each)(void *ctx, uint64_t number, const struct msg *msg), void *ctx)
 {
     sqlite3_stmt *st;
@@ -92,7 +96,8 @@ int store_history_newest(struct store *s, int peer, enum store_direction dir, un
 
     if (rc != 0)
         return rc;
-    st = db_bind(s, SQL_HISTORY_BACK, DB_INTS(key_base(peer, dir), key_of(peer, dir, STORE_NUMBER_MAX), most));
+    st = db_bind(s, SQL_HISTORY_BACK,
+                 DB_INTS(key_base(peer, dir), key_of(peer, dir, STORE_NUMBER_MAX), most));
     while (more && (rc = db_step(s, st)) > 0) {
         struct msg *msg;
         uint32_t payload_len;
@@ -113,7 +118,8 @@ int store_history_newest(struct store *s, int peer, enum store_direction dir, un
 
 int history_cut(struct store *s, struct peer_row *p, int direction, uint64_t number)
 {
-    int64_t from = key_of(p->id, direction, number), to = key_of(p->id, direction, STORE_NUMBER_MAX), bytes;
+    int64_t from = key_of(p->id, direction, number),
+            to = key_of(p->id, direction, STORE_NUMBER_MAX), bytes;
     uint64_t *sum = &p->side[direction].history_bytes;
     int rc = db_read(s, SQL_HISTORY_BYTES, DB_INTS(from, to), &bytes, 1);
 

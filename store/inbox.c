@@ -11,10 +11,11 @@
 
 static int64_t class_base(enum msg_class class)
 {
-    return (int64_t)class << CLASS_SHIFT;
+    return (int64_t) class << CLASS_SHIFT;
 }
 
-int store_inbox_put(struct store *s, int peer, const struct msg *msg, uint64_t number, int64_t received_age_ms, int64_t *key)
+int store_inbox_put(struct store *s, int peer, const struct msg *msg, uint64_t number,
+                    int64_t received_age_ms, int64_t *key)
 {
     uint64_t bytes = message_row_bytes(msg);
     struct peer_row *p;
@@ -26,7 +27,8 @@ int store_inbox_put(struct store *s, int peer, const struct msg *msg, uint64_t n
     if (!(p = peer_row(s, peer)))
         return db_fail_with(s, EINVAL, "unknown peer");
     *key = class_base(msg->class) | db_ordinal(s);
-    st = db_bind(s, SQL_INBOX_ADD, DB_INTS(*key, peer, (int64_t)number, (int64_t)bytes, received_age_ms));
+    st = db_bind(s, SQL_INBOX_ADD,
+                 DB_INTS(*key, peer, (int64_t)number, (int64_t)bytes, received_age_ms));
     if (msg->expiry_ms != MSG_NO_EXPIRY)
         db_bind_int(st, 6, msg->expiry_ms);
     message_row_bind(st, 7, msg, 0);
@@ -87,7 +89,10 @@ int store_inbox_next(struct store *s, enum msg_class class, int64_t after, struc
 
     if (rc != 0)
         return rc;
-    return read_row(s, db_bind(s, SQL_INBOX_NEXT, DB_INTS(from, class_base(class) + ((1ll << CLASS_SHIFT) - 1))), row);
+    return read_row(
+        s,
+        db_bind(s, SQL_INBOX_NEXT, DB_INTS(from, class_base(class) + ((1ll << CLASS_SHIFT) - 1))),
+        row);
 }
 
 int store_inbox_by_packet_id(struct store *s, uint16_t packet_id, struct inbox_row *row)
@@ -101,7 +106,8 @@ int store_inbox_by_packet_id(struct store *s, uint16_t packet_id, struct inbox_r
     return read_row(s, db_bind(s, SQL_INBOX_GET, DB_INTS(key)), row);
 }
 
-int store_inbox_set(struct store *s, int64_t key, enum inbox_state state, uint16_t packet_id, unsigned refusals, bool again)
+int store_inbox_set(struct store *s, int64_t key, enum inbox_state state, uint16_t packet_id,
+                    unsigned refusals, bool again)
 {
     struct inbox_row before = {.key = key};
     int64_t figures[3], assigned;
@@ -112,12 +118,14 @@ int store_inbox_set(struct store *s, int64_t key, enum inbox_state state, uint16
         return rc;
     if (packet_id != 0 && packet_id != before.packet_id)
         assigned = db_ordinal(s);
-    return db_run(s, SQL_DELIVERY_SET,
-                  DB_INTS(key, state, packet_id, refusals, again, assigned, figures[2] & MESSAGE_ROW_QOS));
+    return db_run(
+        s, SQL_DELIVERY_SET,
+        DB_INTS(key, state, packet_id, refusals, again, assigned, figures[2] & MESSAGE_ROW_QOS));
 }
 
 int store_inbox_inflight(struct store *s,
-                         void (*each)(void *ctx, int64_t key, enum inbox_state state, uint16_t packet_id, uint8_t qos),
+                         void (*each)(void *ctx, int64_t key, enum inbox_state state,
+                                      uint16_t packet_id, uint8_t qos),
                          void *ctx)
 {
     sqlite3_stmt *st;
@@ -166,7 +174,8 @@ static int trim_refused(struct store *s)
     int64_t v[2];
     int rc = 0;
 
-    while (rc == 0 && (s->refused_rows > STORE_REFUSED_ROWS_MAX || s->refused_bytes > STORE_REFUSED_BYTES_MAX)) {
+    while (rc == 0 && (s->refused_rows > STORE_REFUSED_ROWS_MAX ||
+                       s->refused_bytes > STORE_REFUSED_BYTES_MAX)) {
         if ((rc = db_read(s, SQL_REFUSED_FIRST, DB_INTS(0), v, 2)) != 0)
             break;
         rc = db_run(s, SQL_REFUSED_DELETE, DB_INTS(v[0]));
@@ -185,9 +194,11 @@ int store_inbox_set_aside(struct store *s, int64_t key, const char *reason, int6
     if (rc != 0 || (rc = db_read(s, SQL_INBOX_FIGURES, DB_INTS(key), figures, 3)) != 0)
         return rc;
     id = db_ordinal(s);
-    st = db_bind(s, SQL_INBOX_SET_ASIDE, DB_INTS(key, id, wall_ms, s->full ? 0 : STORE_REFUSED_PAYLOAD_MAX));
+    st = db_bind(s, SQL_INBOX_SET_ASIDE,
+                 DB_INTS(key, id, wall_ms, s->full ? 0 : STORE_REFUSED_PAYLOAD_MAX));
     db_bind_name(st, 5, reason);
-    if ((rc = db_step(s, st)) != 0 || (rc = db_read(s, SQL_REFUSED_FIRST, DB_INTS(id - 1), added, 2)) != 0)
+    if ((rc = db_step(s, st)) != 0 ||
+        (rc = db_read(s, SQL_REFUSED_FIRST, DB_INTS(id - 1), added, 2)) != 0)
         return rc;
     s->refused_rows++;
     s->refused_bytes += (uint64_t)added[1];
@@ -197,8 +208,8 @@ int store_inbox_set_aside(struct store *s, int64_t key, const char *reason, int6
 }
 
 int store_refused_each(struct store *s,
-                       void (*each)(void *ctx, int peer, uint64_t number, int64_t wall_ms, const char *reason,
-                                    const char *topic, uint64_t bytes),
+                       void (*each)(void *ctx, int peer, uint64_t number, int64_t wall_ms,
+                                    const char *reason, const char *topic, uint64_t bytes),
                        void *ctx)
 {
     sqlite3_stmt *st;
@@ -208,8 +219,8 @@ int store_refused_each(struct store *s,
         return rc;
     st = db_bind(s, SQL_REFUSED_EACH, DB_INTS(0));
     while ((rc = db_step(s, st)) > 0)
-        each(ctx, sqlite3_column_int(st, 0), (uint64_t)sqlite3_column_int64(st, 1), sqlite3_column_int64(st, 2),
-             (const char *)sqlite3_column_text(st, 3), (const char *)sqlite3_column_text(st, 4),
-             (uint64_t)sqlite3_column_int64(st, 5));
+        each(ctx, sqlite3_column_int(st, 0), (uint64_t)sqlite3_column_int64(st, 1),
+             sqlite3_column_int64(st, 2), (const char *)sqlite3_column_text(st, 3),
+             (const char *)sqlite3_column_text(st, 4), (uint64_t)sqlite3_column_int64(st, 5));
     return rc;
 }

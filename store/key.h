@@ -1,5 +1,5 @@
-/* Composite keys: what would be an index becomes one 63-bit rowid, so that every query of the store is a walk from one key.
- * Internal to store/. */
+/* Composite keys: what would be an index becomes one 63-bit rowid, so that every query of the store
+ * is a walk from one key. Internal to store/. */
 #ifndef STORE_KEY_H
 #define STORE_KEY_H
 
@@ -18,10 +18,12 @@ static_assert(CLASS_COUNT <= 4, "a class takes two bits");
 static_assert(KEY_PEER_BITS + 2 + KEY_NUMBER_BITS <= 63, "keys are positive rowids");
 static_assert((STORE_TOPIC_SLOTS & (STORE_TOPIC_SLOTS - 1)) == 0, "slots fill their field");
 
-/* The key above all numbers of (peer, class or direction); number 0 is never given, so this is an exclusive lower bound. */
+/* The key above all numbers of (peer, class or direction); number 0 is never given, so this is an
+ * exclusive lower bound. */
 static inline int64_t key_base(int peer, int class_or_direction)
 {
-    return ((int64_t)peer << (KEY_NUMBER_BITS + 2)) | ((int64_t)class_or_direction << KEY_NUMBER_BITS);
+    return ((int64_t)peer << (KEY_NUMBER_BITS + 2)) |
+           ((int64_t)class_or_direction << KEY_NUMBER_BITS);
 }
 
 static inline int64_t key_of(int peer, int class_or_direction, uint64_t number)

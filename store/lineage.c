@@ -15,16 +15,18 @@ struct path {
     int nodes[STORE_SEGMENTS_MAX + 2];
     uint64_t limits[STORE_SEGMENTS_MAX + 2]; /* numbers that the first node has from this one */
     int count;
-    uint64_t end;                            /* the limit at which it leaves what is known */
+    uint64_t end; /* the limit at which it leaves what is known */
 };
 
-/* A node and its ancestors. Stored segments name one predecessor each; a circle, which no honest peer makes, ends the walk. */
+/* A node and its ancestors. Stored segments name one predecessor each; a circle, which no honest
+ * peer makes, ends the walk. */
 static void ancestors(const struct lineage_node *nodes, int n, int from, struct path *path)
 {
     uint64_t limit = UINT64_MAX;
 
     path->count = 0;
-    for (int at = from; at >= 0 && path->count <= n; at = lineage_find(nodes, n, nodes[at].generation, nodes[at].segment.predecessor)) {
+    for (int at = from; at >= 0 && path->count <= n;
+         at = lineage_find(nodes, n, nodes[at].generation, nodes[at].segment.predecessor)) {
         path->nodes[path->count] = at;
         path->limits[path->count++] = limit;
         if (nodes[at].segment.predecessor_end < limit)
@@ -47,7 +49,8 @@ uint64_t lineage_shared(const struct lineage_node *nodes, int n, int a, int b, i
                 return pa.limits[i] < pb.limits[j] ? pa.limits[i] : pb.limits[j];
         }
     }
-    /* The line of a comes from a segment that we never met (or forgot). That one came after the newest that we know. */
+    /* The line of a comes from a segment that we never met (or forgot). That one came after the
+     * newest that we know. */
     return b == newest ? pa.end : 0;
 }
 
@@ -63,15 +66,16 @@ void mark_advance(struct store_mark *mark)
 {
     unsigned done = 0;
 
-    while (done < mark->early_count &&
-           (mark->early[done] <= mark->cumulative || mark->early_previous[done] <= mark->cumulative)) {
+    while (done < mark->early_count && (mark->early[done] <= mark->cumulative ||
+                                        mark->early_previous[done] <= mark->cumulative)) {
         if (mark->early[done] > mark->cumulative)
             mark->cumulative = mark->early[done];
         done++;
     }
     mark->early_count -= done;
     memmove(mark->early, mark->early + done, mark->early_count * sizeof(mark->early[0]));
-    memmove(mark->early_previous, mark->early_previous + done, mark->early_count * sizeof(mark->early_previous[0]));
+    memmove(mark->early_previous, mark->early_previous + done,
+            mark->early_count * sizeof(mark->early_previous[0]));
 }
 
 static void add_early(struct store_mark *mark, uint64_t number, uint64_t previous)
@@ -80,9 +84,11 @@ static void add_early(struct store_mark *mark, uint64_t number, uint64_t previou
 
     while (at > 0 && mark->early[at - 1] >= number)
         at--;
-    if ((at < mark->early_count && mark->early[at] == number) || mark->early_count == STORE_EARLY_MAX)
+    if ((at < mark->early_count && mark->early[at] == number) ||
+        mark->early_count == STORE_EARLY_MAX)
         return;
-    memmove(mark->early + at + 1, mark->early + at, (mark->early_count - at) * sizeof(mark->early[0]));
+    memmove(mark->early + at + 1, mark->early + at,
+            (mark->early_count - at) * sizeof(mark->early[0]));
     memmove(mark->early_previous + at + 1, mark->early_previous + at,
             (mark->early_count - at) * sizeof(mark->early_previous[0]));
     mark->early[at] = number;

@@ -1,4 +1,5 @@
-/* The tree of a peer's segments, and marks as sets of numbers (see store_remote_seen). Pure. Internal to store/. */
+/* The tree of a peer's segments, and marks as sets of numbers (see store_remote_seen). Pure.
+ * Internal to store/. */
 #ifndef STORE_LINEAGE_H
 #define STORE_LINEAGE_H
 
@@ -6,15 +7,16 @@
 #include "store/marks.h"
 
 struct lineage_node {
-    int64_t key;              /* of its row; orders nodes by when they were last the current one */
+    int64_t key; /* of its row; orders nodes by when they were last the current one */
     uint32_t generation;
     struct store_segment segment;
 };
 
 /* Position of the segment among n nodes, or -1. */
 int lineage_find(const struct lineage_node *nodes, int n, uint32_t generation, uint32_t id);
-/* Up to which number the messages of nodes a and b are the same ones. UINT64_MAX: a is b. newest: position of the newest
- * node of that generation among the known ones, against which a predecessor that nobody knows is taken; -1 = none. */
+/* Up to which number the messages of nodes a and b are the same ones. UINT64_MAX: a is b. newest:
+ * position of the newest node of that generation among the known ones, against which a predecessor
+ * that nobody knows is taken; -1 = none. */
 uint64_t lineage_shared(const struct lineage_node *nodes, int n, int a, int b, int newest);
 
 /* Takes out what is above `limit`. */

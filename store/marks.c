@@ -12,10 +12,11 @@
 #include "store/partials.h"
 #include "store/topics.h"
 
-/* Marks of all classes as a blob: varints, a class after the other: cumulative, count, then number and previous of each. */
+/* Marks of all classes as a blob: varints, a class after the other: cumulative, count, then number
+ * and previous of each. */
 #define MARKS_BLOB_MAX (CLASS_COUNT * (2 + 2 * STORE_EARLY_MAX) * 10)
 /* Keys of remembered segments: peer, then ordinal. */
-#define SEGMENT_SHIFT  44
+#define SEGMENT_SHIFT 44
 
 static int64_t segment_base(int peer)
 {
@@ -24,11 +25,12 @@ static int64_t segment_base(int peer)
 
 /* ---- the marks in use ---- */
 
-static int load_marks(struct store *s, const struct peer_row *p, struct store_mark marks[CLASS_COUNT])
+static int load_marks(struct store *s, const struct peer_row *p,
+                      struct store_mark marks[CLASS_COUNT])
 {
     int rc = 0;
 
-    for (int class = 0; rc == 0 && class < CLASS_COUNT; class++) {
+    for (int class = 0; rc == 0 && class < CLASS_COUNT; class ++) {
         struct store_mark *m = &marks[class];
         sqlite3_stmt *st;
 
@@ -36,7 +38,8 @@ static int load_marks(struct store *s, const struct peer_row *p, struct store_ma
         m->early_count = 0;
         if (p->class[class].early == 0)
             continue;
-        st = db_bind(s, SQL_EARLY_EACH, DB_INTS(key_base(p->id, class), key_of(p->id, class, STORE_NUMBER_MAX)));
+        st = db_bind(s, SQL_EARLY_EACH,
+                     DB_INTS(key_base(p->id, class), key_of(p->id, class, STORE_NUMBER_MAX)));
         while ((rc = db_step(s, st)) > 0 && m->early_count < STORE_EARLY_MAX) {
             m->early[m->early_count] = key_number(sqlite3_column_int64(st, 0));
             m->early_previous[m->early_count++] = (uint64_t)sqlite3_column_int64(st, 1);
@@ -47,29 +50,33 @@ static int load_marks(struct store *s, const struct peer_row *p, struct store_ma
     return rc;
 }
 
-static int save_marks(struct store *s, struct peer_row *p, const struct store_mark marks[CLASS_COUNT])
+static int save_marks(struct store *s, struct peer_row *p,
+                      const struct store_mark marks[CLASS_COUNT])
 {
     int rc = db_run(s, SQL_EARLY_CLEAR, DB_INTS(key_base(p->id, 0), key_base(p->id + 1, 0)));
 
-    for (int class = 0; rc == 0 && class < CLASS_COUNT; class++) {
+    for (int class = 0; rc == 0 && class < CLASS_COUNT; class ++) {
         const struct store_mark *m = &marks[class];
 
         p->class[class].cumulative = m->cumulative;
         p->class[class].early = m->early_count;
         peer_class_changed(s, p, class);
         for (unsigned i = 0; rc == 0 && i < m->early_count; i++)
-            rc = db_run(s, SQL_EARLY_ADD, DB_INTS(key_of(p->id, class, m->early[i]), (int64_t)m->early_previous[i]));
+            rc = db_run(s, SQL_EARLY_ADD,
+                        DB_INTS(key_of(p->id, class, m->early[i]), (int64_t)m->early_previous[i]));
     }
     return rc;
 }
 
 static struct store_remote current_remote(const struct peer_row *p)
 {
-    return (struct store_remote){p->remote_generation,
-                                 {p->remote_segment, p->remote_predecessor, p->remote_predecessor_end}};
+    return (struct store_remote){
+        p->remote_generation,
+        {p->remote_segment, p->remote_predecessor, p->remote_predecessor_end}};
 }
 
-int store_marks(struct store *s, int peer, struct store_mark marks[CLASS_COUNT], struct store_remote *of)
+int store_marks(struct store *s, int peer, struct store_mark marks[CLASS_COUNT],
+                struct store_remote *of)
 {
     struct peer_row *p = peer_row(s, peer);
     int rc = db_ready(s);
@@ -106,7 +113,8 @@ static int advance(struct store *s, struct peer_row *p, enum msg_class class)
     return rc == STORE_NONE ? 0 : rc;
 }
 
-int store_mark_number(struct store *s, int peer, enum msg_class class, uint64_t previous, uint64_t number)
+int store_mark_number(struct store *s, int peer, enum msg_class class, uint64_t previous,
+                      uint64_t number)
 {
     struct peer_row *p;
     struct class_row *c;
@@ -122,12 +130,14 @@ int store_mark_number(struct store *s, int peer, enum msg_class class, uint64_t 
         return STORE_REFUSED;
     if (number <= c->cumulative)
         return STORE_NONE;
-    if (c->early > 0 && (rc = db_read(s, SQL_EARLY_GET, DB_INTS(key_of(peer, class, number)), &there, 1)) != STORE_NONE)
+    if (c->early > 0 && (rc = db_read(s, SQL_EARLY_GET, DB_INTS(key_of(peer, class, number)),
+                                      &there, 1)) != STORE_NONE)
         return rc == 0 ? STORE_NONE : rc;
     if (previous > c->cumulative) {
         if (c->early >= STORE_EARLY_MAX)
             return STORE_REFUSED;
-        if ((rc = db_run(s, SQL_EARLY_ADD, DB_INTS(key_of(peer, class, number), (int64_t)previous))) != 0)
+        if ((rc = db_run(s, SQL_EARLY_ADD,
+                         DB_INTS(key_of(peer, class, number), (int64_t)previous))) != 0)
             return rc;
         c->early++;
     } else {
@@ -143,7 +153,7 @@ int store_mark_number(struct store *s, int peer, enum msg_class class, uint64_t 
 
 static void pack(struct buf *b, const struct store_mark marks[CLASS_COUNT])
 {
-    for (int class = 0; class < CLASS_COUNT; class++) {
+    for (int class = 0; class < CLASS_COUNT; class ++) {
         const struct store_mark *m = &marks[class];
 
         buf_put_varint(b, m->cumulative);
@@ -159,7 +169,7 @@ static bool unpack(const void *bytes, size_t n, struct store_mark marks[CLASS_CO
 {
     struct reader r = reader_of(bytes, n);
 
-    for (int class = 0; class < CLASS_COUNT; class++) {
+    for (int class = 0; class < CLASS_COUNT; class ++) {
         struct store_mark *m = &marks[class];
         uint64_t count;
 
@@ -179,15 +189,16 @@ static bool unpack(const void *bytes, size_t n, struct store_mark marks[CLASS_CO
 /* What a change of segments works with: too large for the stack of a callback. */
 struct meeting {
     struct lineage_node nodes[STORE_SEGMENTS_MAX + 2];
-    int count;              /* remembered ones, oldest first; the new one may stand behind them */
-    int current, next;      /* positions; current -1 = none yet */
-    uint64_t branch;        /* numbers up to here are the same messages under both */
+    int count;         /* remembered ones, oldest first; the new one may stand behind them */
+    int current, next; /* positions; current -1 = none yet */
+    uint64_t branch;   /* numbers up to here are the same messages under both */
     struct store_mark before[CLASS_COUNT], after[CLASS_COUNT], other[CLASS_COUNT];
 };
 
 static int load_segments(struct store *s, struct peer_row *p, struct meeting *m)
 {
-    sqlite3_stmt *st = db_bind(s, SQL_SEGMENTS_EACH, DB_INTS(segment_base(p->id), segment_base(p->id + 1)));
+    sqlite3_stmt *st =
+        db_bind(s, SQL_SEGMENTS_EACH, DB_INTS(segment_base(p->id), segment_base(p->id + 1)));
     int rc;
 
     while ((rc = db_step(s, st)) > 0 && m->count <= STORE_SEGMENTS_MAX) {
@@ -200,11 +211,13 @@ static int load_segments(struct store *s, struct peer_row *p, struct meeting *m)
         node->segment.predecessor_end = (uint64_t)sqlite3_column_int64(st, 4);
     }
     db_done(st);
-    m->current = p->met ? lineage_find(m->nodes, m->count, p->remote_generation, p->remote_segment) : -1;
+    m->current =
+        p->met ? lineage_find(m->nodes, m->count, p->remote_generation, p->remote_segment) : -1;
     return rc < 0 ? rc : 0;
 }
 
-/* Adds to m->after what we have, in any remembered segment, of the numbers that it shares with the new one. */
+/* Adds to m->after what we have, in any remembered segment, of the numbers that it shares with the
+ * new one. */
 static int gather(struct store *s, struct peer_row *p, struct meeting *m)
 {
     int newest = -1;
@@ -223,10 +236,11 @@ static int gather(struct store *s, struct peer_row *p, struct meeting *m)
         if (i == m->current) {
             m->branch = shared;
             memcpy(m->other, m->before, sizeof(m->other));
-        } else if (!unpack(sqlite3_column_blob(st, 5), (size_t)sqlite3_column_bytes(st, 5), m->other)) {
+        } else if (!unpack(sqlite3_column_blob(st, 5), (size_t)sqlite3_column_bytes(st, 5),
+                           m->other)) {
             return db_fail_with(s, EBADMSG, "the marks of an earlier segment are damaged");
         }
-        for (int class = 0; class < CLASS_COUNT; class++) {
+        for (int class = 0; class < CLASS_COUNT; class ++) {
             mark_cut(&m->other[class], shared);
             mark_add(&m->after[class], &m->other[class]);
         }
@@ -235,7 +249,8 @@ static int gather(struct store *s, struct peer_row *p, struct meeting *m)
     return rc < 0 ? rc : 0;
 }
 
-/* The current segment is left: its marks are put beside it. The new one becomes the newest; of too many the oldest goes. */
+/* The current segment is left: its marks are put beside it. The new one becomes the newest; of too
+ * many the oldest goes. */
 static int take_over(struct store *s, struct peer_row *p, struct meeting *m)
 {
     const struct lineage_node *next = &m->nodes[m->next];
@@ -272,12 +287,13 @@ static int take_over(struct store *s, struct peer_row *p, struct meeting *m)
     return rc;
 }
 
-/* What else came from the branch that was left: the numbers above the branch point are other messages now. */
+/* What else came from the branch that was left: the numbers above the branch point are other
+ * messages now. */
 static int drop_branch(struct store *s, struct peer_row *p, uint64_t branch)
 {
     int rc = history_cut(s, p, STORE_IN, branch);
 
-    for (int class = 0; rc == 0 && class < CLASS_COUNT; class++) {
+    for (int class = 0; rc == 0 && class < CLASS_COUNT; class ++) {
         struct store_partial partial;
 
         rc = store_partial_get(s, p->id, class, &partial);
@@ -290,18 +306,21 @@ static int drop_branch(struct store *s, struct peer_row *p, uint64_t branch)
     return rc == 0 ? store_topics_clear(s, p->id, STORE_IN) : rc;
 }
 
-static bool same_marks(const struct store_mark a[CLASS_COUNT], const struct store_mark b[CLASS_COUNT])
+static bool same_marks(const struct store_mark a[CLASS_COUNT],
+                       const struct store_mark b[CLASS_COUNT])
 {
-    for (int class = 0; class < CLASS_COUNT; class++) {
-        if (a[class].cumulative != b[class].cumulative || a[class].early_count != b[class].early_count ||
-            memcmp(a[class].early, b[class].early, a[class].early_count * sizeof(a[class].early[0])) != 0)
+    for (int class = 0; class < CLASS_COUNT; class ++) {
+        if (a[class].cumulative != b[class].cumulative ||
+            a[class].early_count != b[class].early_count ||
+            memcmp(a[class].early, b[class].early,
+                   a[class].early_count * sizeof(a[class].early[0])) != 0)
             return false;
     }
     return true;
 }
 
-static int meet(struct store *s, struct peer_row *p, const struct store_remote *remote, struct meeting *m,
-                enum store_remote_change *change)
+static int meet(struct store *s, struct peer_row *p, const struct store_remote *remote,
+                struct meeting *m, enum store_remote_change *change)
 {
     int rc = load_segments(s, p, m);
 
@@ -312,19 +331,23 @@ static int meet(struct store *s, struct peer_row *p, const struct store_remote *
         m->next = m->count;
         m->nodes[m->next] = (struct lineage_node){0, remote->generation, remote->segment};
         if (m->nodes[m->next].segment.predecessor_end > STORE_NUMBER_MAX)
-            m->nodes[m->next].segment.predecessor_end = STORE_NUMBER_MAX; /* no honest peer says so */
+            m->nodes[m->next].segment.predecessor_end =
+                STORE_NUMBER_MAX; /* no honest peer says so */
     }
-    if ((rc = load_marks(s, p, m->before)) != 0 || (rc = gather(s, p, m)) != 0 || (rc = take_over(s, p, m)) != 0 ||
-        (rc = save_marks(s, p, m->after)) != 0)
+    if ((rc = load_marks(s, p, m->before)) != 0 || (rc = gather(s, p, m)) != 0 ||
+        (rc = take_over(s, p, m)) != 0 || (rc = save_marks(s, p, m->after)) != 0)
         return rc;
     if (m->current < 0 || m->nodes[m->current].generation != remote->generation)
         *change = STORE_REMOTE_NEW;
     else
         *change = same_marks(m->before, m->after) ? STORE_REMOTE_NEXT : STORE_REMOTE_FORK;
-    return *change == STORE_REMOTE_NEXT ? 0 : drop_branch(s, p, *change == STORE_REMOTE_NEW ? 0 : m->branch);
+    return *change == STORE_REMOTE_NEXT
+               ? 0
+               : drop_branch(s, p, *change == STORE_REMOTE_NEW ? 0 : m->branch);
 }
 
-int store_remote_seen(struct store *s, int peer, const struct store_remote *remote, enum store_remote_change *change)
+int store_remote_seen(struct store *s, int peer, const struct store_remote *remote,
+                      enum store_remote_change *change)
 {
     struct peer_row *p = peer_row(s, peer);
     struct meeting *m;
@@ -334,7 +357,8 @@ int store_remote_seen(struct store *s, int peer, const struct store_remote *remo
         return rc;
     if (!p)
         return db_fail_with(s, EINVAL, "unknown peer");
-    if (p->met && p->remote_generation == remote->generation && p->remote_segment == remote->segment.id) {
+    if (p->met && p->remote_generation == remote->generation &&
+        p->remote_segment == remote->segment.id) {
         *change = STORE_REMOTE_SAME;
         return 0;
     }

@@ -32,8 +32,8 @@ struct msg *message_row_read(sqlite3_stmt *st, int column, uint32_t *payload_len
     struct msg *msg;
 
     msg = msg_new(topic ? topic : "", (size_t)sqlite3_column_bytes(st, column + 2), payload,
-                  (size_t)sqlite3_column_bytes(st, column + 5), props, (size_t)sqlite3_column_bytes(st, column + 4),
-                  hops ? hops : "");
+                  (size_t)sqlite3_column_bytes(st, column + 5), props,
+                  (size_t)sqlite3_column_bytes(st, column + 4), hops ? hops : "");
     if (!msg)
         return NULL;
     msg->origin_ms = sqlite3_column_int64(st, column + 1);

@@ -51,11 +51,12 @@ static void copy_route(char route[STORE_ROUTE_MAX + 1], sqlite3_stmt *st, int co
     route[n] = '\0';
 }
 
-int store_outbox_next(struct store *s, int peer, enum msg_class class, uint64_t after, uint32_t inline_max,
-                      struct outbox_row *row)
+int store_outbox_next(struct store *s, int peer, enum msg_class class, uint64_t after,
+                      uint32_t inline_max, struct outbox_row *row)
 {
     struct peer_row *p = peer_row(s, peer);
-    int64_t from = key_of(peer, class, after), to = key_of(peer, class, STORE_NUMBER_MAX), gap_key = INT64_MAX;
+    int64_t from = key_of(peer, class, after), to = key_of(peer, class, STORE_NUMBER_MAX),
+            gap_key = INT64_MAX;
     sqlite3_stmt *st = NULL, *gap = NULL;
     int rc = db_ready(s);
 
@@ -69,7 +70,8 @@ int store_outbox_next(struct store *s, int peer, enum msg_class class, uint64_t 
         if ((rc = db_step(s, gap)) < 0)
             return rc;
         if (rc > 0)
-            to = gap_key = sqlite3_column_int64(gap, 0); /* only a message before the gap is of interest */
+            to = gap_key =
+                sqlite3_column_int64(gap, 0); /* only a message before the gap is of interest */
     }
     st = db_bind(s, SQL_OUTBOX_NEXT, DB_INTS(from, to, inline_max));
     if ((rc = db_step(s, st)) < 0)
@@ -77,11 +79,13 @@ int store_outbox_next(struct store *s, int peer, enum msg_class class, uint64_t 
     if (rc > 0) {
         row->number = key_number(sqlite3_column_int64(st, 0));
         row->queued_age_ms = sqlite3_column_int64(st, 1);
-        row->expire_age_ms = sqlite3_column_type(st, 2) == SQLITE_NULL ? MSG_NO_EXPIRY : sqlite3_column_int64(st, 2);
+        row->expire_age_ms =
+            sqlite3_column_type(st, 2) == SQLITE_NULL ? MSG_NO_EXPIRY : sqlite3_column_int64(st, 2);
         copy_route(row->route, st, 3);
         row->msg = message_row_read(st, 4, &row->payload_len);
         rc = row->msg ? 0 : -ENOMEM;
-        if (row->msg && sqlite3_column_int(st, 4) & MESSAGE_ROW_EXPIRY)
+        if (row->msg && sqlite3_column_int(st, 4) & MESSAGE_ROW_EXPIRY &&
+            row->expire_age_ms != MSG_NO_EXPIRY)
             row->msg->expiry_ms = row->expire_age_ms - row->queued_age_ms;
         db_done(st);
     } else if (gap_key != INT64_MAX) {
@@ -102,8 +106,9 @@ int store_outbox_next(struct store *s, int peer, enum msg_class class, uint64_t 
     return rc == -ENOMEM ? db_fail_with(s, ENOMEM, "out of memory") : rc;
 }
 
-/* Opens the payload for reading by piece. A blob handle is kept until the next commit, since each piece of a large payload
- * would else be reached by a walk from its beginning. Return: 0, STORE_NONE, negative. */
+/* Opens the payload for reading by piece. A blob handle is kept until the next commit, since each
+ * piece of a large payload would else be reached by a walk from its beginning. Return: 0,
+ * STORE_NONE, negative. */
 static int open_blob(struct store *s, int64_t key)
 {
     int64_t figures[3];
@@ -122,8 +127,8 @@ static int open_blob(struct store *s, int64_t key)
     return 0;
 }
 
-int store_outbox_read(struct store *s, int peer, enum msg_class class, uint64_t number, uint32_t offset, void *bytes,
-                      size_t n)
+int store_outbox_read(struct store *s, int peer, enum msg_class class, uint64_t number,
+                      uint32_t offset, void *bytes, size_t n)
 {
     int64_t key = key_of(peer, class, number);
     int rc = db_ready(s);
@@ -163,7 +168,8 @@ int store_settled_to(struct store *s, int peer, enum msg_class class, uint64_t *
     return rc;
 }
 
-int store_outbox_settle(struct store *s, int peer, enum msg_class class, uint64_t number, bool to_history)
+int store_outbox_settle(struct store *s, int peer, enum msg_class class, uint64_t number,
+                        bool to_history)
 {
     int64_t key = key_of(peer, class, number), figures[3];
     struct peer_row *p;
@@ -188,16 +194,18 @@ int store_outbox_settle(struct store *s, int peer, enum msg_class class, uint64_
         peer_class_changed(s, p, class);
         return 0;
     }
-    if (to_history && (rc = history_take(s, p, key - 1, key, (uint64_t[]){(uint64_t)figures[1]}, 1)) != 0)
+    if (to_history &&
+        (rc = history_take(s, p, key - 1, key, (uint64_t[]){(uint64_t)figures[1]}, 1)) != 0)
         return rc;
     if ((rc = queue_forget(s, p, key, (uint64_t)figures[1], (unsigned)figures[2])) != 0)
         return rc;
     return db_run(s, SQL_OUTBOX_DELETE, DB_INTS(key));
 }
 
-/* Settles the next messages after `from` up to `to`, at most `most`. *last: key of the last one, or `to` where they ended. */
-static int settle_run(struct store *s, struct peer_row *p, int64_t from, int64_t to, bool to_history, unsigned most,
-                      int64_t *last, unsigned *count)
+/* Settles the next messages after `from` up to `to`, at most `most`. *last: key of the last one, or
+ * `to` where they ended. */
+static int settle_run(struct store *s, struct peer_row *p, int64_t from, int64_t to,
+                      bool to_history, unsigned most, int64_t *last, unsigned *count)
 {
     uint64_t bytes[RUN_MAX];
     unsigned n = 0;
@@ -223,8 +231,8 @@ static int settle_run(struct store *s, struct peer_row *p, int64_t from, int64_t
     return db_run(s, SQL_OUTBOX_DELETE_RUN, DB_INTS(from, *last));
 }
 
-int store_outbox_settle_to(struct store *s, int peer, enum msg_class class, uint64_t number, bool to_history, unsigned most,
-                           uint64_t *settled)
+int store_outbox_settle_to(struct store *s, int peer, enum msg_class class, uint64_t number,
+                           bool to_history, unsigned most, uint64_t *settled)
 {
     int64_t from = key_base(peer, class), to = key_of(peer, class, number), last = from;
     struct peer_row *p;
@@ -254,8 +262,8 @@ int store_outbox_settle_to(struct store *s, int peer, enum msg_class class, uint
     return last < to ? 1 : 0;
 }
 
-int store_outbox_latest(struct store *s, int peer, const char *route, const char *topic, enum msg_class *class,
-                        uint64_t *number)
+int store_outbox_latest(struct store *s, int peer, const char *route, const char *topic,
+                        enum msg_class *class, uint64_t *number)
 {
     sqlite3_stmt *st;
     int64_t key;
@@ -275,8 +283,8 @@ int store_outbox_latest(struct store *s, int peer, const char *route, const char
     return 0;
 }
 
-int store_outbox_expired(struct store *s, int peer, int64_t age_ms, const uint64_t fixed[CLASS_COUNT],
-                         enum msg_class *class, uint64_t *number)
+int store_outbox_expired(struct store *s, int peer, int64_t age_ms,
+                         const uint64_t fixed[CLASS_COUNT], enum msg_class *class, uint64_t *number)
 {
     struct peer_row *p = peer_row(s, peer);
     int64_t v[2], oldest = INT64_MAX;
@@ -291,7 +299,8 @@ int store_outbox_expired(struct store *s, int peer, int64_t age_ms, const uint64
 
         if (row->messages == 0 || (cached && (row->expiry == EXPIRY_NONE || row->expires > age_ms)))
             continue;
-        rc = db_read(s, SQL_OUTBOX_EXPIRED, DB_INTS(key_group(peer, c), age_ms, key_of(peer, c, fixed[c])), v, 2);
+        rc = db_read(s, SQL_OUTBOX_EXPIRED,
+                     DB_INTS(key_group(peer, c), age_ms, key_of(peer, c, fixed[c])), v, 2);
         if (rc < 0)
             return rc;
         if (rc == 0 && v[1] < oldest) {
@@ -311,8 +320,10 @@ static int first_expiry(struct store *s, struct peer_row *p, int class)
     int rc = STORE_NONE;
 
     if (c->messages > 0)
-        rc = db_read(s, SQL_OUTBOX_EXPIRED,
-                     DB_INTS(key_group(p->id, class), INT64_MAX, key_of(p->id, class, c->may_have_left)), v, 2);
+        rc = db_read(
+            s, SQL_OUTBOX_EXPIRED,
+            DB_INTS(key_group(p->id, class), INT64_MAX, key_of(p->id, class, c->may_have_left)), v,
+            2);
     if (rc < 0)
         return rc;
     c->expiry = rc == 0 ? EXPIRY_KNOWN : EXPIRY_NONE;
@@ -329,7 +340,7 @@ int store_outbox_next_expiry(struct store *s, int64_t *age_ms)
 
     *age_ms = INT64_MAX;
     for (int id = 1; rc == 0 && id <= s->peer_count; id++) {
-        for (int class = 0; rc == 0 && class < CLASS_COUNT; class++) {
+        for (int class = 0; rc == 0 && class < CLASS_COUNT; class ++) {
             struct class_row *c = &s->peers[id]->class[class];
 
             if (c->expiry == EXPIRY_UNKNOWN)
@@ -341,13 +352,16 @@ int store_outbox_next_expiry(struct store *s, int64_t *age_ms)
     return rc;
 }
 
-int store_outbox_oldest(struct store *s, int peer, enum msg_class class, uint64_t after, uint64_t *number, uint64_t *bytes)
+int store_outbox_oldest(struct store *s, int peer, enum msg_class class, uint64_t after,
+                        uint64_t *number, uint64_t *bytes)
 {
     int64_t v[3];
     int rc = db_ready(s);
 
     if (rc == 0)
-        rc = db_read(s, SQL_OUTBOX_RUN, DB_INTS(key_of(peer, class, after), key_of(peer, class, STORE_NUMBER_MAX), 1), v, 3);
+        rc = db_read(s, SQL_OUTBOX_RUN,
+                     DB_INTS(key_of(peer, class, after), key_of(peer, class, STORE_NUMBER_MAX), 1),
+                     v, 3);
     if (rc == 0) {
         *number = key_number(v[0]);
         *bytes = (uint64_t)v[1];

@@ -1,4 +1,5 @@
-/* Packet ids of the broker session that must survive (I4). An id is 1..65535, so nothing here grows beyond that. */
+/* Packet ids of the broker session that must survive (I4). An id is 1..65535, so nothing here grows
+ * beyond that. */
 #ifndef STORE_PACKET_IDS_H
 #define STORE_PACKET_IDS_H
 
@@ -13,7 +14,8 @@ int store_qos2_remove(struct store *s, uint16_t packet_id) MUST_CHECK;
 /* The broker lost its session: forgets all. */
 int store_qos2_clear(struct store *s) MUST_CHECK;
 
-/* ---- that we used as sender under this generation or segment fork: an unused one gets a PUBREL first ---- */
+/* ---- that we used as sender under this generation or segment fork: an unused one gets a PUBREL
+ * first ---- */
 
 /* Return: 0 = used before; STORE_NONE = not yet; negative errno. */
 int store_packet_id_used(struct store *s, uint16_t packet_id) MUST_CHECK;

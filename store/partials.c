@@ -16,11 +16,12 @@ static int64_t piece_key(int peer, int class, uint64_t offset)
 
 static int drop_pieces(struct store *s, int peer, enum msg_class class)
 {
-    return db_run(s, SQL_PIECES_DELETE, DB_INTS(piece_key(peer, class, 0), piece_key(peer, class, PIECES_END)));
+    return db_run(s, SQL_PIECES_DELETE,
+                  DB_INTS(piece_key(peer, class, 0), piece_key(peer, class, PIECES_END)));
 }
 
-int store_partial_begin(struct store *s, int peer, enum msg_class class, uint64_t number, uint32_t total,
-                        const void *header, size_t header_len)
+int store_partial_begin(struct store *s, int peer, enum msg_class class, uint64_t number,
+                        uint32_t total, const void *header, size_t header_len)
 {
     sqlite3_stmt *st;
     int rc = db_add(s);
@@ -36,7 +37,8 @@ int store_partial_begin(struct store *s, int peer, enum msg_class class, uint64_
     return db_step(s, st);
 }
 
-int store_partial_add(struct store *s, int peer, enum msg_class class, uint32_t offset, const void *bytes, size_t n)
+int store_partial_add(struct store *s, int peer, enum msg_class class, uint32_t offset,
+                      const void *bytes, size_t n)
 {
     struct store_partial partial;
     sqlite3_stmt *st;
@@ -69,7 +71,8 @@ int store_partial_get(struct store *s, int peer, enum msg_class class, struct st
 /* Puts the pieces together; what was stored must be without holes. */
 static int join(struct store *s, int peer, enum msg_class class, uint8_t *payload, uint32_t have)
 {
-    sqlite3_stmt *st = db_bind(s, SQL_PIECE_EACH, DB_INTS(piece_key(peer, class, 0), piece_key(peer, class, PIECES_END)));
+    sqlite3_stmt *st = db_bind(
+        s, SQL_PIECE_EACH, DB_INTS(piece_key(peer, class, 0), piece_key(peer, class, PIECES_END)));
     uint32_t at = 0;
     int rc;
 
@@ -86,8 +89,8 @@ static int join(struct store *s, int peer, enum msg_class class, uint8_t *payloa
     return rc;
 }
 
-int store_partial_take(struct store *s, int peer, enum msg_class class, void **header, size_t *header_len,
-                       uint8_t **payload, uint32_t *n)
+int store_partial_take(struct store *s, int peer, enum msg_class class, void **header,
+                       size_t *header_len, uint8_t **payload, uint32_t *n)
 {
     sqlite3_stmt *st;
     int rc = db_ready(s);

@@ -147,23 +147,25 @@ int peer_rows_load(struct store *s)
 
 static int save_one(struct store *s, struct peer_row *p)
 {
-    int rc = db_run(s, SQL_PEER_SAVE,
-                    DB_INTS(p->id, (int64_t)p->next_number, p->segment, p->predecessor, (int64_t)p->predecessor_end,
-                            p->met, p->remote_generation, p->remote_segment, p->remote_predecessor,
-                            (int64_t)p->remote_predecessor_end, (int64_t)p->inbox_messages, (int64_t)p->inbox_bytes,
-                            (int64_t)p->held_messages, (int64_t)p->held_bytes, (int64_t)p->intervals,
-                            (int64_t)p->retained, (int64_t)p->frames, (int64_t)p->side[0].topics_sequence,
-                            p->side[0].topics_hash, (int64_t)p->side[0].history_bytes,
-                            (int64_t)p->side[1].topics_sequence, p->side[1].topics_hash,
-                            (int64_t)p->side[1].history_bytes));
+    int rc = db_run(
+        s, SQL_PEER_SAVE,
+        DB_INTS(p->id, (int64_t)p->next_number, p->segment, p->predecessor,
+                (int64_t)p->predecessor_end, p->met, p->remote_generation, p->remote_segment,
+                p->remote_predecessor, (int64_t)p->remote_predecessor_end,
+                (int64_t)p->inbox_messages, (int64_t)p->inbox_bytes, (int64_t)p->held_messages,
+                (int64_t)p->held_bytes, (int64_t)p->intervals, (int64_t)p->retained,
+                (int64_t)p->frames, (int64_t)p->side[0].topics_sequence, p->side[0].topics_hash,
+                (int64_t)p->side[0].history_bytes, (int64_t)p->side[1].topics_sequence,
+                p->side[1].topics_hash, (int64_t)p->side[1].history_bytes));
 
-    for (int class = 0; rc == 0 && class < CLASS_COUNT; class++) {
+    for (int class = 0; rc == 0 && class < CLASS_COUNT; class ++) {
         const struct class_row *c = &p->class[class];
 
         if (p->changed_classes & 1u << class)
             rc = db_run(s, SQL_CLASS_SAVE,
-                        DB_INTS(key_group(p->id, class), (int64_t)c->messages, (int64_t)c->bytes, (int64_t)c->gaps,
-                                (int64_t)c->may_have_left, (int64_t)c->cumulative, c->early, (int64_t)c->settled));
+                        DB_INTS(key_group(p->id, class), (int64_t)c->messages, (int64_t)c->bytes,
+                                (int64_t)c->gaps, (int64_t)c->may_have_left, (int64_t)c->cumulative,
+                                c->early, (int64_t)c->settled));
     }
     for (unsigned i = 0; rc == 0 && i < p->counter_count; i++) {
         sqlite3_stmt *st;
@@ -208,7 +210,7 @@ int peer_row_new(struct store *s, const char *name, struct peer_row **out)
     st = db_bind(s, SQL_PEER_ADD, DB_INTS(p->id));
     db_bind_name(st, 2, p->name);
     rc = db_step(s, st);
-    for (int class = 0; rc == 0 && class < CLASS_COUNT; class++)
+    for (int class = 0; rc == 0 && class < CLASS_COUNT; class ++)
         rc = db_run(s, SQL_CLASS_ADD, DB_INTS(key_group(p->id, class)));
     if (rc != 0) {
         free(p);

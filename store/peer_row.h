@@ -1,6 +1,6 @@
-/* What RAM mirrors of each peer: running sums, marks, counters. It is read at opening and after a rollback, changed by the
- * calls, and written before each commit, a row a peer and class: so a message costs one row, its figures none.
- * Internal to store/. */
+/* What RAM mirrors of each peer: running sums, marks, counters. It is read at opening and after a
+ * rollback, changed by the calls, and written before each commit, a row a peer and class: so a
+ * message costs one row, its figures none. Internal to store/. */
 #ifndef STORE_PEER_ROW_H
 #define STORE_PEER_ROW_H
 
@@ -20,15 +20,15 @@ enum expiry_known { EXPIRY_UNKNOWN = 0, EXPIRY_NONE, EXPIRY_KNOWN };
 struct class_row {
     uint64_t messages, bytes, gaps; /* queued; gap rows beside them */
     uint64_t may_have_left;
-    uint64_t settled;               /* highest number that the peer has said to have */
-    uint64_t cumulative;            /* the receive mark */
-    unsigned early;                 /* numbers ahead of it */
+    uint64_t settled;    /* highest number that the peer has said to have */
+    uint64_t cumulative; /* the receive mark */
+    unsigned early;      /* numbers ahead of it */
     /* Not persistent: the first of the class to expire above may_have_left. */
     enum expiry_known expiry;
     int64_t expires, expires_key;
 };
 
-struct side_row {                   /* a direction */
+struct side_row { /* a direction */
     uint64_t topics_sequence;
     uint32_t topics_hash;
     uint64_t history_bytes;
@@ -59,7 +59,7 @@ struct peer_row {
     unsigned counter_count;
 
     bool changed;
-    unsigned changed_classes;       /* bits */
+    unsigned changed_classes; /* bits */
     struct peer_row *next_changed;
 };
 

@@ -32,7 +32,8 @@ int store_peer_id(struct store *s, const char *name, int *peer)
     return 0;
 }
 
-int store_peers_each(struct store *s, void (*each)(void *ctx, int peer, const char *name), void *ctx)
+int store_peers_each(struct store *s, void (*each)(void *ctx, int peer, const char *name),
+                     void *ctx)
 {
     int rc = db_ready(s);
 
@@ -61,7 +62,7 @@ int store_peer_queue(struct store *s, int peer, struct store_queue *out)
     out->oldest_age_ms = -1;
     if (rc != 0)
         return rc;
-    for (int class = 0; class < CLASS_COUNT; class++) {
+    for (int class = 0; class < CLASS_COUNT; class ++) {
         const struct class_row *c = &p->class[class];
         int64_t queued;
 
@@ -69,7 +70,9 @@ int store_peer_queue(struct store *s, int peer, struct store_queue *out)
         out->bytes += out->class_bytes[class] = c->bytes;
         if (c->messages == 0)
             continue;
-        rc = db_read(s, SQL_OUTBOX_QUEUED, DB_INTS(key_base(peer, class), key_of(peer, class, STORE_NUMBER_MAX)), &queued, 1);
+        rc = db_read(s, SQL_OUTBOX_QUEUED,
+                     DB_INTS(key_base(peer, class), key_of(peer, class, STORE_NUMBER_MAX)), &queued,
+                     1);
         if (rc < 0)
             return rc;
         if (rc == 0 && (out->oldest_age_ms < 0 || queued < out->oldest_age_ms))
@@ -151,7 +154,8 @@ int store_count(struct store *s, int peer, const char *name, uint64_t add)
     return 0;
 }
 
-int store_counters_each(struct store *s, int peer, void (*each)(void *ctx, const char *name, uint64_t value), void *ctx)
+int store_counters_each(struct store *s, int peer,
+                        void (*each)(void *ctx, const char *name, uint64_t value), void *ctx)
 {
     struct peer_row *p;
     int rc = reading(s, peer, &p);

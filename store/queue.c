@@ -13,9 +13,10 @@ struct store_segment queue_segment(const struct store *s, const struct peer_row 
 
     if (p->segment == s->segment)
         return segment;
-    for (int class = 0; class < CLASS_COUNT; class++)
+    for (int class = 0; class < CLASS_COUNT; class ++)
         left |= p->class[class].may_have_left > p->predecessor_end;
-    /* Of a segment from which nothing can have left the peer may never have heard. Its numbers are presented as ours. */
+    /* Of a segment from which nothing can have left the peer may never have heard. Its numbers are
+     * presented as ours. */
     if (left) {
         segment.predecessor = p->segment;
         segment.predecessor_end = p->next_number - 1;
@@ -57,7 +58,8 @@ void queue_added(struct store *s, struct peer_row *p, int64_t key, uint64_t byte
     peer_class_changed(s, p, key_class(key));
 }
 
-int queue_set_latest(struct store *s, struct peer_row *p, int64_t key, const char *route, const char *topic)
+int queue_set_latest(struct store *s, struct peer_row *p, int64_t key, const char *route,
+                     const char *topic)
 {
     sqlite3_stmt *st = db_bind(s, SQL_LATEST_SET, DB_INTS(p->id, key));
 
@@ -66,7 +68,8 @@ int queue_set_latest(struct store *s, struct peer_row *p, int64_t key, const cha
     return db_step(s, st);
 }
 
-/* Removes the entry of `latest` that leads to this row; a newer message of the topic keeps its own. */
+/* Removes the entry of `latest` that leads to this row; a newer message of the topic keeps its own.
+ */
 static int drop_latest(struct store *s, struct peer_row *p, int64_t key)
 {
     sqlite3_stmt *names = db_bind(s, SQL_OUTBOX_NAMES, DB_INTS(key));

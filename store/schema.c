@@ -4,9 +4,12 @@
 #include <stdio.h>
 
 /* Every table is STRICT: a column's type is what it says, not what SQLite would make of it.
- * Payloads stand last in their rows, so that reading the columns before them touches no overflow page. */
+ * Payloads stand last in their rows, so that reading the columns before them touches no overflow
+ * page. */
+/* clang-format off */
 static const char version_1[] =
-    /* One row: who we are, the age clock as last committed (I11), and the counter that orders rows by arrival. */
+    /* One row: who we are, the age clock as last committed (I11), and the counter that orders rows
+     * by arrival. */
     "CREATE TABLE state("
     " id INTEGER PRIMARY KEY CHECK(id = 1),"
     " generation INTEGER NOT NULL, segment INTEGER NOT NULL,"
@@ -14,7 +17,8 @@ static const char version_1[] =
     " ordinal INTEGER NOT NULL) STRICT;"
     "CREATE TABLE value(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
 
-    /* Peers, their running sums, both identities. remote_*: the newest segment that we met of the peer. */
+    /* Peers, their running sums, both identities. remote_*: the newest segment that we met of the
+     * peer. */
     "CREATE TABLE peer("
     " id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
     " next_number INTEGER NOT NULL DEFAULT 1,"
@@ -40,8 +44,8 @@ static const char version_1[] =
     "CREATE TABLE counter(peer INTEGER, name TEXT, value INTEGER NOT NULL,"
     " PRIMARY KEY(peer, name)) STRICT, WITHOUT ROWID;"
 
-    /* Marks: numbers ahead of the cumulative one (key: peer, class, number), and the segments that we met (key: peer,
-     * ordinal) with the marks as they were when another segment took over. */
+    /* Marks: numbers ahead of the cumulative one (key: peer, class, number), and the segments that
+     * we met (key: peer, ordinal) with the marks as they were when another segment took over. */
     "CREATE TABLE early(key INTEGER PRIMARY KEY, previous INTEGER NOT NULL) STRICT;"
     "CREATE TABLE remote_segment("
     " key INTEGER PRIMARY KEY, generation INTEGER NOT NULL, id INTEGER NOT NULL,"
@@ -76,7 +80,8 @@ static const char version_1[] =
     " used INTEGER NOT NULL, PRIMARY KEY(peer, route, topic)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX retained_used ON retained(peer, used);"
 
-    /* Messages from peers (key: class, ordinal). How far delivery has come stands apart, as changing a row writes all of it. */
+    /* Messages from peers (key: class, ordinal). How far delivery has come stands apart, as
+     * changing a row writes all of it. */
     "CREATE TABLE inbox("
     " key INTEGER PRIMARY KEY, peer INTEGER NOT NULL, number INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL, flags INTEGER NOT NULL,"
@@ -84,7 +89,8 @@ static const char version_1[] =
     " topic TEXT NOT NULL, hops TEXT, props BLOB, payload BLOB) STRICT;"
     "CREATE TABLE delivery("
     " key INTEGER PRIMARY KEY, state INTEGER NOT NULL, packet_id INTEGER,"
-    " refusals INTEGER NOT NULL, again INTEGER NOT NULL, assigned INTEGER, qos INTEGER NOT NULL) STRICT;"
+    " refusals INTEGER NOT NULL, again INTEGER NOT NULL, assigned INTEGER, qos INTEGER NOT NULL)"
+    " STRICT;"
     "CREATE UNIQUE INDEX delivery_packet_id ON delivery(packet_id) WHERE packet_id IS NOT NULL;"
     "CREATE INDEX delivery_assigned ON delivery(assigned) WHERE packet_id IS NOT NULL;"
     "CREATE TABLE refused("
@@ -94,7 +100,8 @@ static const char version_1[] =
     "CREATE TABLE qos2(packet_id INTEGER PRIMARY KEY) STRICT;"
     "CREATE TABLE packet_id(packet_id INTEGER PRIMARY KEY) STRICT;"
 
-    /* The wire's memory. partial: peer, class; piece: peer, class, offset; topic: peer, direction, slot. */
+    /* The wire's memory. partial: peer, class; piece: peer, class, offset; topic: peer, direction,
+     * slot. */
     "CREATE TABLE partial("
     " key INTEGER PRIMARY KEY, number INTEGER NOT NULL, total INTEGER NOT NULL,"
     " have INTEGER NOT NULL, header BLOB) STRICT;"
@@ -109,6 +116,7 @@ static const char version_1[] =
     "CREATE TABLE history("
     " key INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, flags INTEGER NOT NULL, origin INTEGER,"
     " topic TEXT NOT NULL, hops TEXT, props BLOB, payload BLOB) STRICT;";
+/* clang-format on */
 
 static const struct {
     int to_version;
@@ -155,7 +163,9 @@ int schema_migrate(sqlite3 *db, int version)
 
         if (steps[i].to_version <= version)
             continue;
-        snprintf(pragma, sizeof(pragma), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+        snprintf(pragma, sizeof(pragma),
+                 "PRAGMA application_id = %d; PRAGMA user_version = %d;"
+                 " COMMIT",
                  SCHEMA_APPLICATION_ID, steps[i].to_version);
         if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK ||
             sqlite3_exec(db, steps[i].sql, NULL, NULL, NULL) != SQLITE_OK ||

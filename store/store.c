@@ -8,15 +8,16 @@
 #include "store/file.h"
 #include "store/schema.h"
 
-/* An unclean end is followed by a whole check only where that is quick; beyond, damage is noticed when it is met. */
+/* An unclean end is followed by a whole check only where that is quick; beyond, damage is noticed
+ * when it is met. */
 #define CHECK_MAX_BYTES (64ll << 20)
-/* Without anything else to commit, the age clock is committed this often: what a power cut may take from it where wall
- * time is not trusted. */
+/* Without anything else to commit, the age clock is committed this often: what a power cut may take
+ * from it where wall time is not trusted. */
 #define CLOCK_SAVE_MS   (10 * 60 * 1000)
 #define VALUE_MAX_BYTES 4096
 #define VALUE_NAME_MAX  64
-/* store_tidy: pages in the WAL that are worth cutting it, free pages that are worth moving others for (beside a quarter
- * of the file, or a queue that comes and goes would keep the disk busy). */
+/* store_tidy: pages in the WAL that are worth cutting it, free pages that are worth moving others
+ * for (beside a quarter of the file, or a queue that comes and goes would keep the disk busy). */
 #define TIDY_WAL_PAGES  64
 #define TIDY_FREE_PAGES 256
 
@@ -33,21 +34,25 @@ static int pragmas(struct store *s, const char *sql)
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : db_fail(s);
 }
 
-/* Opens the connection, takes the lock, looks whose file it is and of which version; nothing is written before that is known. */
+/* Opens the connection, takes the lock, looks whose file it is and of which version; nothing is
+ * written before that is known. */
 static int connect_file(struct store *s)
 {
     int version = 0, rc;
 
-    rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    rc = sqlite3_open_v2(s->path, &s->db,
+                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (!s->db)
         return db_fail_with(s, ENOMEM, "out of memory");
     if (rc != SQLITE_OK)
         return db_fail(s);
-    sqlite3_wal_hook(s->db, on_wal, s); /* takes the place of SQLite's own checkpointing: see store_commit */
+    sqlite3_wal_hook(s->db, on_wal,
+                     s); /* takes the place of SQLite's own checkpointing: see store_commit */
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    rc = pragmas(s, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON");
+    rc = pragmas(
+        s, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON");
     if (rc != 0)
         return rc;
     switch (schema_look(s->db, &version)) {
@@ -66,10 +71,12 @@ static int connect_file(struct store *s)
         return db_fail(s);
     }
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-    /* synchronous=FULL syncs the WAL at every commit: I1 and I2 hang on it. Two megabytes of cache hold the edges of the
-     * B-trees, which is all that a queue touches. */
-    rc = pragmas(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -2048;"
-                    "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 2097152; BEGIN IMMEDIATE; COMMIT");
+    /* synchronous=FULL syncs the WAL at every commit: I1 and I2 hang on it. Two megabytes of cache
+     * hold the edges of the B-trees, which is all that a queue touches. */
+    rc = pragmas(
+        s,
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -2048;"
+        "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 2097152; BEGIN IMMEDIATE; COMMIT");
     if (rc == 0 && schema_migrate(s->db, version) != 0)
         rc = db_fail(s);
     return rc;
@@ -99,8 +106,8 @@ static int check_file(struct store *s, bool unclean)
 static int prepare_all(struct store *s)
 {
     for (int id = 0; id < SQL_COUNT; id++) {
-        if (sqlite3_prepare_v3(s->db, sql_text((enum sql_id)id), -1, SQLITE_PREPARE_PERSISTENT, &s->stmt[id], NULL) !=
-            SQLITE_OK)
+        if (sqlite3_prepare_v3(s->db, sql_text((enum sql_id)id), -1, SQLITE_PREPARE_PERSISTENT,
+                               &s->stmt[id], NULL) != SQLITE_OK)
             return db_fail(s);
     }
     return 0;
@@ -112,8 +119,7 @@ static int load_mirrors(struct store *s)
     int64_t v[2];
     int rc;
 
-    if ((rc = peer_rows_load(s)) != 0 ||
-        (rc = db_read(s, SQL_REFUSED_FIGURES, NULL, 0, v, 2)) != 0)
+    if ((rc = peer_rows_load(s)) != 0 || (rc = db_read(s, SQL_REFUSED_FIGURES, NULL, 0, v, 2)) != 0)
         return rc;
     s->refused_rows = (uint64_t)v[0];
     s->refused_bytes = (uint64_t)v[1];
@@ -123,20 +129,22 @@ static int load_mirrors(struct store *s)
 static int save_state(struct store *s, const struct store_now *now)
 {
     return db_run(s, SQL_STATE_SAVE,
-                  DB_INTS(s->generation, s->segment, store_age_ms(s, now), now->wall_ms, now->wall_trusted, s->ordinal));
+                  DB_INTS(s->generation, s->segment, store_age_ms(s, now), now->wall_ms,
+                          now->wall_trusted, s->ordinal));
 }
 
 /* A random id other than zero, which means none, and `not`. */
 static uint32_t random_id(uint32_t not, void (*random)(void *ctx, void *bytes, size_t n), void *ctx)
 {
-    uint32_t id = not;
+    uint32_t id = not ;
 
-    for (int tries = 0; (id == 0 || id == not) && tries < 8; tries++)
+    for (int tries = 0; (id == 0 || id == not ) && tries < 8; tries++)
         random(ctx, &id, sizeof(id));
     return id != 0 && id != not ? id : (not == 1 ? 2 : 1);
 }
 
-/* Who we are: the generation of the file, and a new segment, committed before anything is numbered under it (I4). */
+/* Who we are: the generation of the file, and a new segment, committed before anything is numbered
+ * under it (I4). */
 static int begin_segment(struct store *s, const struct store_now *now,
                          void (*random)(void *ctx, void *bytes, size_t n), void *ctx)
 {
@@ -171,7 +179,8 @@ static int open_once(struct store *s, const struct store_now *now,
         return rc;
     if (file_marked_damaged(s->path))
         return db_fail_with(s, EBADMSG, "was found damaged in use");
-    if ((rc = check_file(s, unclean)) != 0 || (rc = prepare_all(s)) != 0 || (rc = load_mirrors(s)) != 0)
+    if ((rc = check_file(s, unclean)) != 0 || (rc = prepare_all(s)) != 0 ||
+        (rc = load_mirrors(s)) != 0)
         return rc;
     return begin_segment(s, now, random, random_ctx);
 }
@@ -217,10 +226,12 @@ int store_open(struct store **out, const char *path, const struct store_now *now
 
             disconnect(s);
             opened->damaged = true;
-            if ((rc = file_set_aside(path, now->wall_ms, opened->aside_path, sizeof(opened->aside_path))) == 0)
+            if ((rc = file_set_aside(path, now->wall_ms, opened->aside_path,
+                                     sizeof(opened->aside_path))) == 0)
                 rc = file_create(path, &created);
             if (rc != 0)
-                snprintf(s->error, sizeof(s->error), "%s: is damaged and cannot be set aside: %s", path, strerror(-rc));
+                snprintf(s->error, sizeof(s->error), "%s: is damaged and cannot be set aside: %s",
+                         path, strerror(-rc));
         } else if (rc == -ENOSPC && !retried) {
             /* The ballast is gone now (db_full): there may be room for the new segment. */
             disconnect(s);
@@ -289,7 +300,8 @@ void store_rollback(struct store *s)
     s->in_transaction = false;
     if (!sqlite3_get_autocommit(s->db))
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-    /* What RAM mirrors is as at the last commit again, or cannot be trusted. Ordinals are not taken back: they only order. */
+    /* What RAM mirrors is as at the last commit again, or cannot be trusted. Ordinals are not taken
+     * back: they only order. */
     if (!s->broken && s->stmt[SQL_COUNT - 1] && load_mirrors(s) != 0 && !s->broken)
         s->broken = EIO;
 }

@@ -1,16 +1,21 @@
-/* What must survive a power cut: one SQLite file an end. The only code that includes sqlite3.h is here in store/.
+/* What must survive a power cut: one SQLite file an end. The only code that includes sqlite3.h is
+ * here in store/.
  *
- * One connection, one thread, locking_mode=EXCLUSIVE (a second daemon is refused), WAL, synchronous=FULL. All writes
- * go into one open transaction, begun by the first write and ended by store_commit: the caller groups, and tells nobody
- * (broker or peer) anything before the commit has returned 0.
+ * One connection, one thread, locking_mode=EXCLUSIVE (a second daemon is refused), WAL,
+ * synchronous=FULL. All writes go into one open transaction, begun by the first write and ended by
+ * store_commit: the caller groups, and tells nobody (broker or peer) anything before the commit has
+ * returned 0.
  *
- * A write or commit that fails has rolled the whole transaction back: the store is as at the last commit, and the caller
- * must treat its own volatile state as after a crash (drop the MQTT connection, begin new epochs). See store_full.
+ * A write or commit that fails has rolled the whole transaction back: the store is as at the last
+ * commit, and the caller must treat its own volatile state as after a crash (drop the MQTT
+ * connection, begin new epochs). See store_full.
  *
- * Time: `age_ms` is the store's age clock (I11): it advances with the monotonic clock while a process runs, is saved
- * with each commit, and on opening jumps forward by the wall clock's gap only where wall time is trusted on both sides.
+ * Time: `age_ms` is the store's age clock (I11): it advances with the monotonic clock while a
+ * process runs, is saved with each commit, and on opening jumps forward by the wall clock's gap
+ * only where wall time is trusted on both sides.
  *
- * Errors: negative errno-like (-EIO, -ENOSPC, -ENOMEM, -EINVAL), after which the transaction is gone; positive: enum store_outcome. */
+ * Errors: negative errno-like (-EIO, -ENOSPC, -ENOMEM, -EINVAL), after which the transaction is
+ * gone; positive: enum store_outcome. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -23,16 +28,17 @@
 struct store;
 
 enum store_outcome {
-    STORE_NONE = 1,   /* no such row; nothing (more) there */
-    STORE_LOCKED,     /* another process holds the file */
-    STORE_REFUSED,    /* would pass a bound; nothing changed */
+    STORE_NONE = 1, /* no such row; nothing (more) there */
+    STORE_LOCKED,   /* another process holds the file */
+    STORE_REFUSED,  /* would pass a bound; nothing changed */
 };
 
 /* Of what belongs to a peer: from us to it, and from it to us. */
 enum store_direction { STORE_OUT = 0, STORE_IN = 1 };
 
 #define STORE_PEERS_MAX 4096
-#define STORE_NUMBER_MAX ((1ull << 46) - 1) /* of a peer's message counter; composite keys hold 46 bits */
+#define STORE_NUMBER_MAX                                                                           \
+    ((1ull << 46) - 1) /* of a peer's message counter; composite keys hold 46 bits */
 
 /* The clock as the caller sees it. wall_trusted: the wall clock is known to be synchronised. */
 struct store_now {
@@ -42,37 +48,41 @@ struct store_now {
 };
 
 struct store_opened {
-    bool created;             /* no file was there */
-    bool damaged;             /* the old file was set aside under aside_path, a new one begun */
+    bool created; /* no file was there */
+    bool damaged; /* the old file was set aside under aside_path, a new one begun */
     char aside_path[512];
-    uint32_t generation;      /* random, made with the file */
-    uint32_t segment;         /* random, committed by this open: this process's segment (I4) */
+    uint32_t generation; /* random, made with the file */
+    uint32_t segment;    /* random, committed by this open: this process's segment (I4) */
 };
 
 /* Opens or creates the file, checks it, migrates it (user_version), sets a damaged one aside under
- * PATH.damaged-YYYYMMDD-HHMMSS, commits a new segment, and makes the ballast file (PATH-ballast). random: fills n bytes.
- * Return: 0; STORE_LOCKED; negative errno with a sentence in err (err_size bytes). */
+ * PATH.damaged-YYYYMMDD-HHMMSS, commits a new segment, and makes the ballast file (PATH-ballast).
+ * random: fills n bytes. Return: 0; STORE_LOCKED; negative errno with a sentence in err (err_size
+ * bytes). */
 int store_open(struct store **out, const char *path, const struct store_now *now,
                void (*random)(void *ctx, void *bytes, size_t n), void *random_ctx,
                struct store_opened *opened, char *err, size_t err_size) MUST_CHECK;
 /* Commits nothing: what is not committed is lost. NULL allowed. */
 void store_close(struct store *s);
 
-/* Commits what is open, and the age clock. Return: 0 (also when nothing was open); negative: rolled back. */
+/* Commits what is open, and the age clock. Return: 0 (also when nothing was open); negative: rolled
+ * back. */
 int store_commit(struct store *s, const struct store_now *now) MUST_CHECK;
 /* Gives up what is open. */
 void store_rollback(struct store *s);
 /* Is there something to commit? */
 bool store_dirty(const struct store *s);
-/* Frees a bounded number of free pages and checkpoints; call when idle or after deletions. Cheap when nothing is to do.
- * Return: 0; 1 = more to do, call again soon; negative errno. */
+/* Frees a bounded number of free pages and checkpoints; call when idle or after deletions. Cheap
+ * when nothing is to do. Return: 0; 1 = more to do, call again soon; negative errno. */
 int store_tidy(struct store *s) MUST_CHECK;
 
-/* Full: a write met a full disk (or max file size). From then on the *adding* calls (outbox_put, held_put, inbox_put, partial_*) return
- * -ENOSPC at once without touching the transaction; deletions and marks still commit (the ballast was freed for
- * them). store_probe_space tries to make the ballast anew; once it can, full ends. */
+/* Full: a write met a full disk (or max file size). From then on the *adding* calls (outbox_put,
+ * held_put, inbox_put, partial_*) return -ENOSPC at once without touching the transaction;
+ * deletions and marks still commit (the ballast was freed for them). store_probe_space tries to
+ * make the ballast anew; once it can, full ends. */
 bool store_full(const struct store *s);
-/* Return: 0 = there is room again (or was never full); STORE_REFUSED = still full; negative errno. */
+/* Return: 0 = there is room again (or was never full); STORE_REFUSED = still full; negative errno.
+ */
 int store_probe_space(struct store *s) MUST_CHECK;
 
 uint32_t store_generation(const struct store *s);

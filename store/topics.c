@@ -17,7 +17,8 @@ uint32_t store_topic_hash(unsigned slot, const char *topic, size_t n)
     return hash64_fold32(hash64_add(hash64_add(HASH64_START, be, sizeof(be)), topic, n));
 }
 
-int store_topics_state(struct store *s, int peer, enum store_direction dir, struct store_topics_state *out)
+int store_topics_state(struct store *s, int peer, enum store_direction dir,
+                       struct store_topics_state *out)
 {
     struct peer_row *p = peer_row(s, peer);
     int rc = db_ready(s);
@@ -31,7 +32,8 @@ int store_topics_state(struct store *s, int peer, enum store_direction dir, stru
     return 0;
 }
 
-int store_topic_set(struct store *s, int peer, enum store_direction dir, unsigned slot, const char *topic, size_t n)
+int store_topic_set(struct store *s, int peer, enum store_direction dir, unsigned slot,
+                    const char *topic, size_t n)
 {
     struct peer_row *p;
     sqlite3_stmt *st;
@@ -64,18 +66,21 @@ int store_topic_set(struct store *s, int peer, enum store_direction dir, unsigne
 }
 
 int store_topics_each(struct store *s, int peer, enum store_direction dir,
-                      void (*each)(void *ctx, unsigned slot, const char *topic, size_t n), void *ctx)
+                      void (*each)(void *ctx, unsigned slot, const char *topic, size_t n),
+                      void *ctx)
 {
     sqlite3_stmt *st;
     int rc = db_ready(s);
 
     if (rc != 0)
         return rc;
-    st = db_bind(s, SQL_TOPICS_EACH, DB_INTS(slot_key(peer, dir, 0), slot_key(peer, dir, STORE_TOPIC_SLOTS)));
+    st = db_bind(s, SQL_TOPICS_EACH,
+                 DB_INTS(slot_key(peer, dir, 0), slot_key(peer, dir, STORE_TOPIC_SLOTS)));
     while ((rc = db_step(s, st)) > 0) {
         const char *topic = (const char *)sqlite3_column_text(st, 1);
 
-        each(ctx, (unsigned)(sqlite3_column_int64(st, 0) % STORE_TOPIC_SLOTS), topic, (size_t)sqlite3_column_bytes(st, 1));
+        each(ctx, (unsigned)(sqlite3_column_int64(st, 0) % STORE_TOPIC_SLOTS), topic,
+             (size_t)sqlite3_column_bytes(st, 1));
     }
     return rc;
 }
@@ -92,5 +97,6 @@ int store_topics_clear(struct store *s, int peer, enum store_direction dir)
     p->side[dir].topics_sequence = 0;
     p->side[dir].topics_hash = 0;
     peer_row_changed(s, p);
-    return db_run(s, SQL_TOPICS_CLEAR, DB_INTS(slot_key(peer, dir, 0), slot_key(peer, dir, STORE_TOPIC_SLOTS)));
+    return db_run(s, SQL_TOPICS_CLEAR,
+                  DB_INTS(slot_key(peer, dir, 0), slot_key(peer, dir, STORE_TOPIC_SLOTS)));
 }

@@ -12,16 +12,21 @@
 #define FILES_MAX    16
 #define SECTOR_BYTES 512
 
-struct change {           /* not synced yet */
+struct change { /* not synced yet */
     int64_t offset;
-    int64_t n;            /* -1 = cut to offset */
+    int64_t n; /* -1 = cut to offset */
     uint8_t *bytes;
+};
+
+struct image {
+    uint8_t *bytes;
+    int64_t n, room;
 };
 
 struct disk_file {
     char path[256];
-    uint8_t *durable;     /* what is certainly on the disk */
-    int64_t durable_n, size;
+    struct image durable; /* what is certainly on the disk */
+    int64_t size;
     struct change *changes;
     size_t count;
 };
@@ -29,7 +34,7 @@ struct disk_file {
 struct open_file {
     sqlite3_file base;
     struct disk_file *disk;
-    sqlite3_file *real;   /* behind this struct */
+    sqlite3_file *real; /* behind this struct */
 };
 
 static struct {
@@ -49,7 +54,7 @@ static void forget(struct disk_file *d)
     for (size_t i = 0; i < d->count; i++)
         free(d->changes[i].bytes);
     free(d->changes);
-    free(d->durable);
+    free(d->durable.bytes);
     memset(d, 0, sizeof(*d));
 }
 
@@ -74,24 +79,27 @@ static void note(struct disk_file *d, int64_t offset, const void *bytes, int64_t
 }
 
 /* Applies a piece of a change to an image. */
-static void apply(uint8_t **image, int64_t *size, int64_t offset, const uint8_t *bytes, int64_t n)
+static void apply(struct image *image, int64_t offset, const uint8_t *bytes, int64_t n)
 {
-    if (n < 0) {
-        *size = offset < *size ? offset : *size;
+    if (n < 0)
+        image->n = offset < image->n ? offset : image->n;
+    if (n <= 0)
         return;
+    if (offset + n > image->room) {
+        image->room = 2 * (offset + n);
+        image->bytes = realloc(image->bytes, (size_t)image->room);
     }
-    if (offset + n > *size) {
-        *image = realloc(*image, (size_t)(offset + n));
-        memset(*image + *size, 0, (size_t)(offset + n - *size));
-        *size = offset + n;
+    if (offset + n > image->n) {
+        memset(image->bytes + image->n, 0, (size_t)(offset + n - image->n));
+        image->n = offset + n;
     }
-    memcpy(*image + offset, bytes, (size_t)n);
+    memcpy(image->bytes + offset, bytes, (size_t)n);
 }
 
 static void make_durable(struct disk_file *d)
 {
     for (size_t i = 0; i < d->count; i++) {
-        apply(&d->durable, &d->durable_n, d->changes[i].offset, d->changes[i].bytes, d->changes[i].n);
+        apply(&d->durable, d->changes[i].offset, d->changes[i].bytes, d->changes[i].n);
         free(d->changes[i].bytes);
     }
     d->count = 0;
@@ -100,16 +108,13 @@ static void make_durable(struct disk_file *d)
 void fault_vfs_image(const char *path, const char *to, unsigned *seed)
 {
     struct disk_file *d = find(path);
-    uint8_t *image;
-    int64_t size;
+    struct image image = {0};
     int fd;
 
     unlink(to);
     if (!d)
         return;
-    size = d->durable_n;
-    image = malloc((size_t)size + 1);
-    memcpy(image, d->durable, (size_t)size);
+    apply(&image, 0, d->durable.bytes, d->durable.n);
     for (size_t i = 0; i < d->count; i++) {
         const struct change *c = &d->changes[i];
 
@@ -117,13 +122,13 @@ void fault_vfs_image(const char *path, const char *to, unsigned *seed)
             int64_t n = c->n - at < SECTOR_BYTES ? c->n - at : SECTOR_BYTES;
 
             if (rand_r(seed) & 1)
-                apply(&image, &size, c->offset + at, c->n < 0 ? NULL : c->bytes + at, c->n < 0 ? -1 : n);
+                apply(&image, c->offset + at, c->n < 0 ? NULL : c->bytes + at, c->n < 0 ? -1 : n);
         }
     }
     fd = open(to, O_CREAT | O_TRUNC | O_WRONLY, 0600);
-    assert(fd >= 0 && write(fd, image, (size_t)size) == size);
+    assert(fd >= 0 && write(fd, image.bytes, (size_t)image.n) == image.n);
     close(fd);
-    free(image);
+    free(image.bytes);
 }
 
 /* One operation that could go wrong. */
@@ -204,7 +209,8 @@ static int on_sync(sqlite3_file *file, int flags)
         return SQLITE_IOERR_FSYNC;
     if (of(file)->disk)
         make_durable(of(file)->disk);
-    return SQLITE_OK; /* what is on the real disk does not matter: images are made from what is noted */
+    return SQLITE_OK; /* what is on the real disk does not matter: images are made from what is
+                         noted */
 }
 
 static int on_size(sqlite3_file *file, sqlite3_int64 *size)
@@ -244,12 +250,22 @@ static int on_character(sqlite3_file *file)
 
 static const sqlite3_io_methods methods = {
     .iVersion = 1, /* no shared memory: locking_mode=EXCLUSIVE needs none */
-    .xClose = on_close, .xRead = on_read, .xWrite = on_write, .xTruncate = on_truncate, .xSync = on_sync,
-    .xFileSize = on_size, .xLock = on_lock, .xUnlock = on_unlock, .xCheckReservedLock = on_check_lock,
-    .xFileControl = on_control, .xSectorSize = on_sector, .xDeviceCharacteristics = on_character,
+    .xClose = on_close,
+    .xRead = on_read,
+    .xWrite = on_write,
+    .xTruncate = on_truncate,
+    .xSync = on_sync,
+    .xFileSize = on_size,
+    .xLock = on_lock,
+    .xUnlock = on_unlock,
+    .xCheckReservedLock = on_check_lock,
+    .xFileControl = on_control,
+    .xSectorSize = on_sector,
+    .xDeviceCharacteristics = on_character,
 };
 
-static int on_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags, int *out_flags)
+static int on_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags,
+                   int *out_flags)
 {
     struct open_file *f = of(file);
     sqlite3_int64 size = 0;
@@ -268,9 +284,10 @@ static int on_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int f
         assert(f->disk && strlen(path) < sizeof(f->disk->path));
         strcpy(f->disk->path, path);
         f->real->pMethods->xFileSize(f->real, &size);
-        f->disk->durable = malloc((size_t)size + 1);
-        f->disk->durable_n = f->disk->size = size;
-        if (size > 0 && f->real->pMethods->xRead(f->real, f->disk->durable, (int)size, 0) != SQLITE_OK)
+        f->disk->size = f->disk->durable.n = f->disk->durable.room = size;
+        f->disk->durable.bytes = malloc((size_t)size + 1);
+        if (size > 0 &&
+            f->real->pMethods->xRead(f->real, f->disk->durable.bytes, (int)size, 0) != SQLITE_OK)
             abort();
     }
     return SQLITE_OK;
@@ -290,7 +307,8 @@ static int on_delete(sqlite3_vfs *vfs, const char *path, int sync)
 void fault_vfs_install(void)
 {
     fault.real = sqlite3_vfs_find(NULL);
-    fault.vfs = *fault.real; /* what is not ours goes to the real one's functions, which use pAppData alone */
+    fault.vfs = *fault.real; /* what is not ours goes to the real one's functions, which use
+                                pAppData alone */
     fault.vfs.zName = "fault";
     fault.vfs.pNext = NULL;
     fault.vfs.szOsFile = (int)sizeof(struct open_file) + fault.real->szOsFile;

@@ -1,5 +1,6 @@
-/* A SQLite VFS over the real one, as bad as disks are: it runs full, fails at the n-th operation, and at a power cut loses a
- * random part, sector by sector, of what was not synced. One at a time, for a whole test program. */
+/* A SQLite VFS over the real one, as bad as disks are: it runs full, fails at the n-th operation,
+ * and at a power cut loses a random part, sector by sector, of what was not synced. One at a time,
+ * for a whole test program. */
 #ifndef TESTS_STORE_FAULT_VFS_H
 #define TESTS_STORE_FAULT_VFS_H
 
@@ -10,8 +11,8 @@
 void fault_vfs_install(void);
 /* Forgets files, faults and bounds. */
 void fault_vfs_reset(void);
-/* A disk of this many bytes for all files together, and for the one named (the ballast, which does not pass here): writes
- * beyond fail as on a full disk. 0 = no bound. */
+/* A disk of this many bytes for all files together, and for the one named (the ballast, which does
+ * not pass here): writes beyond fail as on a full disk. 0 = no bound. */
 void fault_vfs_quota(int64_t bytes, const char *beside);
 /* The n-th write, sync or truncation from now fails once; 0 = none. */
 void fault_vfs_fail_at(int n);
@@ -21,7 +22,8 @@ void fault_vfs_die_at(int n);
 bool fault_vfs_met(void);
 /* Writes what a power cut would leave of the file to `to`; removes `to` where nothing would be. */
 void fault_vfs_image(const char *path, const char *to, unsigned *seed);
-/* The n-th allocation of SQLite from now fails, once; 0 = none. Call fault_vfs_install_memory before SQLite is used. */
+/* The n-th allocation of SQLite from now fails, once; 0 = none. Call fault_vfs_install_memory
+ * before SQLite is used. */
 void fault_vfs_install_memory(void);
 void fault_vfs_fail_allocation(int n);
 bool fault_vfs_allocation_failed(void);

@@ -128,11 +128,16 @@ struct msg *fixture_msg(const char *topic, enum msg_class class, size_t n)
     return msg;
 }
 
-static uint64_t put(struct fixture *f, const char *topic, enum msg_class class, int64_t expire_age_ms, bool latest)
+static uint64_t put(struct fixture *f, const char *topic, enum msg_class class,
+                    int64_t expire_age_ms, bool latest)
 {
     struct msg *msg = fixture_msg(topic, class, 20);
-    struct outbox_put what = {.peer = f->peer, .msg = msg, .route = "r", .latest = latest,
-                              .queued_age_ms = store_age_ms(f->s, &f->now), .expire_age_ms = expire_age_ms};
+    struct outbox_put what = {.peer = f->peer,
+                              .msg = msg,
+                              .route = "r",
+                              .latest = latest,
+                              .queued_age_ms = store_age_ms(f->s, &f->now),
+                              .expire_age_ms = expire_age_ms};
     uint64_t number = 0;
 
     assert_ok(store_outbox_put(f->s, &what, &number));
@@ -145,7 +150,8 @@ uint64_t fixture_put(struct fixture *f, const char *topic, enum msg_class class)
     return put(f, topic, class, MSG_NO_EXPIRY, false);
 }
 
-uint64_t fixture_put_expiring(struct fixture *f, const char *topic, enum msg_class class, int64_t expire_age_ms)
+uint64_t fixture_put_expiring(struct fixture *f, const char *topic, enum msg_class class,
+                              int64_t expire_age_ms)
 {
     return put(f, topic, class, expire_age_ms, false);
 }
@@ -164,14 +170,17 @@ const char *fixture_outbox(struct fixture *f, enum msg_class class)
     int rc;
 
     text[0] = '\0';
-    while ((rc = store_outbox_next(f->s, f->peer, class, after, UINT32_MAX, &row)) == 0 && at < sizeof(text) - 128) {
+    while ((rc = store_outbox_next(f->s, f->peer, class, after, UINT32_MAX, &row)) == 0 &&
+           at < sizeof(text) - 128) {
         const char *space = at > 0 ? " " : "";
 
         if (row.gap)
-            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%u-%ux%u:%s", space, (unsigned)row.first_number,
-                                   (unsigned)row.number, (unsigned)row.count, gap_reason_name(row.reason));
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%u-%ux%u:%s", space,
+                                   (unsigned)row.first_number, (unsigned)row.number,
+                                   (unsigned)row.count, gap_reason_name(row.reason));
         else
-            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%u:%s", space, (unsigned)row.number, row.msg->topic);
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%u:%s", space,
+                                   (unsigned)row.number, row.msg->topic);
         after = row.number;
         msg_free(row.msg);
     }

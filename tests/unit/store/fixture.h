@@ -1,4 +1,5 @@
-/* What the tests of the store share: a temporary folder, a scripted clock, fixed randomness, short ways to put and read. */
+/* What the tests of the store share: a temporary folder, a scripted clock, fixed randomness, short
+ * ways to put and read. */
 #ifndef TESTS_STORE_FIXTURE_H
 #define TESTS_STORE_FIXTURE_H
 
@@ -20,8 +21,8 @@ struct fixture {
     struct store *s;
     struct store_now now;
     struct store_opened opened;
-    uint32_t random;          /* state of the source of ids */
-    int peer;                 /* "hub" */
+    uint32_t random; /* state of the source of ids */
+    int peer;        /* "hub" */
 };
 
 /* cmocka's setup and teardown: a folder, and a store that is open in it. The fixture is *state. */
@@ -45,9 +46,11 @@ void fixture_copy(const struct fixture *f, const char *to);
 struct msg *fixture_msg(const char *topic, enum msg_class class, size_t n);
 /* Puts one into the outbox; returns its number. */
 uint64_t fixture_put(struct fixture *f, const char *topic, enum msg_class class);
-uint64_t fixture_put_expiring(struct fixture *f, const char *topic, enum msg_class class, int64_t expire_age_ms);
+uint64_t fixture_put_expiring(struct fixture *f, const char *topic, enum msg_class class,
+                              int64_t expire_age_ms);
 uint64_t fixture_put_latest(struct fixture *f, const char *topic, enum msg_class class);
-/* The outbox of a class as text: "1:topic 2-5x3:overflow ..." (gaps: first-number x count : reason). Static buffer. */
+/* The outbox of a class as text: "1:topic 2-5x3:overflow ..." (gaps: first-number x count :
+ * reason). Static buffer. */
 const char *fixture_outbox(struct fixture *f, enum msg_class class);
 
 #define assert_ok(call) assert_int_equal((call), 0)

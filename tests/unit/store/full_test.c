@@ -1,4 +1,5 @@
-/* A full disk: nothing that was accepted is lost, what shrinks the queue still commits, and it ends by itself. */
+/* A full disk: nothing that was accepted is lost, what shrinks the queue still commits, and it ends
+ * by itself. */
 #include "tests/unit/store/fixture.h"
 
 #include <errno.h>
@@ -26,7 +27,8 @@ static int teardown(void **state)
 static unsigned fill(struct fixture *f)
 {
     struct msg *msg = fixture_msg("some/topic", CLASS_NORMAL, 500);
-    struct outbox_put put = {.peer = f->peer, .msg = msg, .route = "r", .expire_age_ms = MSG_NO_EXPIRY};
+    struct outbox_put put = {
+        .peer = f->peer, .msg = msg, .route = "r", .expire_age_ms = MSG_NO_EXPIRY};
     unsigned committed = 0;
     uint64_t number;
     int rc = 0;
@@ -67,7 +69,8 @@ static void what_was_committed_stays_and_adding_is_refused(void **state)
 {
     struct fixture *f = *state;
     struct msg *msg = fixture_msg("t", CLASS_NORMAL, 10);
-    struct outbox_put put = {.peer = f->peer, .msg = msg, .route = "r", .expire_age_ms = MSG_NO_EXPIRY};
+    struct outbox_put put = {
+        .peer = f->peer, .msg = msg, .route = "r", .expire_age_ms = MSG_NO_EXPIRY};
     uint64_t number;
     unsigned committed;
     int64_t key, due;
@@ -89,15 +92,17 @@ static void what_was_committed_stays_and_adding_is_refused(void **state)
     msg_free(msg);
 }
 
-/* Settles and commits. The real disk had room for a new ballast, where the bounded one would have refused it: so the first
- * commit after an opening may still be the one that finds the disk full, is rolled back, and is done again. */
+/* Settles and commits. The real disk had room for a new ballast, where the bounded one would have
+ * refused it: so the first commit after an opening may still be the one that finds the disk full,
+ * is rolled back, and is done again. */
 static unsigned settle_and_commit(struct fixture *f, uint64_t up_to)
 {
     uint64_t settled = 0;
     int rc = -ENOSPC;
 
     for (int tries = 0; rc == -ENOSPC && tries < 2; tries++) {
-        assert_true(store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, up_to, false, 100, &settled) >= 0);
+        assert_true(
+            store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, up_to, false, 100, &settled) >= 0);
         rc = store_commit(f->s, &f->now);
     }
     assert_ok(rc);
@@ -154,7 +159,8 @@ static void transaction_open_when_it_fills_is_rolled_back_whole(void **state)
 {
     struct fixture *f = *state;
     struct msg *big = fixture_msg("big", CLASS_BULK, 9 * MB);
-    struct outbox_put put = {.peer = f->peer, .msg = big, .route = "r", .expire_age_ms = MSG_NO_EXPIRY};
+    struct outbox_put put = {
+        .peer = f->peer, .msg = big, .route = "r", .expire_age_ms = MSG_NO_EXPIRY};
     uint64_t number;
     int rc;
 

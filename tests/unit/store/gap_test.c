@@ -12,8 +12,10 @@ static void discarded_message_leaves_a_gap_at_its_number(void **state)
     fixture_put(f, "b", CLASS_NORMAL);
     fixture_put(f, "c", CLASS_NORMAL);
     assert_ok(store_outbox_discard(f->s, f->peer, CLASS_NORMAL, 2, GAP_EXPIRED, 0));
-    assert_int_equal(store_outbox_discard(f->s, f->peer, CLASS_NORMAL, 2, GAP_EXPIRED, 0), STORE_NONE);
-    assert_int_equal(store_outbox_discard(f->s, f->peer, CLASS_NORMAL, 9, GAP_EXPIRED, 0), STORE_NONE);
+    assert_int_equal(store_outbox_discard(f->s, f->peer, CLASS_NORMAL, 2, GAP_EXPIRED, 0),
+                     STORE_NONE);
+    assert_int_equal(store_outbox_discard(f->s, f->peer, CLASS_NORMAL, 9, GAP_EXPIRED, 0),
+                     STORE_NONE);
     fixture_commit(f);
     fixture_reopen(f);
     assert_string_equal(fixture_outbox(f, CLASS_NORMAL), "1:a 2-2x1:expired 3:c");
@@ -56,7 +58,8 @@ static void gaps_of_another_reason_route_or_class_stay_apart(void **state)
     assert_ok(store_outbox_discard(f->s, f->peer, CLASS_NORMAL, 2, GAP_EXPIRED, 0));
     assert_ok(store_outbox_discard(f->s, f->peer, CLASS_BULK, 3, GAP_OVERFLOW, 0));
     assert_ok(store_outbox_gap(f->s, f->peer, CLASS_NORMAL, "other", GAP_OVERFLOW, 0, 0));
-    assert_string_equal(fixture_outbox(f, CLASS_NORMAL), "1-1x1:overflow 2-2x1:expired 4-4x1:overflow");
+    assert_string_equal(fixture_outbox(f, CLASS_NORMAL),
+                        "1-1x1:overflow 2-2x1:expired 4-4x1:overflow");
     assert_string_equal(fixture_outbox(f, CLASS_BULK), "3-3x1:overflow");
 }
 
@@ -68,12 +71,15 @@ static void gap_that_may_have_left_stays_as_it_was(void **state)
         fixture_put(f, "t", CLASS_NORMAL);
     assert_ok(store_outbox_discard(f->s, f->peer, CLASS_NORMAL, 2, GAP_OVERFLOW, 0));
     assert_ok(store_outbox_discard(f->s, f->peer, CLASS_NORMAL, 4, GAP_OVERFLOW, 2));
-    assert_string_equal(fixture_outbox(f, CLASS_NORMAL), "1:t 2-2x1:overflow 3:t 4-4x1:overflow 5:t");
+    assert_string_equal(fixture_outbox(f, CLASS_NORMAL),
+                        "1:t 2-2x1:overflow 3:t 4-4x1:overflow 5:t");
     assert_ok(store_outbox_gap(f->s, f->peer, CLASS_NORMAL, "r", GAP_OVERFLOW, 5, 3));
-    assert_string_equal(fixture_outbox(f, CLASS_NORMAL), "1:t 2-2x1:overflow 3:t 5:t 4-6x2:overflow");
+    assert_string_equal(fixture_outbox(f, CLASS_NORMAL),
+                        "1:t 2-2x1:overflow 3:t 5:t 4-6x2:overflow");
     /* One whose fate was learned stands in its place. */
     assert_ok(store_outbox_discard(f->s, f->peer, CLASS_NORMAL, 3, GAP_OVERFLOW, 3));
-    assert_string_equal(fixture_outbox(f, CLASS_NORMAL), "1:t 2-2x1:overflow 3-3x1:overflow 5:t 4-6x2:overflow");
+    assert_string_equal(fixture_outbox(f, CLASS_NORMAL),
+                        "1:t 2-2x1:overflow 3-3x1:overflow 5:t 4-6x2:overflow");
 }
 
 static void gap_without_a_message_takes_a_number_and_grows(void **state)
@@ -82,7 +88,8 @@ static void gap_without_a_message_takes_a_number_and_grows(void **state)
     struct outbox_row row;
 
     for (int i = 0; i < 1000; i++)
-        assert_ok(store_outbox_gap(f->s, f->peer, CLASS_HIGH, "r", GAP_OVERSIZE, i == 0 ? 0 : 5000 - i, 0));
+        assert_ok(store_outbox_gap(f->s, f->peer, CLASS_HIGH, "r", GAP_OVERSIZE,
+                                   i == 0 ? 0 : 5000 - i, 0));
     assert_string_equal(fixture_outbox(f, CLASS_HIGH), "1-1000x1000:oversize");
     assert_ok(store_outbox_next(f->s, f->peer, CLASS_HIGH, 0, 0, &row));
     assert_int_equal(row.from_ms, 4001);
@@ -102,12 +109,14 @@ static void settled_gap_is_gone(void **state)
     assert_ok(store_outbox_settle(f->s, f->peer, CLASS_NORMAL, 1, true));
     assert_int_equal(store_outbox_settle(f->s, f->peer, CLASS_NORMAL, 1, true), STORE_NONE);
     assert_string_equal(fixture_outbox(f, CLASS_NORMAL), "2:t 3-3x1:refused 4:t");
-    assert_int_equal(store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, 3, false, 10, &settled), 0);
+    assert_int_equal(store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, 3, false, 10, &settled),
+                     0);
     assert_int_equal(settled, 1);
     assert_string_equal(fixture_outbox(f, CLASS_NORMAL), "4:t");
     fixture_commit(f);
     fixture_reopen(f);
-    assert_int_equal(store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, 9, false, 10, &settled), 0);
+    assert_int_equal(store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, 9, false, 10, &settled),
+                     0);
     assert_string_equal(fixture_outbox(f, CLASS_NORMAL), "");
 }
 

@@ -2,10 +2,15 @@
 
 #include <string.h>
 
-static int hold(struct fixture *f, const char *topic, size_t size, bool latest, int64_t due, bool *replaced)
+static int hold(struct fixture *f, const char *topic, size_t size, bool latest, int64_t due,
+                bool *replaced)
 {
     struct msg *msg = fixture_msg(topic, CLASS_HIGH, size);
-    struct outbox_put put = {.peer = f->peer, .msg = msg, .route = "r", .latest = latest, .queued_age_ms = 5,
+    struct outbox_put put = {.peer = f->peer,
+                             .msg = msg,
+                             .route = "r",
+                             .latest = latest,
+                             .queued_age_ms = 5,
                              .expire_age_ms = 9000};
     int rc = store_held_put(f->s, &put, due, replaced);
 
@@ -161,7 +166,8 @@ static void retained_message_is_the_same_only_with_the_same_hash(void **state)
     fixture_reopen(f);
     assert_ok(store_retained_same(f->s, f->peer, "r", "t", 0xffffffffffffffffull));
     assert_int_equal(store_retained_same(f->s, f->peer, "r", "t", 1), STORE_NONE);
-    assert_int_equal(store_retained_same(f->s, f->peer, "r", "u", 0xffffffffffffffffull), STORE_NONE);
+    assert_int_equal(store_retained_same(f->s, f->peer, "r", "u", 0xffffffffffffffffull),
+                     STORE_NONE);
     assert_ok(store_retained_set(f->s, f->peer, "r", "t", 2));
     assert_ok(store_retained_same(f->s, f->peer, "r", "t", 2));
 }

@@ -18,7 +18,8 @@ static int64_t receive(struct fixture *f, const char *topic, enum msg_class clas
 
 static char inflight[256];
 
-static void note_inflight(void *ctx, int64_t key, enum inbox_state state, uint16_t packet_id, uint8_t qos)
+static void note_inflight(void *ctx, int64_t key, enum inbox_state state, uint16_t packet_id,
+                          uint8_t qos)
 {
     size_t at = strlen(inflight);
 
@@ -69,7 +70,8 @@ static void delivery_is_found_again_after_a_crash(void **state)
     assert_ok(store_inbox_set(f->s, b, INBOX_PUBLISHED, 9, 0, false));
     assert_ok(store_inbox_set(f->s, a, INBOX_PUBLISHED, 300, 1, true));
     assert_ok(store_inbox_set(f->s, c, INBOX_PUBLISHED, 2, 0, false));
-    assert_ok(store_inbox_set(f->s, a, INBOX_RELEASED, 300, 1, true)); /* keeps its place in the order */
+    assert_ok(
+        store_inbox_set(f->s, a, INBOX_RELEASED, 300, 1, true)); /* keeps its place in the order */
     fixture_commit(f);
     fixture_reopen(f);
     inflight[0] = '\0';
@@ -98,7 +100,8 @@ static void ids_of_many_rows_without_one_do_not_clash(void **state)
     struct fixture *f = *state;
 
     for (int i = 0; i < 3; i++)
-        assert_ok(store_inbox_set(f->s, receive(f, "a", CLASS_NORMAL, 1), INBOX_WAITING, 0, 1, false));
+        assert_ok(
+            store_inbox_set(f->s, receive(f, "a", CLASS_NORMAL, 1), INBOX_WAITING, 0, 1, false));
     assert_int_equal(store_inbox_set(f->s, 1, INBOX_WAITING, 0, 1, false), STORE_NONE);
 }
 
@@ -140,8 +143,8 @@ struct refused {
     char first[64], last[64], reason[64];
 };
 
-static void note_refused(void *ctx, int peer, uint64_t number, int64_t wall_ms, const char *reason, const char *topic,
-                         uint64_t bytes)
+static void note_refused(void *ctx, int peer, uint64_t number, int64_t wall_ms, const char *reason,
+                         const char *topic, uint64_t bytes)
 {
     struct refused *r = ctx;
 

@@ -17,13 +17,14 @@ static const char *mark_text(struct fixture *f, enum msg_class class)
     assert_true(store_marks(f->s, f->peer, marks, &of) >= 0);
     at = (size_t)snprintf(text, sizeof(text), "%u", (unsigned)marks[class].cumulative);
     for (unsigned i = 0; i < marks[class].early_count && at < sizeof(text) - 16; i++)
-        at += (size_t)snprintf(text + at, sizeof(text) - at, " %u<%u", (unsigned)marks[class].early[i],
+        at += (size_t)snprintf(text + at, sizeof(text) - at, " %u<%u",
+                               (unsigned)marks[class].early[i],
                                (unsigned)marks[class].early_previous[i]);
     return text;
 }
 
-static enum store_remote_change see(struct fixture *f, uint32_t generation, uint32_t id, uint32_t predecessor,
-                                    uint64_t predecessor_end)
+static enum store_remote_change see(struct fixture *f, uint32_t generation, uint32_t id,
+                                    uint32_t predecessor, uint64_t predecessor_end)
 {
     struct store_remote remote = {generation, {id, predecessor, predecessor_end}};
     enum store_remote_change change;
@@ -100,7 +101,8 @@ static void nonsense_from_the_peer_is_refused(void **state)
     assert_int_equal(store_mark_number(f->s, f->peer, NORMAL, 0, 0), STORE_REFUSED);
     assert_int_equal(store_mark_number(f->s, f->peer, NORMAL, 5, 5), STORE_REFUSED);
     assert_int_equal(store_mark_number(f->s, f->peer, NORMAL, 6, 5), STORE_REFUSED);
-    assert_int_equal(store_mark_number(f->s, f->peer, NORMAL, 0, STORE_NUMBER_MAX + 1), STORE_REFUSED);
+    assert_int_equal(store_mark_number(f->s, f->peer, NORMAL, 0, STORE_NUMBER_MAX + 1),
+                     STORE_REFUSED);
     assert_ok(store_mark_number(f->s, f->peer, NORMAL, 0, STORE_NUMBER_MAX));
 }
 
@@ -175,7 +177,8 @@ static void backup_of_which_we_have_nothing_above_is_no_fork(void **state)
     see(f, 1, 10, 0, 0);
     settle(f, 1, 5);
     assert_int_equal(see(f, 1, 11, 10, 5), STORE_REMOTE_NEXT);
-    assert_int_equal(see(f, 1, 12, 10, 5), STORE_REMOTE_NEXT); /* 11 gave nothing, or nothing that came */
+    assert_int_equal(see(f, 1, 12, 10, 5),
+                     STORE_REMOTE_NEXT); /* 11 gave nothing, or nothing that came */
     assert_string_equal(mark_text(f, NORMAL), "5");
     settle(f, 6, 6);
     assert_int_equal(see(f, 1, 13, 10, 5), STORE_REMOTE_FORK);
@@ -246,10 +249,12 @@ static void another_generation_begins_anew_and_an_earlier_one_is_found_again(voi
 
     see(f, 1, 10, 0, 0);
     settle(f, 1, 5);
-    assert_int_equal(see(f, 2, 10, 0, 0), STORE_REMOTE_NEW); /* the store was lost; same segment id by chance */
+    assert_int_equal(see(f, 2, 10, 0, 0),
+                     STORE_REMOTE_NEW); /* the store was lost; same segment id by chance */
     assert_string_equal(mark_text(f, NORMAL), "0");
     settle(f, 1, 2);
-    assert_int_equal(see(f, 1, 11, 10, 5), STORE_REMOTE_NEW); /* the old store was found and put back */
+    assert_int_equal(see(f, 1, 11, 10, 5),
+                     STORE_REMOTE_NEW); /* the old store was found and put back */
     assert_string_equal(mark_text(f, NORMAL), "5");
 }
 
@@ -281,8 +286,9 @@ static void wild_claims_of_a_peer_do_no_harm(void **state)
     see(f, 1, 0, 0, 7);
 }
 
-/* A model without a store: each branch of a random tree remembers what it delivered; a peer must never see a number of its
- * own branch taken for another's (loss), nor one settled twice while the segments are remembered (doubled). */
+/* A model without a store: each branch of a random tree remembers what it delivered; a peer must
+ * never see a number of its own branch taken for another's (loss), nor one settled twice while the
+ * segments are remembered (doubled). */
 struct branch {
     uint32_t id, predecessor;
     uint64_t predecessor_end, next;
@@ -312,14 +318,17 @@ static void random_restarts_and_restores_neither_lose_nor_double(void **state)
 
         switch (dice < 2 ? dice : dice / 10 + 2) {
         case 0: { /* a restart, or a restored backup of any earlier state of any branch */
-            struct branch *from = &branches[rand_r(&seed) % 2 ? (unsigned)current : rand_r(&seed) % count];
+            struct branch *from =
+                &branches[rand_r(&seed) % 2 ? (unsigned)current : rand_r(&seed) % count];
             struct branch *to = &branches[count];
 
             *to = *from;
             to->id = ++count;
             to->predecessor = from->id;
-            if (rand_r(&seed) % 3 == 0 && from->next > from->predecessor_end + 1) /* an older state */
-                to->next = from->predecessor_end + 1 + (uint64_t)rand_r(&seed) % (from->next - from->predecessor_end);
+            if (rand_r(&seed) % 3 == 0 &&
+                from->next > from->predecessor_end + 1) /* an older state */
+                to->next = from->predecessor_end + 1 +
+                           (uint64_t)rand_r(&seed) % (from->next - from->predecessor_end);
             to->predecessor_end = to->next - 1;
             current = (int)count - 1;
             see(f, 1, to->id, to->predecessor, to->predecessor_end);
@@ -327,7 +336,8 @@ static void random_restarts_and_restores_neither_lose_nor_double(void **state)
         }
         case 1: /* a clone takes its turn */
             current = (int)((unsigned)rand_r(&seed) % count);
-            see(f, 1, branches[current].id, branches[current].predecessor, branches[current].predecessor_end);
+            see(f, 1, branches[current].id, branches[current].predecessor,
+                branches[current].predecessor_end);
             break;
         case 2: /* a new message */
             if (b->next < 255)

