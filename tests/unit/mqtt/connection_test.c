@@ -251,6 +251,34 @@ static void large_messages_come_in_bounded_pieces(void **state)
     owner_fini(&b);
 }
 
+static void message_above_our_maximum_does_not_stop_the_feed(void **state)
+{
+    (void)state;
+    static const uint8_t payload[100000];
+    struct mqtt_address address = loopback(plain.port);
+    for (int v = MQTT_311; v <= MQTT_5; v++) {
+        struct mqtt_session_config ca = owner_config(v == MQTT_5 ? "over5" : "over4"),
+                                   cb = owner_config("b");
+        ca.version = (enum mqtt_version)v;
+        ca.packet_max_bytes = 50000;
+        struct owner a, b;
+        owner_init(&a, base, &address, &ca);
+        owner_init(&b, base, &address, &cb);
+        wait_for(base, a.connected && b.connected);
+        subscribe(&a, "over/#", 1);
+        publish(&b, "over/1", 1, 1, payload, 40000);
+        publish(&b, "over/2", 1, 2, payload, sizeof(payload));
+        publish(&b, "over/3", 1, 3, payload, 40000);
+        wait_for(base, strcmp(a.last_topic, "over/3") == 0);
+        assert_int_equal(a.published, 2);
+        assert_int_equal(a.oversize, v == MQTT_311); /* an MQTT 5 broker keeps it to itself */
+        assert_int_equal(mqtt_session_unacked(a.session), 0);
+        assert_int_equal(a.connected, 1);
+        owner_fini(&a);
+        owner_fini(&b);
+    }
+}
+
 enum leave { LEAVE_BY_STOP, LEAVE_BY_DROP, LEAVE_WITHOUT_DISCONNECT };
 
 /* A client with a will leaves, while another looks on. */
@@ -545,7 +573,6 @@ static void address_that_cannot_work_is_refused(void **state)
 static int group_setup(void **state)
 {
     (void)state;
-    base = event_base_new();
     broker_folder(folder);
     broker_shell(folder, OPENSSL_CA("ca") " && " OPENSSL_CA("other"));
     broker_shell(
@@ -577,37 +604,54 @@ static int group_teardown(void **state)
     broker_stop(&plain);
     broker_stop(&tls);
     broker_remove_folder(folder);
-    event_base_free(base);
     libevent_global_shutdown();
     return 0;
 }
 
+/* A loop for each test: what a failed one leaves in its own does not reach the next. */
+static int each_setup(void **state)
+{
+    (void)state;
+    base = event_base_new();
+    return base ? 0 : -1;
+}
+
+static int each_teardown(void **state)
+{
+    (void)state;
+    event_base_free(base);
+    return 0;
+}
+
+#define test_on_loop(function) cmocka_unit_test_setup_teardown(function, each_setup, each_teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(messages_pass_over_tcp_with_5),
-        cmocka_unit_test(messages_pass_over_tcp_with_311),
-        cmocka_unit_test(messages_pass_over_a_unix_socket),
-        cmocka_unit_test(messages_pass_over_tls_with_client_certificate),
-        cmocka_unit_test(tls_refuses_what_cannot_be_trusted),
-        cmocka_unit_test(tls_names_the_file_that_is_wrong),
-        cmocka_unit_test(renewed_files_work_without_a_restart),
-        cmocka_unit_test(plain_port_is_no_tls),
-        cmocka_unit_test(wrong_password_is_refused_and_the_right_one_taken),
-        cmocka_unit_test(large_messages_come_in_bounded_pieces),
-        cmocka_unit_test(stop_sends_disconnect_so_that_no_will_is_published),
-        cmocka_unit_test(drop_gives_the_kernel_what_was_written),
-        cmocka_unit_test(broker_that_comes_back_is_found_again),
-        cmocka_unit_test(dry_comes_when_the_kernel_holds_no_more),
-        cmocka_unit_test(dead_port_is_tried_again_after_the_back_off),
-        cmocka_unit_test(name_that_does_not_resolve_is_told),
-        cmocka_unit_test(listener_that_never_answers_times_out),
-        cmocka_unit_test(drop_reconnects_at_once_but_not_for_ever),
-        cmocka_unit_test(connection_may_be_freed_or_dropped_in_every_callback),
-        cmocka_unit_test(writing_to_a_broker_that_left_does_no_harm),
-        cmocka_unit_test(stop_that_finds_nothing_open_is_told_too),
-        cmocka_unit_test(stop_ends_with_the_linger_where_the_broker_does_not_close),
-        cmocka_unit_test(address_that_cannot_work_is_refused),
+        test_on_loop(messages_pass_over_tcp_with_5),
+        test_on_loop(messages_pass_over_tcp_with_311),
+        test_on_loop(messages_pass_over_a_unix_socket),
+        test_on_loop(messages_pass_over_tls_with_client_certificate),
+        test_on_loop(tls_refuses_what_cannot_be_trusted),
+        test_on_loop(tls_names_the_file_that_is_wrong),
+        test_on_loop(renewed_files_work_without_a_restart),
+        test_on_loop(plain_port_is_no_tls),
+        test_on_loop(wrong_password_is_refused_and_the_right_one_taken),
+        test_on_loop(large_messages_come_in_bounded_pieces),
+        test_on_loop(message_above_our_maximum_does_not_stop_the_feed),
+        test_on_loop(stop_sends_disconnect_so_that_no_will_is_published),
+        test_on_loop(drop_gives_the_kernel_what_was_written),
+        test_on_loop(broker_that_comes_back_is_found_again),
+        test_on_loop(dry_comes_when_the_kernel_holds_no_more),
+        test_on_loop(dead_port_is_tried_again_after_the_back_off),
+        test_on_loop(name_that_does_not_resolve_is_told),
+        test_on_loop(listener_that_never_answers_times_out),
+        test_on_loop(drop_reconnects_at_once_but_not_for_ever),
+        test_on_loop(connection_may_be_freed_or_dropped_in_every_callback),
+        test_on_loop(writing_to_a_broker_that_left_does_no_harm),
+        test_on_loop(stop_that_finds_nothing_open_is_told_too),
+        test_on_loop(stop_ends_with_the_linger_where_the_broker_does_not_close),
+        test_on_loop(address_that_cannot_work_is_refused),
     };
     return cmocka_run_group_tests_name("mqtt connection", tests, group_setup, group_teardown);
 }

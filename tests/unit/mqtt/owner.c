@@ -142,6 +142,15 @@ static void on_publish(void *ctx, const struct mqtt_publish *p)
         assert_int_equal(mqtt_session_pubrec(o->session, p->packet_id), 0);
 }
 
+static void on_oversize(void *ctx, const struct mqtt_publish *p, size_t packet_bytes)
+{
+    struct owner *o = ctx;
+    (void)packet_bytes;
+    o->oversize++;
+    if (p->qos == 1)
+        assert_int_equal(mqtt_session_puback(o->session, p->packet_id), 0);
+}
+
 static void on_pubrel(void *ctx, uint16_t id)
 {
     struct owner *o = ctx;
@@ -185,6 +194,7 @@ static const struct mqtt_session_ops session_ops = {
     .pubcomp = on_puback,
     .suback = on_suback,
     .unsuback = on_unsuback,
+    .oversize = on_oversize,
 };
 
 struct mqtt_session_config owner_config(const char *client_id)

@@ -29,7 +29,8 @@ struct owner {
     } free_in;
     bool drop_in_bytes;
     /* what happened */
-    unsigned opened, closed, connected, session_closed, dry, writable, published, acked, subscribed;
+    unsigned opened, closed, connected, session_closed, dry, writable, published, acked, subscribed,
+        oversize;
     size_t bytes, bytes_at_dry, largest_piece;
     enum mqtt_close why;
     uint8_t code;
