@@ -41,7 +41,8 @@ struct store {
     struct peer_row *peers[STORE_PEERS_MAX + 1]; /* by id; [0] is not used */
     int peer_count;
     struct peer_row *changed; /* list of those to be written before the commit */
-    int64_t history_limit;
+    int64_t
+        history_limit; /* bytes a peer and direction; -1 = not told yet: nothing added or trimmed */
     uint64_t refused_rows, refused_bytes;
 
     sqlite3_blob *blob; /* of the outbox payload being read by piece; closed at each commit */

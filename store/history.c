@@ -12,7 +12,7 @@
 
 void store_history_limit(struct store *s, int64_t bytes)
 {
-    s->history_limit = bytes;
+    s->history_limit = bytes > 0 ? bytes : 0;
 }
 
 /* Deletes from the oldest end while there is more than the limit, at most `most` rows. */
@@ -44,7 +44,7 @@ int history_take(struct store *s, struct peer_row *p, int64_t from, int64_t to,
     unsigned added = 0;
     int rc;
 
-    if (s->history_limit <= 0 || s->full)
+    if (s->full || s->history_limit < 0)
         return 0;
     for (unsigned i = 0; i < n; i++) {
         if (bytes[i] <= (uint64_t)s->history_limit) { /* as the statement asks */
@@ -53,7 +53,7 @@ int history_take(struct store *s, struct peer_row *p, int64_t from, int64_t to,
         }
     }
     if (added == 0)
-        return 0;
+        return trim(s, p, STORE_OUT, TRIM_ROWS); /* the limit may be lower than it was */
     rc = db_run(s, SQL_OUTBOX_TO_HISTORY,
                 DB_INTS(from, to, s->history_limit, KEY_NUMBER_MASK, key_base(p->id, STORE_OUT)));
     return rc != 0 ? rc : trim(s, p, STORE_OUT, added + TRIM_ROWS);
@@ -72,8 +72,10 @@ int store_history_add(struct store *s, int peer, enum store_direction dir, uint6
         return rc;
     if (!(p = peer_row(s, peer)))
         return db_fail_with(s, EINVAL, "unknown peer");
-    if (s->full || bytes > (uint64_t)s->history_limit || s->history_limit <= 0)
+    if (s->full || s->history_limit < 0)
         return 0;
+    if (bytes > (uint64_t)s->history_limit)
+        return trim(s, p, dir, TRIM_ROWS);
     /* A peer whose store was restored gives numbers anew. */
     if ((rc = db_read(s, SQL_HISTORY_FIGURES, DB_INTS(key), &old, 1)) < 0)
         return rc;

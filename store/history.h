@@ -6,8 +6,13 @@
 #include "base/msg.h"
 #include "store/peers.h"
 
-/* Bytes kept per peer and direction (`history`); 0 = none. */
+/* Bytes kept per peer and direction (`history`); 0 = none. To be said after each opening: until
+ * then nothing is added. A lower limit than before is reached step by step, as messages are added.
+ */
 void store_history_limit(struct store *s, int64_t bytes);
+/* Adds a delivered message; the oldest go for it. One larger than the limit is not kept, nor is any
+ * while the disk is full. A number that is there already (a peer's restored store gives them anew)
+ * is replaced. Return: 0; negative errno. */
 int store_history_add(struct store *s, int peer, enum store_direction dir, uint64_t number,
                       const struct msg *msg) MUST_CHECK;
 /* Walks from the newest back: at most `most` messages and max_bytes of topic+payload+properties;

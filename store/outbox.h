@@ -24,7 +24,9 @@ struct outbox_put {
     int64_t queued_age_ms; /* age clock now */
     int64_t expire_age_ms; /* age clock at which it expires; MSG_NO_EXPIRY */
 };
-/* Gives the next number and stores. *number out. -ENOSPC when full. */
+/* Gives the next number and stores. *number out. With `latest`, store_outbox_latest finds this one
+ * from here on; the one before it stays queued until the caller discards it.
+ * Return: 0; STORE_REFUSED: no numbers are left; negative errno (-ENOSPC when full). */
 int store_outbox_put(struct store *s, const struct outbox_put *put, uint64_t *number) MUST_CHECK;
 
 struct outbox_row {
@@ -46,7 +48,8 @@ struct outbox_row {
  * by piece). Return: 0, row filled (free row->msg); STORE_NONE; negative errno. */
 int store_outbox_next(struct store *s, int peer, enum msg_class class, uint64_t after,
                       uint32_t inline_max, struct outbox_row *row) MUST_CHECK;
-/* n bytes of a payload from offset. STORE_NONE: the row is gone. */
+/* n bytes of a payload from offset; beyond its end is -EINVAL. Pieces of one payload, read in turn
+ * between two commits, cost the same wherever they stand. STORE_NONE: the row is gone. */
 int store_outbox_read(struct store *s, int peer, enum msg_class class, uint64_t number,
                       uint32_t offset, void *bytes, size_t n) MUST_CHECK;
 
@@ -66,14 +69,15 @@ int store_outbox_latest(struct store *s, int peer, const char *route, const char
  */
 int store_settled_to(struct store *s, int peer, enum msg_class class, uint64_t *number) MUST_CHECK;
 
-/* The message that has expired for longest at age_ms, or STORE_NONE. Only those above
- * `may_have_left` of their class are given. fixed: per class. */
+/* The message that has expired for longest at age_ms, or STORE_NONE. Only those above fixed[class]
+ * are given: the highest number that may have left. */
 int store_outbox_expired(struct store *s, int peer, int64_t age_ms,
                          const uint64_t fixed[CLASS_COUNT], enum msg_class *class,
                          uint64_t *number) MUST_CHECK;
-/* When the next one expires (age clock), over all peers; INT64_MAX = none. */
+/* When the next one expires (age clock), over all peers; INT64_MAX = none. Messages up to the
+ * stored store_may_have_left do not count: they cannot be discarded, and must wake nobody. */
 int store_outbox_next_expiry(struct store *s, int64_t *age_ms) MUST_CHECK;
-/* The oldest message (not gap) of the class above `after`: what drop-oldest takes. */
+/* The oldest message (not gap) of the class above `after`: what drop-oldest takes. STORE_NONE. */
 int store_outbox_oldest(struct store *s, int peer, enum msg_class class, uint64_t after,
                         uint64_t *number, uint64_t *bytes) MUST_CHECK;
 

@@ -75,7 +75,7 @@ static int connect_file(struct store *s)
      * hold the edges of the B-trees, which is all that a queue touches. */
     rc = pragmas(
         s,
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -2048;"
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;"
         "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 2097152; BEGIN IMMEDIATE; COMMIT");
     if (rc == 0 && schema_migrate(s->db, version) != 0)
         rc = db_fail(s);
@@ -216,6 +216,7 @@ int store_open(struct store **out, const char *path, const struct store_now *now
         return -ENOMEM;
     }
     s->saved_mono_ms = now->mono_ms;
+    s->history_limit = -1;
     rc = file_create(path, &opened->created);
     if (rc != 0)
         snprintf(s->error, sizeof(s->error), "%s: cannot be created: %s", path, strerror(-rc));

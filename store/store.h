@@ -14,8 +14,12 @@
  * process runs, is saved with each commit, and on opening jumps forward by the wall clock's gap
  * only where wall time is trusted on both sides.
  *
- * Errors: negative errno-like (-EIO, -ENOSPC, -ENOMEM, -EINVAL), after which the transaction is
- * gone; positive: enum store_outcome. */
+ * Errors: negative errno-like (-EIO, -ENOSPC, -ENOMEM, -EINVAL: a wrong argument), after which the
+ * transaction is gone, but for the -ENOSPC of adding calls (store_full); positive: enum
+ * store_outcome. -EBADMSG: the file is damaged; so is every further call answered, and the next
+ * store_open sets the file aside: the caller ends and is started again.
+ *
+ * Callbacks (each) call nothing of the store. Peers are named by the ids of store_peer_id. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -37,8 +41,8 @@ enum store_outcome {
 enum store_direction { STORE_OUT = 0, STORE_IN = 1 };
 
 #define STORE_PEERS_MAX 4096
-#define STORE_NUMBER_MAX                                                                           \
-    ((1ull << 46) - 1) /* of a peer's message counter; composite keys hold 46 bits */
+/* Of a peer's message counter: composite keys hold 46 bits. */
+#define STORE_NUMBER_MAX ((1ull << 46) - 1)
 
 /* The clock as the caller sees it. wall_trusted: the wall clock is known to be synchronised. */
 struct store_now {
@@ -55,25 +59,29 @@ struct store_opened {
     uint32_t segment;    /* random, committed by this open: this process's segment (I4) */
 };
 
-/* Opens or creates the file, checks it, migrates it (user_version), sets a damaged one aside under
- * PATH.damaged-YYYYMMDD-HHMMSS, commits a new segment, and makes the ballast file (PATH-ballast).
- * random: fills n bytes. Return: 0; STORE_LOCKED; negative errno with a sentence in err (err_size
- * bytes). */
+/* Opens or creates the file (mode 0600), checks it, migrates it (user_version), sets a damaged one
+ * aside under PATH.damaged-YYYYMMDD-HHMMSS (the newest four stay), commits a new segment, and makes
+ * the ballast file (PATH-ballast, 4 MB). Where there is no room for that, the store opens full. A
+ * file of up to 64 MB is checked whole after an unclean end; in a larger one damage is noticed when
+ * it is met. random: fills n bytes. Return: 0; STORE_LOCKED; negative errno with a sentence in err
+ * (err_size bytes), the file untouched: -ENOTSUP = written by a newer longwire; -EINVAL = a
+ * database of another program; others as the system has them. */
 int store_open(struct store **out, const char *path, const struct store_now *now,
                void (*random)(void *ctx, void *bytes, size_t n), void *random_ctx,
                struct store_opened *opened, char *err, size_t err_size) MUST_CHECK;
 /* Commits nothing: what is not committed is lost. NULL allowed. */
 void store_close(struct store *s);
 
-/* Commits what is open, and the age clock. Return: 0 (also when nothing was open); negative: rolled
- * back. */
+/* Commits what is open, and the age clock (alone, where ten minutes have passed since the last
+ * commit). Return: 0 (also when nothing was open); negative: rolled back. */
 int store_commit(struct store *s, const struct store_now *now) MUST_CHECK;
 /* Gives up what is open. */
 void store_rollback(struct store *s);
 /* Is there something to commit? */
 bool store_dirty(const struct store *s);
-/* Frees a bounded number of free pages and checkpoints; call when idle or after deletions. Cheap
- * when nothing is to do. Return: 0; 1 = more to do, call again soon; negative errno. */
+/* Gives up to 1 MB of free pages back to the file system where a quarter of the file is free, else
+ * cuts the WAL; call when idle, with nothing to commit (it does nothing then). Cheap when nothing
+ * is to do. Return: 0; 1 = more to do, call again soon; negative errno. */
 int store_tidy(struct store *s) MUST_CHECK;
 
 /* Full: a write met a full disk (or max file size). From then on the *adding* calls (outbox_put,

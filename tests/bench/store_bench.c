@@ -2,7 +2,6 @@
  * 100,000 and 1,000,000 queued; durable ingest against bare SQLite at the same batch sizes.
  *
  *     store_bench [FOLDER [MESSAGES ...]]      the folder decides the disk; default /var/tmp */
-#include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,6 +206,11 @@ static double ingest_bare(const char *path, const struct msg *msg, int batch, in
     return start;
 }
 
+static double least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
 static void ingest(const char *path, const struct msg *msg)
 {
     static const struct {
@@ -214,18 +218,18 @@ static void ingest(const char *path, const struct msg *msg)
     } sizes[] = {{10, 1000}, {100, 10000}, {500, 50000}, {2000, 50000}};
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        double bare = 0, plain = 0, expiring = 0;
+        double bare = 1e9, plain = 1e9, expiring = 1e9; /* the best of each: others use the disk */
 
         for (int round = 0; round < INGEST_ROUNDS; round++) {
-            bare += ingest_bare(path, msg, sizes[i].batch, sizes[i].messages);
-            plain += ingest_store(path, msg, sizes[i].batch, sizes[i].messages, false);
-            expiring += ingest_store(path, msg, sizes[i].batch, sizes[i].messages, true);
+            bare = least(bare, ingest_bare(path, msg, sizes[i].batch, sizes[i].messages));
+            plain = least(plain, ingest_store(path, msg, sizes[i].batch, sizes[i].messages, false));
+            expiring =
+                least(expiring, ingest_store(path, msg, sizes[i].batch, sizes[i].messages, true));
         }
         printf(
             "store: durable ingest, %4d a commit: %.0f %% of bare SQLite, %.0f %% with an expiry "
             "(to reach: 50 %%); %.0f messages a second\n",
-            sizes[i].batch, 100 * bare / plain, 100 * bare / expiring,
-            INGEST_ROUNDS * sizes[i].messages / plain);
+            sizes[i].batch, 100 * bare / plain, 100 * bare / expiring, sizes[i].messages / plain);
         fflush(stdout);
     }
 }
