@@ -36,9 +36,9 @@ struct arq_frame *arq_send_get(struct arq_send *a, uint64_t number)
 
 struct arq_frame *arq_send_add(struct arq_send *a, const uint8_t *bytes, size_t n)
 {
-    assert(!arq_send_full(a) && n <= FRAME_MAX_BYTES);
+    assert(!arq_send_full(a));
     struct arq_frame *f = &a->frames[a->next % FRAME_WINDOW];
-    *f = (struct arq_frame){.bytes = malloc(n), .len = (uint16_t)n, .lost = true};
+    *f = (struct arq_frame){.bytes = malloc(n), .len = n, .lost = true};
     if (!f->bytes)
         return NULL;
     memcpy(f->bytes, bytes, n);
@@ -110,7 +110,7 @@ static void arrived(struct arq_send *a, struct arq_frame *f, int64_t min_rtt_ms,
         *best = (struct sample){serial, f->sent_at_ms, f->delivered_at_then_ms, f->delivered_then};
 }
 
-static void find_lost(struct arq_send *a, struct arq_ack_result *r)
+static void find_lost(struct arq_send *a, struct arq_ack_result *r, int64_t now_ms)
 {
     bool run = false;
     for (uint64_t number = a->first; number < a->next; number++) {
@@ -119,7 +119,7 @@ static void find_lost(struct arq_send *a, struct arq_ack_result *r)
             run = false;
             continue;
         }
-        if (f->serial >= a->highest_arrived)
+        if (f->serial >= a->highest_arrived || now_ms - f->sent_at_ms < a->patience_ms)
             continue;
         leave_flight(a, f);
         f->lost = true;
@@ -164,7 +164,7 @@ struct arq_ack_result arq_send_on_ack(struct arq_send *a, uint64_t cumulative, c
         r.rate_bytes_s = (a->delivered - best.delivered) * 1000 / (uint64_t)(took > 0 ? took : 1);
         r.rate_delivered = best.delivered;
     }
-    find_lost(a, &r);
+    find_lost(a, &r, now_ms);
     return r;
 }
 
@@ -182,6 +182,15 @@ bool arq_send_timeout(struct arq_send *a)
         return true;
     }
     return false;
+}
+
+void arq_send_failed(struct arq_send *a, struct arq_frame *f)
+{
+    if (f->received || f->lost)
+        return;
+    leave_flight(a, f);
+    f->lost = true;
+    a->lost_count++;
 }
 
 void arq_send_interrupted(struct arq_send *a)

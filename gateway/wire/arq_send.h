@@ -14,7 +14,7 @@
 
 struct arq_frame {
     uint8_t *bytes;           /* with header and tag, before framing */
-    uint16_t len;
+    size_t len;
     bool received;            /* the peer has it, not yet on its disk */
     bool lost;                /* to be sent again */
     bool urgent, over, has_ack;
@@ -33,6 +33,7 @@ struct arq_send {
     uint64_t first, next;     /* unacknowledged: first .. next - 1; numbers begin at 1 */
     uint64_t serial;          /* of transmissions */
     uint64_t highest_arrived; /* serial of the latest transmission known to have arrived */
+    int64_t patience_ms;      /* a frame that was overtaken is lost only when it is so old; 0 = a line keeps order */
     unsigned lost_count;
     size_t in_flight_bytes;   /* sent, neither arrived nor given up as lost */
     unsigned in_flight;
@@ -73,6 +74,8 @@ struct arq_ack_result arq_send_on_ack(struct arq_send *a, uint64_t cumulative, c
 /* Nothing was heard for too long: the earliest frame that has not arrived is to be sent again.
  * Return: false = all have arrived (and wait for the peer's disk). */
 bool arq_send_timeout(struct arq_send *a);
+/* The link says that the frame did not leave. */
+void arq_send_failed(struct arq_send *a, struct arq_frame *f);
 /* The link was interrupted: all that has not arrived is to be sent again. */
 void arq_send_interrupted(struct arq_send *a);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/wire/channel_datagram.h"
 #include "gateway/wire/channel_internal.h"
 
 struct channel *channel_new(const struct channel_config *config, const struct channel_identity *own,
@@ -30,6 +31,10 @@ struct channel *channel_new(const struct channel_config *config, const struct ch
     c->last_output_ms = INT64_MIN / 2;
     c->hello_sent_ms = -1;
     c->ready_at_ms = INT64_MIN / 2;
+    if (config->kind == CHANNEL_DATAGRAM && !(c->datagram = datagram_new())) {
+        channel_free(c);
+        return NULL;
+    }
     return c;
 }
 
@@ -43,6 +48,7 @@ void channel_free(struct channel *c)
     arq_receive_fini(&c->in);
     record_list_fini(&c->records);
     buf_fini(&c->stream);
+    datagram_free(c->datagram);
     free(c);
 }
 
@@ -89,6 +95,10 @@ static bool something_to_say(const struct channel *c)
 
 void channel_link_up(struct channel *c, int64_t now_ms)
 {
+    if (c->datagram) {
+        datagram_link_up(c, now_ms);
+        return;
+    }
     framing_decoder_init(&c->framing, &c->avoid);
     c->link_up = true;
     c->last_output_ms = INT64_MIN / 2;
@@ -111,12 +121,16 @@ void channel_link_down(struct channel *c, int64_t now_ms)
     c->send_refusal = 0;
     c->hello_sent_ms = -1;
     if (c->live)
-        arq_send_interrupted(&c->out);
+        arq_send_interrupted(&c->out); /* DATAGRAM: the driver tells of each frame */
     channel_set_state(c, CHANNEL_IDLE, "link down");
 }
 
 void channel_on_bytes(struct channel *c, const uint8_t *bytes, size_t n, int64_t now_ms)
 {
+    if (c->datagram) {
+        datagram_on_frame(c, bytes, n, now_ms);
+        return;
+    }
     if (!c->link_up)
         return;
     if (c->config.half_duplex && n > 0)
@@ -139,12 +153,14 @@ void channel_on_bytes(struct channel *c, const uint8_t *bytes, size_t n, int64_t
 void channel_kick(struct channel *c, int64_t now_ms)
 {
     c->waiting = true;
-    if (c->link_up && c->state == CHANNEL_IDLE && c->greet == GREET_NONE)
+    if (!c->datagram && c->link_up && c->state == CHANNEL_IDLE && c->greet == GREET_NONE)
         channel_greet(c, c->live ? GREET_RESUME : GREET_HELLO, now_ms);
 }
 
 size_t channel_pump(struct channel *c, size_t room, int64_t now_ms)
 {
+    if (c->datagram)
+        return datagram_pump(c, room, now_ms);
     size_t total = 0;
     while (c->link_up && !c->left && (!c->config.half_duplex || turn_may_speak(&c->turn, now_ms))) {
         channel_greet_timer(c, now_ms);
@@ -177,11 +193,17 @@ static bool has_words(const struct channel *c, int64_t now_ms)
 
 bool channel_wants(const struct channel *c, int64_t now_ms)
 {
+    if (c->datagram)
+        return datagram_wants(c, now_ms);
     return c->link_up && !c->left && (!c->config.half_duplex || turn_may_speak(&c->turn, now_ms)) && has_words(c, now_ms);
 }
 
 void channel_committed(struct channel *c, uint64_t frame, int64_t now_ms)
 {
+    if (c->datagram) {
+        datagram_committed(c, frame, now_ms);
+        return;
+    }
     if (frame <= c->frame_base + c->in.committed || frame >= c->frame_base + c->in.next)
         return; /* of an epoch that is over */
     c->in.committed = frame - c->frame_base;
@@ -196,6 +218,8 @@ void channel_committed(struct channel *c, uint64_t frame, int64_t now_ms)
 
 void channel_grant_changed(struct channel *c, int64_t now_ms)
 {
+    if (c->datagram)
+        c->ack_wanted = c->ack_now = c->peer_epoch != 0;
     if (!c->live || !c->link_up)
         return;
     c->ack_now = true;
@@ -206,6 +230,8 @@ void channel_grant_changed(struct channel *c, int64_t now_ms)
 
 void channel_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms)
 {
+    if (c->datagram)
+        datagram_sent(c, token, outcome, now_ms);
 }
 
 /* ---- timers ---- */
@@ -272,6 +298,10 @@ static void on_probe(struct channel *c, int64_t now_ms)
 
 void channel_on_timer(struct channel *c, int64_t now_ms)
 {
+    if (c->datagram) {
+        datagram_on_timer(c, now_ms);
+        return;
+    }
     if (!c->link_up || c->left)
         return;
     channel_greet_timer(c, now_ms);
@@ -293,6 +323,8 @@ static int64_t earlier(int64_t a, int64_t b)
 
 int64_t channel_deadline(const struct channel *c, int64_t now_ms)
 {
+    if (c->datagram)
+        return datagram_deadline(c, now_ms);
     if (!c->link_up || c->left)
         return CHANNEL_NEVER;
     int64_t at = CHANNEL_NEVER;
@@ -312,6 +344,10 @@ int64_t channel_deadline(const struct channel *c, int64_t now_ms)
 
 void channel_restart(struct channel *c, const char *why, int64_t now_ms)
 {
+    if (c->datagram) {
+        datagram_restart(c);
+        return;
+    }
     c->live = false;
     c->own_epoch = 0; /* the next greeting begins anew */
     if (!c->link_up)
@@ -324,6 +360,21 @@ void channel_goodbye(struct channel *c, int64_t now_ms)
 {
     if (c->live && c->link_up && c->greet == GREET_NONE && !c->config.metered)
         c->send_bye = true;
+}
+
+size_t channel_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX])
+{
+    return c->datagram ? datagram_save(c, out) : 0;
+}
+
+bool channel_load(struct channel *c, const uint8_t *bytes, size_t n)
+{
+    return c->datagram && datagram_load(c, bytes, n);
+}
+
+enum channel_kind channel_kind(const struct channel *c)
+{
+    return c->config.kind;
 }
 
 enum channel_state channel_state(const struct channel *c)

@@ -77,16 +77,22 @@ struct channel_ops {
     bool (*next_record)(void *ctx, size_t room, struct record *r);
     /* The first `count` records given since the epoch began are on the peer's disk. Rises. */
     void (*acked)(void *ctx, uint64_t count);
+    /* DATAGRAM, where acked is not called: the record that was given as number `index` (from 0, since channel_new or channel_restart) is on the
+     * peer's disk. In any order, each once. NULL for STREAM. */
+    void (*acked_record)(void *ctx, uint64_t index);
     /* A record of the peer's, its frame checked. frame: number of the frame that completed it; such numbers rise through all epochs. Return: 0, or -EPROTO: it makes no sense (slot never defined, chunk without
-     * partial ...): the channel begins a new epoch. */
+     * partial ...): the channel begins a new epoch. DATAGRAM: frames come in any order, some twice under another epoch; not 0 = this cannot be taken
+     * now (a chunk before its message): the frame counts as lost and comes again, also with what of it was taken. */
     int (*record)(void *ctx, const struct record *r, uint64_t frame);
     /* All records up to this frame were given: when they are committed, say channel_committed(frame). */
     void (*frame_done)(void *ctx, uint64_t frame);
     /* A handshake of the peer: who it says it is. The owner compares with its store and fills marks: with what is on its disk (what is not
      * committed by now must be committed first, or forgotten: the peer sends again from the marks). A new epoch begins: what was not acked will
-     * be asked for again by next_record, from the marks of greeted(). Return: 0, or a refusal code (enum channel_refusal) that is told to the peer. */
+     * be asked for again by next_record, from the marks of greeted(). Return: 0, or a refusal code (enum channel_refusal) that is told to the peer (DATAGRAM: not told; return
+     * one for a segment that a later one has followed: a late frame). */
     int (*greeting)(void *ctx, const struct channel_identity *peer, struct channel_marks *ours);
-    /* The handshake is done; what the peer has of ours. From here next_record starts over at these marks. Records given and not covered by the marks will not be
+    /* STREAM: the handshake is done; what the peer has of ours. DATAGRAM: theirs is NULL (marks are not told): a new epoch of
+     * ours begins, what was given and not acked is asked for again, and indices begin at 0; called from channel_link_up, too. From here next_record starts over at these marks. Records given and not covered by the marks will not be
      * acked by count any more; the counts begin again at 0. */
     void (*greeted)(void *ctx, const struct channel_marks *theirs);
     void (*state)(void *ctx, enum channel_state state, const char *why);
@@ -128,6 +134,15 @@ void channel_restart(struct channel *c, const char *why, int64_t now_ms);
 /* Says goodbye (not on metered links): the peer knows at once. Output follows by pump. */
 void channel_goodbye(struct channel *c, int64_t now_ms);
 
+/* DATAGRAM: what of the receiving half must survive a restart, to be committed with the records of all frames done so far, and
+ * given back after channel_new. Load: false = not what was saved; the channel is as new, and the peer's frames are asked for again only if
+ * its owner restarts: keep it with care. */
+#define CHANNEL_SAVED_MAX 128
+size_t channel_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX]);
+bool channel_load(struct channel *c, const uint8_t *bytes, size_t n) MUST_CHECK;
+
+/* DATAGRAM: a slot may be used once its RECORD_TOPIC is acknowledged; before, RECORD_NO_SLOT. STREAM: at once. */
+enum channel_kind channel_kind(const struct channel *c);
 enum channel_state channel_state(const struct channel *c);
 
 struct channel_status {

@@ -116,6 +116,7 @@ struct channel {
     unsigned grant_repeats;  /* metered: tellings of a grown grant still to come */
     int64_t grant_at_ms;
 
+    struct datagram *datagram; /* of a CHANNEL_DATAGRAM, with c->out, c->pace and the acknowledgement's timer; else NULL */
     struct channel_status status;
 };
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "gateway/wire/codec.h"
+#include "gateway/wire/datagram_frame.h"
 #include "gateway/wire/frame.h"
 #include "gateway/wire/handshake.h"
 #include "gateway/wire/record_check.h"
@@ -248,6 +249,31 @@ static void check_marks(const struct example *e)
     compare_frame(e, frame, marks_encode(&m, (uint32_t)number(e, "epoch", 16), (uint32_t)number(e, "peer_epoch", 16), false, frame));
 }
 
+static void check_datagram(const struct example *e)
+{
+    uint8_t frame[512], bitmap[8] = {0};
+    uint64_t check;
+    hex(text(e, "bitmap"), bitmap);
+    struct datagram_header h = {.number = number(e, "number", 10), .epoch = (uint32_t)number(e, "epoch", 16), .announces = text(e, "name"),
+                                .identity = {(uint32_t)number(e, "generation", 16), (uint32_t)number(e, "segment", 16),
+                                             (uint32_t)number(e, "predecessor", 16), number(e, "predecessor_end", 10)},
+                                .has_ack = text(e, "ack"), .ack_epoch = (uint16_t)number(e, "ack_epoch", 16), .ack = (uint16_t)number(e, "ack", 10),
+                                .grant = frame_grant_encode(number(e, "grant", 10)), .bitmap = bitmap[0]};
+    snprintf(h.name, sizeof h.name, "%s", h.announces ? text(e, "name") : "");
+    size_t n = datagram_header_encode(&h, frame);
+    n += encode_records(e, frame + n, &check);
+    struct seal_context c = {h.epoch, 0};
+    compare(e, "frame", frame, seal_frame(&c, SEAL_SPACE_DATA, h.number, frame, n));
+}
+
+static void check_datagram_ack(const struct example *e)
+{
+    uint8_t frame[DATAGRAM_ACK_FRAME_MAX], bitmap[FRAME_BITMAP_MAX];
+    size_t n = hex(text(e, "bitmap"), bitmap);
+    compare(e, "frame", frame, datagram_ack_encode((uint32_t)number(e, "epoch", 16), number(e, "ack", 10),
+                                                   frame_grant_encode(number(e, "grant", 10)), bitmap, n, frame));
+}
+
 static unsigned check_all(const char *kind)
 {
     unsigned count = 0;
@@ -262,6 +288,10 @@ static unsigned check_all(const char *kind)
             check_data(e);
         else if (strcmp(kind, "control") == 0)
             check_control(e);
+        else if (strcmp(kind, "datagram") == 0)
+            check_datagram(e);
+        else if (strcmp(kind, "datagram_ack") == 0)
+            check_datagram_ack(e);
         else if (strcmp(kind, "hello") == 0)
             check_hello(e);
         else if (strcmp(kind, "marks") == 0)
@@ -290,6 +320,8 @@ CASE(marks, 1)
 CASE(resume, 1)
 CASE(refuse, 1)
 CASE(plain, 1)
+CASE(datagram, 2)
+CASE(datagram_ack, 1)
 
 int main(int argc, char **argv)
 {
@@ -303,6 +335,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_document_tells_the_bytes_of_resume),
         cmocka_unit_test(the_document_tells_the_bytes_of_refuse),
         cmocka_unit_test(the_document_tells_the_bytes_of_plain),
+        cmocka_unit_test(the_document_tells_the_bytes_of_datagram),
+        cmocka_unit_test(the_document_tells_the_bytes_of_datagram_ack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,28 @@
+/* The other kind of link: whole frames that may be lost, repeated, late, reordered, and cost money ([P-10]).
+ * For channel.c alone, which hands every call of a CHANNEL_DATAGRAM channel to its namesake here.
+ *
+ * Data flows in the first frame, without waiting for an answer. Every frame decodes alone: it leans on nothing but
+ * the topic slots that its receiver has confirmed. Only the sender's restart begins an epoch, and each frame
+ * announces the epoch until an acknowledgement of one has come. */
+#ifndef WIRE_CHANNEL_DATAGRAM_H
+#define WIRE_CHANNEL_DATAGRAM_H
+
+#include "gateway/wire/channel_internal.h"
+
+struct datagram;
+
+struct datagram *datagram_new(void) MUST_CHECK;
+void datagram_free(struct datagram *d);
+void datagram_link_up(struct channel *c, int64_t now_ms);
+void datagram_on_frame(struct channel *c, const uint8_t *bytes, size_t n, int64_t now_ms);
+size_t datagram_pump(struct channel *c, size_t room, int64_t now_ms);
+bool datagram_wants(const struct channel *c, int64_t now_ms);
+void datagram_committed(struct channel *c, uint64_t frame, int64_t now_ms);
+void datagram_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms);
+void datagram_on_timer(struct channel *c, int64_t now_ms);
+int64_t datagram_deadline(const struct channel *c, int64_t now_ms);
+void datagram_restart(struct channel *c);
+size_t datagram_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX]);
+bool datagram_load(struct channel *c, const uint8_t *bytes, size_t n) MUST_CHECK;
+
+#endif
