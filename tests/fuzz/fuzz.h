@@ -1,0 +1,40 @@
+/* What the fuzz targets share. A target is one file: the bytes of an input are read as a small script (which call,
+ * with what), the parser under test runs on them, and what must hold whatever they are is checked with FUZZ_MUST.
+ *
+ *     run.py    the same file under libFuzzer (clang), with address and undefined behaviour sanitizers
+ *     replay.c  the same file with a plain main: replays corpus/NAME.hex as a test */
+#ifndef TESTS_FUZZ_FUZZ_H
+#define TESTS_FUZZ_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/buf.h"
+
+/* libFuzzer's entry; always 0. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A promise of the code under test: breaking it is a finding, as a crash is. */
+#define FUZZ_MUST(what)                                                                  \
+    do {                                                                                 \
+        if (!(what)) {                                                                   \
+            fprintf(stderr, "%s:%d: broken promise: %s\n", __FILE__, __LINE__, #what);   \
+            abort();                                                                     \
+        }                                                                                \
+    } while (0)
+
+/* Up to `most` further bytes of the script, fewer where it ends: a copy of just that size, so that a
+ * sanitizer sees each byte read beyond it. To be freed. */
+static inline uint8_t *fuzz_take(struct reader *script, size_t most, size_t *n)
+{
+    *n = script->bad ? 0 : script->left < most ? script->left : most;
+    uint8_t *copy = malloc(*n ? *n : 1);
+    FUZZ_MUST(copy);
+    if (*n > 0)
+        memcpy(copy, read_bytes(script, *n), *n);
+    return copy;
+}
+
+#endif
