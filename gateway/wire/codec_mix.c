@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/msg.h"
-#include "base/utf8.h"
 #include "gateway/wire/mix_coder.h"
 #include "gateway/wire/mix_records.h"
 
@@ -83,17 +82,6 @@ static void encoder_free(struct codec_encoder *e)
     free(e);
 }
 
-/* Text, or bytes: control characters and broken UTF-8 tell. */
-static enum mix_format format_of(const struct record *r)
-{
-    for (uint32_t i = 0; i < r->len; i++) {
-        uint8_t c = r->bytes[i];
-        if ((c < ' ' && c != '\t' && c != '\n' && c != '\r') || c == 0x7f)
-            return MIX_BINARY;
-    }
-    return utf8_valid((const char *)r->bytes, r->len) ? MIX_TEXT : MIX_BINARY;
-}
-
 /* Codes decisions until the record (NULL: the unit's end) is told. */
 static void code(struct codec_encoder *e, const struct record *r, const struct mix_choice *choice,
                  struct buf *out)
@@ -116,7 +104,7 @@ static void code(struct codec_encoder *e, const struct record *r, const struct m
 /* Lets the model see a record without coding it: the same at both ends. */
 static void learn(struct mix_records *w, const struct record *r)
 {
-    struct mix_choice choice = {.format = format_of(r)};
+    struct mix_choice choice = mix_records_choose(w, r);
     enum mix_records_state state = MIX_RECORDS_MORE;
 
     mix_records_begin(w, 0);
@@ -128,7 +116,7 @@ static void learn(struct mix_records *w, const struct record *r)
 
 static int encode(struct codec_encoder *e, const struct record *r, struct buf *out, uint64_t *needed)
 {
-    struct mix_choice choice = {.format = format_of(r)};
+    struct mix_choice choice = mix_records_choose(e->records, r);
 
     code(e, r, &choice, out);
     *needed = e->done + mix_coder_needed(e->coder.shifts);

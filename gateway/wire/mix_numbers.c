@@ -7,7 +7,7 @@
 #define SPREAD_MAX  960000000
 #define ERROR_MAX   (SPREAD_MAX / 16)
 #define VALUE_MAX   (INT64_MAX / 64)
-#define TRUST_MAX   15
+#define TRUST_MAX   14
 #define RATIO_MAX   INT32_MAX  /* beyond it products might not fit */
 #define MEAN_RATE   6
 

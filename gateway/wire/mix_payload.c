@@ -10,6 +10,7 @@
 #define LONG_LOOK        48 /* bytes compared to tell how good a match is */
 #define SHORT_LOOK       16
 #define STRIDE_MAX       80
+#define NESTED_LOOK      256 /* bytes of a string that may turn out to be a message */
 
 /* Weight sets a selector chooses from, at the reference size. */
 static const uint16_t selector_sets[MIX_SELECTORS] = {256, 648, 512, 512, 512, 512};
@@ -139,6 +140,8 @@ struct mix_payload *mix_payload_init(void *storage, size_t memory)
             m->reference_map[r][i] = mix_counter_of(65535 - wrong, 4);
         }
     }
+    m->value.numbers = &m->numbers;
+    mix_value_init(&m->value);
     return m;
 }
 
@@ -170,7 +173,12 @@ void mix_payload_name(struct mix_payload *m, uint32_t topic, const char *text, s
 
 /* --- a message --- */
 
-void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format format)
+static bool contains(const struct mix_payload *m)
+{
+    return m->format == MIX_PROTOBUF || m->format == MIX_CBOR;
+}
+
+void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format format, uint32_t length)
 {
     struct mix_topic *t = &m->topics[topic];
     const struct mix_window *w = &m->window;
@@ -180,6 +188,7 @@ void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format fo
     m->format = format;
     m->begin = w->head;
     m->position = 0;
+    m->length = length;
     m->history = (uint64_t)topic << 8;
     memset(m->pair_at, 0, sizeof m->pair_at);
     m->node = 1;
@@ -195,6 +204,33 @@ void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format fo
     mix_reference_start(&m->binary.before, w, t->before, t->before_length, 0);
     mix_text_begin(&m->text, topic + 1, t->class_hash);
     mix_binary_begin(&m->binary, topic + 1);
+    mix_value_idle(&m->value);
+    if (contains(m))
+        mix_container_begin(&m->container, format == MIX_CBOR, topic + 1, length);
+}
+
+/* Learns which checksum the message ends with. */
+static void learn_checksum(struct mix_payload *m)
+{
+    struct mix_topic *t = m->topic;
+
+    if (m->position > m->window.mask / 2)
+        return;
+    if (t->checksum_trust) {
+        bool fits = true;
+        unsigned width = mix_checksum_width(t->checksum);
+        for (unsigned i = 0; i < width; i++)
+            fits = fits && m->position > width &&
+                   mix_window_at(&m->window, m->begin + m->position - width + i) == m->checksum[i];
+        if (!fits)
+            t->checksum_trust /= 2;
+        else if (t->checksum_trust < MIX_CHECKSUM_TRUST)
+            t->checksum_trust++;
+    }
+    if (!t->checksum_trust) {
+        t->checksum = (uint8_t)mix_checksum_find(&m->window, m->begin, m->position);
+        t->checksum_trust = t->checksum != 0;
+    }
 }
 
 void mix_payload_end(struct mix_payload *m)
@@ -203,6 +239,8 @@ void mix_payload_end(struct mix_payload *m)
 
     if (m->format == MIX_TEXT)
         mix_text_end(&m->text);
+    else
+        learn_checksum(m);
     mix_window_put(&m->window, 0, true);
     t->before = t->last;
     t->before_length = t->last_length;
@@ -236,8 +274,8 @@ static void text_contexts(const struct mix_payload *m, uint32_t x[MIX_CONTEXTS])
     unsigned next = m->aligned.on ? mix_window_at(w, m->aligned.place + 1) : MIX_NO_BYTE;
     unsigned match = mix_reference_byte(&m->long_match, w);
     unsigned near = mix_reference_byte(&m->short_match, w);
-    unsigned line = mix_text_expected(t, MIX_EXPECT_LINE);
-    unsigned other = mix_text_expected(t, MIX_EXPECT_OTHER);
+    unsigned line = mix_expectation_byte(&t->expected[MIX_EXPECT_LINE]);
+    unsigned other = mix_expectation_byte(&t->expected[MIX_EXPECT_OTHER]);
 
     x[0] = c4 & 0xffff;
     x[1] = c4;
@@ -294,13 +332,63 @@ static void binary_contexts(const struct mix_payload *m, uint32_t x[MIX_CONTEXTS
     x[14] = mix_hash3(column, c4 & 0xffff, b->last_byte);
 }
 
+uint32_t mix_payload_index(const struct mix_payload *m)
+{
+    return contains(m) ? mix_container_index(&m->container) : m->position;
+}
+
+/* The last bytes of the message come, and its checksum is known: they should be that. */
+static void expect_checksum(struct mix_payload *m)
+{
+    const struct mix_topic *t = m->topic;
+    unsigned width = mix_checksum_width(t->checksum);
+    struct mix_expectation *e = &m->value.expected[MIX_EXPECT_OTHER];
+
+    if (!t->checksum_trust || m->position + width != m->length)
+        return;
+    mix_checksum_make(&m->window, m->begin, m->length, t->checksum, m->checksum);
+    memcpy(e->text, m->checksum, width);
+    e->length = (uint8_t)width;
+    e->at = e->diverged = 0;
+    e->sure = t->checksum_trust;
+}
+
+/* A container's item begins: looks up the same item's last value. */
+static void item_begin(struct mix_payload *m)
+{
+    const struct mix_container *c = &m->container;
+    struct mix_place *place = &m->text.places[mix_spread(c->key, m->text.place_count)];
+    uint16_t check = (uint16_t)c->key;
+
+    if (place->check == check && mix_window_holds(&m->window, place->place)) {
+        struct mix_reference *last = &m->binary.last;
+        uint32_t end = last->end;
+        bool inside = last->begin != last->end && place->place - last->begin < end - last->begin;
+        if (!inside || last->place != place->place)
+            mix_reference_start(last, &m->window, place->place, inside ? end - place->place : c->length, 0);
+    }
+    place->check = check;
+    place->place = m->window.head;
+    if (c->role == MIX_VARINT || c->role == MIX_UINT || c->role == MIX_FLOAT)
+        mix_value_begin(&m->value, c->key, c->size, c->role == MIX_FLOAT);
+}
+
+/* In a container the column is the item and how far into it. */
+static int item_column(const struct mix_payload *m)
+{
+    const struct mix_container *c = &m->container;
+
+    return contains(m) ? (int)(mix_hash3(c->key, c->role, c->at) & 255) : -1;
+}
+
 static void byte_begin(struct mix_payload *m)
 {
     uint32_t x[MIX_CONTEXTS];
-    bool binary = m->format == MIX_BINARY;
+    bool binary = m->format != MIX_TEXT;
 
     if (binary) {
-        mix_binary_prepare(&m->binary, m->position, -1);
+        expect_checksum(m);
+        mix_binary_prepare(&m->binary, m->position, item_column(m));
         m->aligned = m->binary.last;
         binary_contexts(m, x);
     } else {
@@ -323,7 +411,7 @@ int mix_payload_predict(struct mix_payload *m)
 {
     int16_t *in = m->mixer.in;
     struct mix_text *t = &m->text;
-    bool binary = m->format == MIX_BINARY;
+    bool binary = m->format != MIX_TEXT;
     unsigned node = m->node, bits = m->bits;
 
     if (bits == 0)
@@ -341,7 +429,16 @@ int mix_payload_predict(struct mix_payload *m)
     unsigned expected[MIX_EXPECTATIONS] = {0};
     memset(in, 0, (2 * MIX_EXPECTATIONS + MIX_TEXT_NUMBER_INPUTS) * sizeof *in);
     if (binary) {
-        mix_binary_predict(&m->binary, node, bits, in + 2 * MIX_EXPECTATIONS);
+        unsigned last = mix_reference_byte(&m->binary.last, &m->window);
+        for (unsigned k = 0; k < MIX_EXPECTATIONS; k++) {
+            struct mix_expectation *e = &m->value.expected[k];
+            expected[k] = mix_expectation_predict(e, &m->value.map, k, node, bits,
+                                                  mix_expectation_byte(e) == last, in + 2 * k);
+        }
+        if (m->value.open && m->value.size)
+            mix_value_predict(&m->value, node, bits, in + 2 * MIX_EXPECTATIONS);
+        else
+            mix_binary_predict(&m->binary, node, bits, in + 2 * MIX_EXPECTATIONS);
     } else {
         for (unsigned k = 0; k < MIX_EXPECTATIONS; k++)
             expected[k] = mix_text_predict_expected(t, k, node, bits, in + 2 * k);
@@ -362,8 +459,10 @@ int mix_payload_predict(struct mix_payload *m)
                                                (t->expected[MIX_EXPECT_LINE].diverged != 0)),
         binary ? 256 + m->binary.column : t->field & 255,
         (m->topic_index & 15) * 32 + least(t->value_at, 3) * 8 + bits,
-        binary ? 256 + ((uint32_t)m->history & 255)
-               : (expected[0] * 3 + expected[1]) * 24 + bits * 3 + least(t->decimals, 2),
+        binary && m->value.open && m->value.size ? 216 + 2 * m->value.choices + (bits > 3)
+        : binary && expected[MIX_EXPECT_OTHER]   ? 248 + expected[0] * 2 + expected[1] - 1
+        : binary                                 ? 256 + ((uint32_t)m->history & 255)
+                 : (expected[0] * 3 + expected[1]) * 24 + bits * 3 + least(t->decimals, 2),
     };
     unsigned shadow = (m->long_match.on || (!binary && t->last.on)) * 512u +
                       (((!binary && t->last.on ? mix_reference_byte(&t->last, &m->window)
@@ -427,16 +526,45 @@ static void find_matches(struct mix_payload *m)
     *six = *three = w->head;
 }
 
+/* Protocol Buffers: a string that reads as a message is taken for one from now on. */
+static void learn_nested(struct mix_payload *m, uint32_t key, uint32_t size)
+{
+    uint8_t copy[NESTED_LOOK];
+    uint8_t *nested = &m->container.nested[key % MIX_CONTAINER_NESTED];
+
+    if (*nested || size > sizeof copy)
+        return;
+    for (uint32_t i = 0; i < size; i++)
+        copy[i] = mix_window_at(&m->window, m->window.head - size + i);
+    *nested = mix_container_is_protobuf(copy, size) ? 2 : 1;
+}
+
+static void container_byte(struct mix_payload *m, uint8_t byte)
+{
+    struct mix_container *c = &m->container;
+    bool string = m->format == MIX_PROTOBUF && c->role == MIX_BYTES && c->at + 1 == c->size;
+    uint32_t key = c->key, size = c->size;
+
+    mix_value_byte(&m->value, byte);
+    mix_container_byte(c, byte);
+    if (string)
+        learn_nested(m, key, size);
+    if (c->began)
+        item_begin(m);
+    else if (c->at == 0)
+        mix_value_idle(&m->value);
+}
+
 static void byte_end(struct mix_payload *m, uint8_t c)
 {
-    bool binary = m->format == MIX_BINARY;
+    bool binary = m->format != MIX_TEXT;
 
     mix_contexts_end(&m->contexts, c);
     if (binary) {
         mix_binary_follow(&m->binary, c);
         mix_reference_follow_binary(&m->long_match, &m->window, c);
     } else {
-        mix_text_follow(&m->text, c, m->position);
+        mix_text_follow(&m->text, c);
         mix_reference_follow_text(&m->aligned, &m->window, c);
         mix_reference_follow_text(&m->long_match, &m->window, c);
     }
@@ -444,7 +572,10 @@ static void byte_end(struct mix_payload *m, uint8_t c)
     m->history = m->history << 8 | c;
     mix_window_put(&m->window, c, false);
     m->position++;
-    if (binary) {
+    if (contains(m)) {
+        container_byte(m, c);
+    } else if (binary) {
+        mix_value_byte(&m->value, c);
         learn_stride(m);
         mix_binary_align(&m->binary, m->position);
     } else {
@@ -463,6 +594,9 @@ void mix_payload_update(struct mix_payload *m, int bit)
     if (m->format == MIX_TEXT) {
         mix_reference_update(&m->text.last, bit);
         mix_text_update(&m->text, bit);
+    } else {
+        for (unsigned k = 0; k < MIX_EXPECTATIONS; k++)
+            mix_expectation_update(&m->value.expected[k], bit);
     }
     mix_reference_update(&m->long_match, bit);
     mix_reference_update(&m->short_match, bit);

@@ -10,16 +10,19 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "gateway/wire/mix_binary.h"
+#include "gateway/wire/mix_container.h"
 #include "gateway/wire/mix_contexts.h"
 #include "gateway/wire/mix_mixer.h"
 #include "gateway/wire/mix_numbers.h"
 #include "gateway/wire/mix_reference.h"
 #include "gateway/wire/mix_text.h"
+#include "gateway/wire/mix_value.h"
 #include "gateway/wire/mix_window.h"
 
-#define MIX_END_CONTEXTS 6
+#define MIX_END_CONTEXTS   6
+#define MIX_CHECKSUM_TRUST 14
 
-enum mix_format { MIX_TEXT, MIX_BINARY, MIX_FORMATS };
+enum mix_format { MIX_TEXT, MIX_BINARY, MIX_PROTOBUF, MIX_CBOR, MIX_FORMATS };
 
 /* Pseudo topics, counted from the end of the table. */
 enum mix_pseudo { MIX_PSEUDO_TOPIC = 1, MIX_PSEUDO_PROPERTIES, MIX_PSEUDO_HOPS, MIX_PSEUDO_ROUTE };
@@ -30,6 +33,7 @@ struct mix_topic {
     uint32_t class_hash;      /* of its text with digits taken as one */
     uint8_t seen;
     uint8_t stride, stride_trust; /* binary: how far apart like pairs of bytes stand */
+    uint8_t checksum, checksum_trust; /* binary: kind at the end of each message */
 };
 
 struct mix_payload {
@@ -39,6 +43,8 @@ struct mix_payload {
     struct mix_numbers numbers;
     struct mix_text text;
     struct mix_binary binary;
+    struct mix_container container;
+    struct mix_value value;
 
     struct mix_topic *topics;
     uint32_t topic_count;
@@ -51,6 +57,8 @@ struct mix_payload {
     uint32_t topic_index;
     enum mix_format format;
     uint32_t begin, position; /* place of its first byte; bytes so far */
+    uint32_t length;          /* binary: all its bytes */
+    uint8_t checksum[MIX_CHECKSUM_MAX]; /* that it should end with */
     struct mix_reference aligned, long_match, short_match;
     uint64_t history;         /* its last eight bytes */
     uint16_t pair_at[256];
@@ -71,11 +79,14 @@ uint32_t mix_payload_pseudo(const struct mix_payload *m, enum mix_pseudo which);
 /* A topic got a text: what it learned of the old one no longer counts. */
 void mix_payload_name(struct mix_payload *m, uint32_t topic, const char *text, size_t n);
 
-void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format format);
+/* length: of a binary message; text tells its end as it comes. */
+void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format format, uint32_t length);
 /* Probability of a 1 in 1/65536. */
 int mix_payload_predict(struct mix_payload *m);
 void mix_payload_update(struct mix_payload *m, int bit);
 void mix_payload_end(struct mix_payload *m);
+/* Where in its message the byte coded next stands: containers turn some numbers round. */
+uint32_t mix_payload_index(const struct mix_payload *m);
 /* Between bytes: views of "does the message end here". Return: which weight set fits, 0 .. 15. */
 unsigned mix_payload_end_contexts(const struct mix_payload *m, uint32_t out[MIX_END_CONTEXTS]);
 

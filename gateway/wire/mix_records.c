@@ -263,12 +263,16 @@ static enum mix_records_state ask_string(struct mix_records *w, enum step step, 
 {
     w->step = step;
     w->string_at = w->bytes.len;
+    w->string_done = 0;
     w->length = length;
     w->even = step == STEP_PAYLOAD && (w->form & FORM_FORMAT) == FORM_STORED;
-    if (length != OPEN_END && length > w->max_bytes - w->bytes.len)
-        return MIX_RECORDS_BAD;
+    if (length != OPEN_END) {
+        if (!buf_reserve(&w->bytes, length))
+            return MIX_RECORDS_BAD;
+        buf_commit(&w->bytes, length);
+    }
     if (!w->even)
-        mix_payload_begin(w->payload, topic, format);
+        mix_payload_begin(w->payload, topic, format, length);
     if (length == OPEN_END)
         ask_end_flag(w);
     else if (length == 0)
@@ -364,6 +368,8 @@ static enum mix_records_state done(struct mix_records *w)
         memmove(w->recent + 1, w->recent, (MIX_RECENT_SLOTS - 1) * sizeof *w->recent);
         w->recent[0] = w->slot_index + 1;
         slot_of(w)->seen = true;
+        if (!w->even && r->len == r->total)
+            mix_past_add(&slot_of(w)->past, buf_bytes(&w->bytes) + w->at[STEP_PAYLOAD - STEP_SYMBOLS], r->len);
         w->partial[r->class].open = r->len < r->total;
         w->partial[r->class].slot_index = w->slot_index;
         w->partial[r->class].number = r->number;
@@ -404,13 +410,20 @@ static enum mix_records_state done(struct mix_records *w)
     return MIX_RECORDS_DONE;
 }
 
+/* Stands in for the slot of a topic that comes as text. */
+static uint32_t topic_index(const char *text, uint32_t n)
+{
+    uint32_t h = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        h = mix_hash2(h, (uint8_t)text[i]);
+    return h % RECORD_TOPIC_SLOTS;
+}
+
 static enum mix_records_state take_topic(struct mix_records *w, const char *text, uint32_t n)
 {
     if (w->record.type == RECORD_MESSAGE) { /* the text stands in for a slot: by its hash */
-        w->slot_index = 0;
-        for (uint32_t i = 0; i < n; i++)
-            w->slot_index = mix_hash2(w->slot_index, (uint8_t)text[i]);
-        w->slot_index %= RECORD_TOPIC_SLOTS;
+        w->slot_index = topic_index(text, n);
         return ask(w, STEP_FLAGS_SAME);
     }
     *slot_of(w) = (struct mix_slot){0};
@@ -630,18 +643,18 @@ int mix_records_predict(struct mix_records *w)
     return w->even ? 0 : mix_payload_predict(w->payload);
 }
 
-static enum mix_records_state take_byte(struct mix_records *w, uint8_t byte)
+/* A byte that stands `index` bytes into the string. */
+static enum mix_records_state take_byte(struct mix_records *w, uint32_t index, uint8_t byte)
 {
-    if (!buf_put_u8(&w->bytes, byte))
-        return MIX_RECORDS_BAD;
-    size_t n = w->bytes.len - w->string_at;
+    w->string_done++;
     if (w->length == OPEN_END) {
-        if (n > RECORD_CHUNK_MAX)
+        if (w->string_done > RECORD_CHUNK_MAX || !buf_put_u8(&w->bytes, byte))
             return MIX_RECORDS_BAD;
         ask_end_flag(w);
         return MIX_RECORDS_MORE;
     }
-    return n == w->length ? string_end(w) : MIX_RECORDS_MORE;
+    w->bytes.data[w->bytes.head + w->string_at + index] = byte;
+    return w->string_done == w->length ? string_end(w) : MIX_RECORDS_MORE;
 }
 
 enum mix_records_state mix_records_update(struct mix_records *w, unsigned bit)
@@ -657,15 +670,36 @@ enum mix_records_state mix_records_update(struct mix_records *w, unsigned bit)
             return string_end(w);
         w->phase = MIX_PHASE_BYTES;
         return MIX_RECORDS_MORE;
-    case MIX_PHASE_BYTES:
+    case MIX_PHASE_BYTES: {
         if (w->even)
-            return take_byte(w, (uint8_t)bit);
+            return take_byte(w, w->string_done, (uint8_t)bit);
+        uint32_t index = mix_payload_index(w->payload);
         mix_payload_update(w->payload, (int)bit);
         if (w->payload->bits)
             return MIX_RECORDS_MORE;
-        return take_byte(w, (uint8_t)w->payload->history);
+        return take_byte(w, index, (uint8_t)w->payload->history);
+    }
     }
     return MIX_RECORDS_BAD;
+}
+
+/* The slot that a record's payload belongs to. */
+static uint32_t slot_index_of(const struct mix_records *w, const struct record *r)
+{
+    if (r->type == RECORD_CHUNK)
+        return w->partial[r->class].slot_index;
+    return r->slot == RECORD_NO_SLOT ? topic_index(r->topic, r->topic_len) : r->slot;
+}
+
+struct mix_choice mix_records_choose(const struct mix_records *w, const struct record *r)
+{
+    const struct mix_past *past = &w->slots[slot_index_of(w, r) % w->slot_count].past;
+    struct mix_choice choice = mix_choose(past, r->bytes, r->len);
+
+    if (r->type == RECORD_CHUNK || r->len < r->total) /* a piece of a container cannot be parsed */
+        if (choice.format > MIX_BINARY)
+            choice.format = MIX_BINARY;
+    return choice;
 }
 
 static uint8_t flags_of(const struct record *r)
@@ -778,9 +812,10 @@ unsigned mix_records_bit(const struct mix_records *w, const struct record *r,
     if (w->phase == MIX_PHASE_SYMBOL)
         return (unsigned)mix_symbols_bit(&w->symbols, value_of(w, r, choice));
     uint32_t n;
-    size_t at = w->bytes.len - w->string_at;
     const uint8_t *bytes = string_of(w->step, r, &n);
     if (w->phase == MIX_PHASE_END_FLAG)
-        return at == n;
-    return w->even ? bytes[at] : bytes[at] >> (7 - w->payload->bits) & 1;
+        return w->string_done == n;
+    if (w->even)
+        return bytes[w->string_done];
+    return bytes[mix_payload_index(w->payload)] >> (7 - w->payload->bits) & 1;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "base/attr.h"
 #include "base/buf.h"
+#include "gateway/wire/mix_choice.h"
 #include "gateway/wire/mix_payload.h"
 #include "gateway/wire/mix_symbols.h"
 #include "gateway/wire/record.h"
@@ -31,6 +32,7 @@ struct mix_slot {
     uint64_t expiry;
     uint8_t flags, form;
     bool seen;
+    struct mix_past past;
 };
 
 enum mix_phase { MIX_PHASE_SYMBOL, MIX_PHASE_BYTES, MIX_PHASE_END_FLAG };
@@ -69,16 +71,10 @@ struct mix_records {
     uint8_t flags;
     unsigned form;
     uint32_t slot_index;
-    uint32_t length;        /* of the string under way */
+    uint32_t length, string_done; /* of the string under way; bytes coded */
     bool even;              /* its bytes are coded as they are */
     struct buf bytes;       /* the strings, one after the other */
     size_t string_at, at[MIX_STRINGS];
-};
-
-/* How the encoder wants a payload coded. */
-struct mix_choice {
-    bool stored;            /* as it is */
-    enum mix_format format;
 };
 
 /* Bytes of storage that a budget of `memory` makes. */
@@ -94,6 +90,8 @@ void mix_records_begin(struct mix_records *w, uint64_t unit_bytes);
 int mix_records_predict(struct mix_records *w);
 /* The decision, or that byte. */
 enum mix_records_state mix_records_update(struct mix_records *w, unsigned bit) MUST_CHECK;
+/* How a record's payload is best coded. */
+struct mix_choice mix_records_choose(const struct mix_records *w, const struct record *r);
 /* The decision, or byte, that leads to r (NULL: to the unit's end). */
 unsigned mix_records_bit(const struct mix_records *w, const struct record *r,
                          const struct mix_choice *choice);

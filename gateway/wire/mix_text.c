@@ -8,13 +8,11 @@
 
 void mix_text_init(struct mix_text *t)
 {
-    for (unsigned k = 0; k < MIX_EXPECTATIONS; k++)
-        for (unsigned i = 0; i < MIX_EXPECTED_COUNTERS; i++)
-            t->counters[k][i] = mix_counter_of(32768, 3);
+    mix_expectation_map_init(&t->map);
 }
 
 /* Writes a number the way the field's last one was written. */
-static unsigned format_number(char out[MIX_EXPECTED_MAX], int64_t value,
+static unsigned format_number(uint8_t out[MIX_EXPECTED_MAX], int64_t value,
                               const struct mix_number_field *f)
 {
     char back[MIX_EXPECTED_MAX];
@@ -35,7 +33,7 @@ static unsigned format_number(char out[MIX_EXPECTED_MAX], int64_t value,
     if (negative)
         back[n++] = '-';
     for (unsigned i = 0; i < n; i++)
-        out[i] = back[n - 1 - i];
+        out[i] = (uint8_t)back[n - 1 - i];
     return n;
 }
 
@@ -44,16 +42,6 @@ static void expect_number(struct mix_expectation *e, int64_t value, const struct
 {
     e->length = (uint8_t)format_number(e->text, value, f);
     e->sure = (uint8_t)sure;
-}
-
-void mix_text_expect(struct mix_text *t, const char *text, unsigned length)
-{
-    struct mix_expectation *e = &t->expected[MIX_EXPECT_OTHER];
-
-    memcpy(e->text, text, length);
-    e->length = (uint8_t)length;
-    e->sure = 15;
-    e->diverged = 0;
 }
 
 /* Looks up what the field held before. */
@@ -66,7 +54,7 @@ static void field_begin(struct mix_text *t)
     t->last_diverged = t->last_length = 0;
     t->last_is_number = false;
     for (unsigned k = 0; k < MIX_EXPECTATIONS; k++)
-        t->expected[k].length = t->expected[k].diverged = 0;
+        t->expected[k].length = t->expected[k].at = t->expected[k].diverged = 0;
     t->is_number = true;
     t->number_known = t->negative = t->point = t->weighed = false;
     t->digits = t->decimals = 0;
@@ -103,6 +91,17 @@ static void field_begin(struct mix_text *t)
     }
 }
 
+/* The digits of a sentence's checksum follow. */
+static void expect_checksum(struct mix_text *t)
+{
+    struct mix_expectation *e = &t->expected[MIX_EXPECT_OTHER];
+
+    e->length = (uint8_t)mix_sentence_digits(&t->sentence, 0, e->text);
+    e->sure = MIX_EXPECTED_SURE;
+    e->at = e->diverged = 0;
+    t->number_known = false;
+}
+
 void mix_text_begin(struct mix_text *t, uint32_t slot, uint32_t topic_class)
 {
     t->slot = slot;
@@ -110,7 +109,7 @@ void mix_text_begin(struct mix_text *t, uint32_t slot, uint32_t topic_class)
     t->word = t->last_word = t->string = t->key = 0;
     t->path[0] = 0;
     t->depth = t->commas = t->part = 0;
-    t->in_string = false;
+    t->in_string = t->in_sentence = false;
     t->first_token = mix_hash2(slot, 5);
     t->value = t->last_value = 0;
     t->value_at = 0;
@@ -189,62 +188,28 @@ void mix_text_predict_digit(const struct mix_text *t, unsigned node, unsigned bi
     }
 }
 
-uint8_t mix_text_expected(const struct mix_text *t, unsigned which)
+unsigned mix_text_predict_expected(struct mix_text *t, enum mix_expectation_kind kind, unsigned node,
+                                   unsigned bits, int16_t in[2])
 {
-    const struct mix_expectation *e = &t->expected[which];
+    struct mix_expectation *e = &t->expected[kind];
+    bool also = !t->last_diverged && mix_reference_byte(&t->last, t->window) == mix_expectation_byte(e);
 
-    return e->diverged || t->value_at >= e->length ? 0 : (uint8_t)e->text[t->value_at];
-}
-
-unsigned mix_text_predict_expected(struct mix_text *t, unsigned which, unsigned node, unsigned bits,
-                                   int16_t in[2])
-{
-    struct mix_expectation *e = &t->expected[which];
-    unsigned byte = mix_text_expected(t, which) | 256u;
-
-    in[0] = in[1] = 0;
-    e->counter = NULL;
-    if (byte == 256 || byte >> (8 - bits) != node)
-        return 0;
-    unsigned left = e->length - t->value_at;
-    bool as_last = !t->last_diverged && mix_reference_byte(&t->last, t->window) == (byte & 255);
-    unsigned part = bits < 4 ? 0 : bits - 3 > 3 ? 3 : bits - 3;
-    e->counter = &t->counters[which][(unsigned)e->sure << 5 | part << 3 |
-                                     (left > 3 ? 3u : left) << 1 | as_last];
-    e->vote = byte >> (7 - bits) & 1;
-    int p = mix_counter_p(*e->counter);
-    int logit = mix_stretch(p), lean = (p - 32768) / 32;
-    in[0] = (int16_t)(e->vote ? logit : -logit);
-    in[1] = (int16_t)(e->vote ? lean : -lean);
-    return 1 + (e->sure > 8);
+    return mix_expectation_predict(e, &t->map, kind, node, bits, also, in);
 }
 
 void mix_text_update(struct mix_text *t, int bit)
 {
-    for (unsigned k = 0; k < MIX_EXPECTATIONS; k++) {
-        struct mix_expectation *e = &t->expected[k];
-        if (e->counter)
-            mix_counter_update(e->counter, e->vote == bit, 255);
-    }
+    for (unsigned k = 0; k < MIX_EXPECTATIONS; k++)
+        mix_expectation_update(&t->expected[k], bit);
 }
 
-/* How one byte differs from another: by one up or down, more up or down, or not as digits do. */
-static unsigned difference(uint8_t is, uint8_t was)
+void mix_text_follow(struct mix_text *t, uint8_t c)
 {
-    if (!mix_is_digit(is) || !mix_is_digit(was))
-        return 5;
-    int d = is - was;
-    return d == 1 ? 1 : d == -1 ? 2 : d > 0 ? 3 : 4;
-}
-
-void mix_text_follow(struct mix_text *t, uint8_t c, uint32_t position)
-{
-    (void)position;
     if (t->last.on) {
         uint8_t was = mix_window_at(t->window, t->last.place);
         if (t->last_diverged == 0) {
             if (was != c)
-                t->last_diverged = difference(c, was);
+                t->last_diverged = mix_difference(c, was);
         } else if (t->last_diverged / LAST_DIVERGED_STEP < 3) {
             t->last_diverged += LAST_DIVERGED_STEP;
         }
@@ -258,11 +223,8 @@ void mix_text_follow(struct mix_text *t, uint8_t c, uint32_t position)
         }
         t->last.on = mix_window_holds(t->window, t->last.place);
     }
-    for (unsigned k = 0; k < MIX_EXPECTATIONS; k++) {
-        uint8_t e = mix_text_expected(t, k);
-        if (e && e != c)
-            t->expected[k].diverged = (uint8_t)difference(c, e);
-    }
+    for (unsigned k = 0; k < MIX_EXPECTATIONS; k++)
+        mix_expectation_follow(&t->expected[k], c);
 }
 
 /* A value's bytes as a number. Digits beyond what 64 bits take are left to the other models. */
@@ -358,6 +320,8 @@ void mix_text_parse(struct mix_text *t, uint8_t c, uint32_t position)
         (mix_is_letter(c) || c == '$' || c == '!'))
         t->first_token = mix_hash2(t->first_token, c);
     bool structural = structure(t, c);
+    if (t->in_sentence && c != '*')
+        mix_sentence_add(&t->sentence, c);
     if (mix_is_value(c) || (c == '-' && t->value_at == 0)) {
         t->value = mix_hash2(t->value, c);
         number_byte(t, c);
@@ -375,6 +339,13 @@ void mix_text_parse(struct mix_text *t, uint8_t c, uint32_t position)
     t->field = mix_hash3(t->slot, where, t->part);
     t->class_field = mix_hash3(t->topic_class, where, t->part);
     field_begin(t);
+    if (c == '$' || c == '!') {
+        t->in_sentence = true;
+        mix_sentence_begin(&t->sentence);
+    } else if (c == '*' && t->in_sentence) {
+        t->in_sentence = false;
+        expect_checksum(t);
+    }
 }
 
 void mix_text_end(struct mix_text *t)

@@ -9,30 +9,19 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "gateway/wire/mix_checksums.h"
+#include "gateway/wire/mix_expectation.h"
 #include "gateway/wire/mix_numbers.h"
 #include "gateway/wire/mix_reference.h"
 #include "gateway/wire/mix_window.h"
 
 #define MIX_TEXT_DEPTH         30
-#define MIX_EXPECTED_MAX       24
-#define MIX_EXPECTATIONS       2   /* along the line; by relation or checksum */
-#define MIX_EXPECTED_COUNTERS  512
 #define MIX_TEXT_NUMBER_INPUTS (2 * MIX_PREDICTORS)
-
-enum mix_expectation_kind { MIX_EXPECT_LINE, MIX_EXPECT_OTHER };
 
 /* Where the last value of a field stands in the window. */
 struct mix_place {
     uint32_t place;
     uint16_t check;
-};
-
-struct mix_expectation {
-    uint8_t length, sure;   /* sure: 0 .. 15, how well it did lately */
-    uint8_t diverged;       /* 0 = so far as expected; else how it went off */
-    char text[MIX_EXPECTED_MAX];
-    uint32_t *counter;      /* behind the vote under way, or NULL */
-    int vote;
 };
 
 struct mix_text {
@@ -51,6 +40,9 @@ struct mix_text {
     uint32_t value, last_value;     /* hashes of the value so far, and of the one before */
     unsigned value_at;              /* bytes of the value so far */
 
+    struct mix_sentence sentence;
+    bool in_sentence;
+
     /* The field's last value, read along. */
     struct mix_reference last;
     unsigned last_diverged, last_length; /* how and when the value went off it; its length */
@@ -65,7 +57,7 @@ struct mix_text {
     bool weighed;                   /* share[] is filled for the digit to come */
     uint32_t share[MIX_PREDICTORS][16];
 
-    uint32_t counters[MIX_EXPECTATIONS][MIX_EXPECTED_COUNTERS];
+    struct mix_expectation_map map;
 };
 
 void mix_text_init(struct mix_text *t);
@@ -74,18 +66,14 @@ void mix_text_begin(struct mix_text *t, uint32_t slot, uint32_t topic_class);
 void mix_text_prepare(struct mix_text *t);
 /* MIX_TEXT_NUMBER_INPUTS inputs of the number's predictors. */
 void mix_text_predict_digit(const struct mix_text *t, unsigned node, unsigned bits, int16_t *in);
-/* Two inputs of an expectation. Return: 0 no vote, 1 votes, 2 votes and is sure. */
-unsigned mix_text_predict_expected(struct mix_text *t, unsigned which, unsigned node, unsigned bits,
-                                   int16_t in[2]);
+/* Two inputs of an expectation. Return: as mix_expectation_predict. */
+unsigned mix_text_predict_expected(struct mix_text *t, enum mix_expectation_kind kind, unsigned node,
+                                   unsigned bits, int16_t in[2]);
 void mix_text_update(struct mix_text *t, int bit);
-/* The byte c follows, at window->head (not yet put); position: bytes of the message before it. */
-void mix_text_follow(struct mix_text *t, uint8_t c, uint32_t position);
+/* The byte c follows, at window->head (not yet put). */
+void mix_text_follow(struct mix_text *t, uint8_t c);
 /* After c was put: moves on in the structure, and begins a field where one begins. */
 void mix_text_parse(struct mix_text *t, uint8_t c, uint32_t position);
 void mix_text_end(struct mix_text *t);
-/* A string that must follow now (a checksum's digits). */
-void mix_text_expect(struct mix_text *t, const char *text, unsigned length);
-/* The next byte of an expectation, or 0. */
-uint8_t mix_text_expected(const struct mix_text *t, unsigned which);
 
 #endif

@@ -1,7 +1,7 @@
 /* Bytes a message that the mixing codec makes of recordings: NDJSON, one {"topic", "payload" or
  * "payload_b64"} a line.
  *
- *     bytes [--memory BYTES] [--no-decode] FILE.ndjson | FOLDER ...
+ *     bytes [--memory BYTES] [--no-decode] [--framed] FILE.ndjson | FOLDER ...
  *
  * Framed: a unit is closed as soon as it holds 220 bytes. Single: each message is a unit of its own. What
  * was coded is decoded again and compared. Times of origin are not coded, and all is of one class. */
@@ -205,7 +205,7 @@ static struct result measure(const struct recording *r, size_t memory, size_t fr
     return result;
 }
 
-static int bench(const char *path, size_t memory, bool decode)
+static int bench(const char *path, size_t memory, bool decode, bool with_single)
 {
     struct recording r;
     const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
@@ -215,7 +215,9 @@ static int bench(const char *path, size_t memory, bool decode)
         return 1;
     }
     struct result framed = measure(&r, memory, FRAME_BYTES, decode);
-    struct result single = measure(&r, memory, 0, decode);
+    struct result single = {.same = true};
+    if (with_single)
+        single = measure(&r, memory, 0, decode);
     double n = (double)r.count;
     printf("%-28s %7zu %8.1f %9.3f %9llu %9.3f %6.3f %8.0f  %s\n", name, r.count,
            (double)r.payload_bytes / n, (double)framed.bytes / n, (unsigned long long)framed.bytes,
@@ -237,7 +239,7 @@ static int is_recording(const struct dirent *d)
 int main(int argc, char **argv)
 {
     size_t memory = 4u << 20;
-    bool decode = true;
+    bool decode = true, with_single = true;
     int failed = 0;
 
     printf("%-28s %7s %8s %9s %9s %9s %6s %8s\n", "recording", "n", "payload", "framed", "bytes", "single",
@@ -249,16 +251,18 @@ int main(int argc, char **argv)
             memory = strtoul(argv[++i], NULL, 0);
         } else if (strcmp(argv[i], "--no-decode") == 0) {
             decode = false;
+        } else if (strcmp(argv[i], "--framed") == 0) {
+            with_single = false;
         } else if ((n = scandir(argv[i], &entries, is_recording, alphasort)) >= 0) {
             for (int k = 0; k < n; k++) {
                 char path[4096];
                 snprintf(path, sizeof path, "%s/%s", argv[i], entries[k]->d_name);
-                failed += bench(path, memory, decode);
+                failed += bench(path, memory, decode, with_single);
                 free(entries[k]);
             }
             free(entries);
         } else {
-            failed += bench(argv[i], memory, decode);
+            failed += bench(argv[i], memory, decode, with_single);
         }
     }
     return failed ? 1 : 0;

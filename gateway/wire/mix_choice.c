@@ -1,0 +1,44 @@
+#include "gateway/wire/mix_choice.h"
+
+#include "base/utf8.h"
+#include "gateway/wire/mix_container.h"
+
+#define TRUST_MAX  8
+#define TRUST_LOST (-8) /* so many messages must parse before it is believed again */
+#define CONTAINER_LEAST 6 /* bytes: shorter ones parse by chance */
+
+static bool is_text(const uint8_t *bytes, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t c = bytes[i];
+        if ((c < ' ' && c != '\t' && c != '\n' && c != '\r') || c == 0x7f)
+            return false;
+    }
+    return utf8_valid((const char *)bytes, n);
+}
+
+struct mix_choice mix_choose(const struct mix_past *past, const uint8_t *bytes, uint32_t n)
+{
+    if (is_text(bytes, n))
+        return (struct mix_choice){.format = MIX_TEXT};
+    if (n >= CONTAINER_LEAST && past->protobuf >= 0 && mix_container_is_protobuf(bytes, n))
+        return (struct mix_choice){.format = MIX_PROTOBUF};
+    if (n >= CONTAINER_LEAST && past->cbor >= 0 && mix_container_is_cbor(bytes, n))
+        return (struct mix_choice){.format = MIX_CBOR};
+    return (struct mix_choice){.format = MIX_BINARY};
+}
+
+static int8_t believe(int8_t trust, bool parses)
+{
+    if (!parses)
+        return TRUST_LOST;
+    return trust < TRUST_MAX ? (int8_t)(trust + 1) : trust;
+}
+
+void mix_past_add(struct mix_past *past, const uint8_t *bytes, uint32_t n)
+{
+    if (is_text(bytes, n))
+        return;
+    past->protobuf = believe(past->protobuf, mix_container_is_protobuf(bytes, n));
+    past->cbor = believe(past->cbor, mix_container_is_cbor(bytes, n));
+}
