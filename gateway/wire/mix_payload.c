@@ -275,7 +275,9 @@ static void text_contexts(const struct mix_payload *m, uint32_t x[MIX_CONTEXTS])
     unsigned match = mix_reference_byte(&m->long_match, w);
     unsigned near = mix_reference_byte(&m->short_match, w);
     unsigned line = mix_expectation_byte(&t->expected[MIX_EXPECT_LINE]);
-    unsigned other = mix_expectation_byte(&t->expected[MIX_EXPECT_OTHER]);
+    const struct mix_expectation *spelled = &t->expected[MIX_EXPECT_OTHER];
+    unsigned other = mix_expectation_byte(spelled);
+    unsigned told = spelled->diverged ? 99u : least(spelled->length - spelled->at, 3);
 
     x[0] = c4 & 0xffff;
     x[1] = c4;
@@ -288,7 +290,8 @@ static void text_contexts(const struct mix_payload *m, uint32_t x[MIX_CONTEXTS])
     x[7] = mix_hash2(c4 & 0xffff00, (uint32_t)(m->history >> 32) & 255);
     x[8] = mix_hash3(match, last, least(m->long_match.agreed, 31) | m->long_match.missed << 8);
     x[9] = mix_hash3(t->class_field, t->value, 77);
-    x[10] = mix_hash3(t->field, t->last_diverged, t->last_length - t->value_at);
+    x[10] = t->spelled ? mix_hash3(told, t->class_field, 5)
+                       : mix_hash3(t->field, t->last_diverged, t->last_length - t->value_at);
     x[11] = mix_hash3(t->word, t->last_word, c1);
     x[12] = mix_hash2(t->word, c1);
     x[13] = mix_hash3(near | aligned << 9, match, c1);

@@ -30,6 +30,7 @@ enum step {
     STEP_PREVIOUS,
     STEP_NUMBER_HOW, /* enum number_how */
     STEP_NUMBER,
+    STEP_SLOT_NEW,  /* the topic just named, or in a topic record the slot after it */
     STEP_SLOT,
     STEP_FLAGS_SAME, /* as in the slot's last message */
     STEP_FLAGS,
@@ -65,7 +66,7 @@ enum form { FORM_FORMAT = 7, FORM_STORED = 7, FORM_PIECE = 8 };
 
 static const uint8_t symbol_bits[STEP_SYMBOLS] = {
     [STEP_UNIT_END] = 1, [STEP_USUAL] = 1,       [STEP_TYPE] = 3,        [STEP_CLASS] = 2,
-    [STEP_PREVIOUS_KNOWN] = 1, [STEP_NUMBER_HOW] = 2, [STEP_SLOT] = 13,  [STEP_FLAGS_SAME] = 1,
+    [STEP_PREVIOUS_KNOWN] = 1, [STEP_NUMBER_HOW] = 2, [STEP_SLOT_NEW] = 1, [STEP_SLOT] = 13,  [STEP_FLAGS_SAME] = 1,
     [STEP_FLAGS] = 8,    [STEP_FORM] = 4,        [STEP_CHUNK_KNOWN] = 1, [STEP_GAP_REASON] = 4,
     /* the others are numbers */
 };
@@ -155,6 +156,12 @@ static int64_t seconds(int64_t ms)
     return ms / SECOND_MS - (ms % SECOND_MS < 0);
 }
 
+/* The slot that is likely because the table grows: in order, and each topic for a message that follows. */
+static unsigned new_slot(const struct mix_records *w)
+{
+    return w->record.type == RECORD_TOPIC ? w->next_slot % RECORD_TOPIC_SLOTS : w->named_slot;
+}
+
 /* The contexts of a symbol: what both ends know that may tell its value. */
 static void contexts(const struct mix_records *w, enum step step, uint32_t c[MIX_SYMBOL_CONTEXTS])
 {
@@ -180,6 +187,11 @@ static void contexts(const struct mix_records *w, enum step step, uint32_t c[MIX
         c[3] = mix_hash3(recent[0], w->type, 1);
         c[4] = mix_hash3(recent[0], recent[1], w->type);
         c[5] = mix_hash3(r->type, r->class, w->class);
+        break;
+    case STEP_SLOT_NEW:
+        c[0] = mix_hash2(w->type, r->type);
+        c[1] = r->type;
+        c[2] = mix_hash3(w->type, recent[0], r->type);
         break;
     case STEP_SLOT:
         c[0] = mix_hash2(recent[0], 1);
@@ -385,6 +397,7 @@ static enum mix_records_state done(struct mix_records *w)
         w->partial[r->class].open = false;
         break;
     case RECORD_TOPIC:
+        w->named_slot = r->slot;
         w->next_slot = r->slot + 1;
         break;
     case RECORD_TOPICS_RESET:
@@ -464,7 +477,7 @@ static enum mix_records_state after_numbers(struct mix_records *w)
 {
     switch (w->record.type) {
     case RECORD_MESSAGE:
-        return ask(w, STEP_SLOT);
+        return ask(w, STEP_SLOT_NEW);
     case RECORD_GAP:
         return ask(w, STEP_GAP_SPAN);
     default:
@@ -478,7 +491,7 @@ static enum mix_records_state take_type(struct mix_records *w, uint64_t v)
         return MIX_RECORDS_BAD;
     w->record.type = (enum record_type)v;
     if (v == RECORD_TOPIC)
-        return ask(w, STEP_SLOT);
+        return ask(w, STEP_SLOT_NEW);
     return v == RECORD_TOPICS_RESET ? done(w) : ask(w, STEP_CLASS);
 }
 
@@ -555,6 +568,8 @@ static enum mix_records_state advance(struct mix_records *w, uint64_t v)
         return take_number(w, (v == NUMBER_NEXT ? r->previous : w->highest) + 1);
     case STEP_NUMBER:
         return v < UINT64_MAX - r->previous ? take_number(w, r->previous + 1 + v) : MIX_RECORDS_BAD;
+    case STEP_SLOT_NEW:
+        return v ? take_slot(w, new_slot(w)) : ask(w, STEP_SLOT);
     case STEP_SLOT:
         return take_slot(w, v);
     case STEP_FLAGS_SAME:
@@ -737,6 +752,8 @@ static uint64_t value_of(const struct mix_records *w, const struct record *r,
                                              : NUMBER_FAR;
     case STEP_NUMBER:
         return r->number - r->previous - 1;
+    case STEP_SLOT_NEW:
+        return r->slot == new_slot(w);
     case STEP_SLOT:
         return r->slot == RECORD_NO_SLOT ? RECORD_TOPIC_SLOTS : r->slot;
     case STEP_FLAGS_SAME:

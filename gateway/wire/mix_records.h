@@ -57,7 +57,7 @@ struct mix_records {
     enum msg_class class;
     enum record_type type;
     uint32_t recent[MIX_RECENT_SLOTS];
-    unsigned next_slot;
+    unsigned named_slot, next_slot; /* of the last topic record, and the one after */
     int64_t origin, origin_step, gap_s;
     uint32_t last_length;
     unsigned unit_records;  /* in this unit so far; unit_last: in the one before */

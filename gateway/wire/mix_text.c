@@ -2,8 +2,11 @@
 
 #include <string.h>
 #include "gateway/wire/mix_counter.h"
+#include "gateway/wire/mix_float_text.h"
 
 #define NUMBER_DIGITS_MAX 15
+#define FLOAT_DIGITS      10 /* significant digits that make a float's text a hit */
+#define FLOAT_TRUST_MAX   7
 #define LAST_DIVERGED_STEP 8 /* last_diverged: how in the low bits, bytes since then above */
 
 void mix_text_init(struct mix_text *t)
@@ -59,7 +62,8 @@ static void field_begin(struct mix_text *t)
     t->number_known = t->negative = t->point = t->weighed = false;
     t->digits = t->decimals = 0;
     t->prefix = 0;
-    t->padded = false;
+    t->padded = t->spelled = false;
+    t->significant = 0;
 
     if (place->check == check)
         mix_reference_start(&t->last, t->window, place->place, 0, 0);
@@ -227,12 +231,49 @@ void mix_text_follow(struct mix_text *t, uint8_t c)
         mix_expectation_follow(&t->expected[k], c);
 }
 
+/* Enough digits are known that only one float begins so: its others should follow. */
+static void expect_float(struct mix_text *t)
+{
+    struct mix_expectation *e = &t->expected[MIX_EXPECT_OTHER];
+    unsigned kind = t->class_field % MIX_TEXT_FLOATS, n;
+
+    if (!t->point || t->significant < MIX_FLOAT_TEXT_LEAST || t->digits + t->decimals >= NUMBER_DIGITS_MAX ||
+        (!e->diverged && e->at < e->length))
+        return;
+    n = mix_float_text((uint64_t)t->prefix, t->decimals, t->floats[kind].digits, e->text);
+    e->length = (uint8_t)n;
+    e->at = e->diverged = 0;
+    e->sure = (uint8_t)((t->floats[kind].trust ? 8 : 0) + (t->significant > 13 ? 6 : t->significant - 7));
+    t->spelled = n > 0;
+}
+
+/* Did the number turn out to be a float's text, and to how many digits? */
+static void learn_float(struct mix_text *t)
+{
+    const struct mix_expectation *e = &t->expected[MIX_EXPECT_OTHER];
+    unsigned kind = t->class_field % MIX_TEXT_FLOATS;
+    uint8_t *trust = &t->floats[kind].trust;
+
+    if (t->significant < FLOAT_DIGITS)
+        return;
+    if (!t->spelled || e->diverged) {
+        *trust /= 2;
+    } else if (*trust < FLOAT_TRUST_MAX) {
+        ++*trust;
+    }
+    if (t->spelled && !e->diverged && e->at < e->length) /* it ended before the float was told */
+        t->floats[kind].digits = (uint8_t)t->significant;
+    else if (!*trust)
+        t->floats[kind].digits = 0;
+}
+
 /* A value's bytes as a number. Digits beyond what 64 bits take are left to the other models. */
 static void number_byte(struct mix_text *t, uint8_t c)
 {
     if (!t->is_number)
         return;
     if (mix_is_digit(c)) {
+        t->significant += c != '0' || t->significant;
         if (t->digits + t->decimals >= NUMBER_DIGITS_MAX) {
             t->is_number = t->point;
             return;
@@ -244,6 +285,7 @@ static void number_byte(struct mix_text *t, uint8_t c)
             t->decimals++;
         else
             t->digits++;
+        expect_float(t);
     } else if (c == '-' && t->value_at == 0) {
         t->negative = true;
     } else if (c == '.' && !t->point && t->digits) {
@@ -255,6 +297,8 @@ static void number_byte(struct mix_text *t, uint8_t c)
 
 static void number_end(struct mix_text *t)
 {
+    if (t->is_number && t->point)
+        learn_float(t);
     if (t->is_number && t->digits)
         mix_numbers_close(t->numbers, t->negative ? -t->prefix : t->prefix, t->decimals, t->digits,
                           t->padded && t->digits > 1);

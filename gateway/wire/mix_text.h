@@ -16,6 +16,7 @@
 #include "gateway/wire/mix_window.h"
 
 #define MIX_TEXT_DEPTH         30
+#define MIX_TEXT_FLOATS        256
 #define MIX_TEXT_NUMBER_INPUTS (2 * MIX_PREDICTORS)
 
 /* Where the last value of a field stands in the window. */
@@ -56,6 +57,14 @@ struct mix_text {
     bool padded;
     bool weighed;                   /* share[] is filled for the digit to come */
     uint32_t share[MIX_PREDICTORS][16];
+
+    /* Floats written out: how far fields of a kind are believed to be, and how many digits they show
+     * (0 = as few as tell a double). */
+    struct {
+        uint8_t trust, digits;
+    } floats[MIX_TEXT_FLOATS];
+    unsigned significant; /* digits of the number since its first that is not zero */
+    bool spelled;         /* the expectation under way is a float's */
 
     struct mix_expectation_map map;
 };
