@@ -11,6 +11,11 @@
 #define EVEN_BITS 8
 #define INPUT_MAX (1u << 20) /* what may be given to the decoder before it is asked for records */
 
+/* The compression ratio that sizes chunks: over the last so many coded bytes, begun as if 1:1. */
+#define RATIO_SPAN  8192
+#define RATIO_START 256
+#define RATIO_MAX   32
+
 /* What one record's strings may come to in the encoder: no limit of the peer's is known here. */
 #define ENCODER_BYTES_MAX (RECORD_CHUNK_MAX + MSG_PROPS_MAX_BYTES + 2 * 65536u)
 
@@ -18,7 +23,7 @@ struct codec_encoder {
     struct mix_records *records;
     struct mix_encoder coder;
     uint64_t done;      /* bytes of the stream in the units before this one */
-    unsigned ratio16;
+    uint64_t payload, coded; /* bytes lately, into the model and out of it */
 };
 
 struct codec_decoder {
@@ -70,7 +75,6 @@ static struct codec_encoder *encoder_new(size_t memory)
         return NULL;
     }
     mix_encoder_begin(&e->coder);
-    e->ratio16 = 16;
     return e;
 }
 
@@ -118,7 +122,14 @@ static int encode(struct codec_encoder *e, const struct record *r, struct buf *o
 {
     struct mix_choice choice = mix_records_choose(e->records, r);
 
+    uint64_t before = e->coder.shifts;
     code(e, r, &choice, out);
+    e->payload += r->type == RECORD_MESSAGE || r->type == RECORD_CHUNK ? r->len : 0;
+    e->coded += e->coder.shifts - before;
+    if (e->coded > RATIO_SPAN) {
+        e->payload /= 2;
+        e->coded /= 2;
+    }
     *needed = e->done + mix_coder_needed(e->coder.shifts);
     return out->failed ? -ENOMEM : 0;
 }
@@ -140,7 +151,9 @@ static int prime_encoder(struct codec_encoder *e, const struct record *r)
 
 static unsigned ratio16(const struct codec_encoder *e)
 {
-    return e->ratio16;
+    uint64_t ratio = (e->payload + RATIO_START) * 16 / (e->coded + RATIO_START);
+
+    return ratio < 16 ? 16 : ratio > RATIO_MAX * 16 ? RATIO_MAX * 16 : (unsigned)ratio;
 }
 
 /* --- decoder --- */

@@ -5,6 +5,7 @@
 
 #define TRUST_MAX  8
 #define TRUST_LOST (-8) /* so many messages must parse before it is believed again */
+#define RANDOM_LEAST    100
 #define CONTAINER_LEAST 6 /* bytes: shorter ones parse by chance */
 
 static bool is_text(const uint8_t *bytes, uint32_t n)
@@ -15,6 +16,19 @@ static bool is_text(const uint8_t *bytes, uint32_t n)
             return false;
     }
     return utf8_valid((const char *)bytes, n);
+}
+
+bool mix_looks_random(const uint8_t *bytes, uint32_t n)
+{
+    uint32_t count[256] = {0};
+    uint64_t pairs = 0;
+
+    if (n < RANDOM_LEAST)
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        pairs += count[bytes[i]]++; /* equal ones before it */
+    /* n (n - 1) / 512 of them by chance; half as many again is beyond chance for 100 bytes and more. */
+    return pairs * 512 < (uint64_t)n * (n - 1) * 3 / 2;
 }
 
 struct mix_choice mix_choose(const struct mix_past *past, const uint8_t *bytes, uint32_t n)

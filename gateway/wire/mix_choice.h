@@ -16,6 +16,9 @@ struct mix_past {
     int8_t protobuf, cbor;  /* how far we believe that its binary is such: negative = does not parse */
 };
 
+/* Do these bytes look like noise: encrypted, compressed? Only where there are enough to tell. */
+bool mix_looks_random(const uint8_t *bytes, uint32_t n);
+
 struct mix_choice mix_choose(const struct mix_past *past, const uint8_t *bytes, uint32_t n);
 void mix_past_add(struct mix_past *past, const uint8_t *bytes, uint32_t n);
 

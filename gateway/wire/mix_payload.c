@@ -209,6 +209,39 @@ void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format fo
         mix_container_begin(&m->container, format == MIX_CBOR, topic + 1, length);
 }
 
+static void remember(struct mix_payload *m, struct mix_topic *t, uint32_t begin, uint32_t length)
+{
+    mix_window_put(&m->window, 0, true);
+    t->before = t->last;
+    t->before_length = t->last_length;
+    t->last = begin;
+    t->last_length = length;
+    if (t->seen < 255)
+        t->seen++;
+    m->class_last[t->class_hash & 63] = *t;
+}
+
+void mix_payload_store(struct mix_payload *m, uint32_t topic, const uint8_t *bytes, uint32_t n)
+{
+    uint32_t begin = m->window.head;
+
+    for (uint32_t i = 0; i < n; i++)
+        mix_window_put(&m->window, bytes[i], false);
+    remember(m, &m->topics[topic], begin, n);
+}
+
+bool mix_payload_repeats(const struct mix_payload *m, uint32_t topic, const uint8_t *bytes, uint32_t n)
+{
+    const struct mix_topic *t = &m->topics[topic];
+
+    if (t->last_length != n || !mix_window_holds(&m->window, t->last))
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (mix_window_at(&m->window, t->last + i) != bytes[i])
+            return false;
+    return true;
+}
+
 /* Learns which checksum the message ends with. */
 static void learn_checksum(struct mix_payload *m)
 {
@@ -241,14 +274,7 @@ void mix_payload_end(struct mix_payload *m)
         mix_text_end(&m->text);
     else
         learn_checksum(m);
-    mix_window_put(&m->window, 0, true);
-    t->before = t->last;
-    t->before_length = t->last_length;
-    t->last = m->begin;
-    t->last_length = m->position;
-    if (t->seen < 255)
-        t->seen++;
-    m->class_last[t->class_hash & 63] = *t;
+    remember(m, t, m->begin, m->position);
 }
 
 /* --- a byte --- */

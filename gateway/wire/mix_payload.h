@@ -85,6 +85,10 @@ void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format fo
 int mix_payload_predict(struct mix_payload *m);
 void mix_payload_update(struct mix_payload *m, int bit);
 void mix_payload_end(struct mix_payload *m);
+/* A message of the topic that was not coded by the model: kept to be referred to. */
+void mix_payload_store(struct mix_payload *m, uint32_t topic, const uint8_t *bytes, uint32_t n);
+/* Is it the same as the topic's last message? */
+bool mix_payload_repeats(const struct mix_payload *m, uint32_t topic, const uint8_t *bytes, uint32_t n);
 /* Where in its message the byte coded next stands: containers turn some numbers round. */
 uint32_t mix_payload_index(const struct mix_payload *m);
 /* Between bytes: views of "does the message end here". Return: which weight set fits, 0 .. 15. */

@@ -449,7 +449,10 @@ static enum mix_records_state string_end(struct mix_records *w)
     struct record *r = &w->record;
     uint32_t n = (uint32_t)(w->bytes.len - w->string_at);
 
-    if (!w->even)
+    if (w->even)
+        mix_payload_store(w->payload, mix_payload_topic(w->payload, w->slot_index),
+                          buf_bytes(&w->bytes) + w->string_at, n);
+    else
         mix_payload_end(w->payload);
     w->at[w->step - STEP_SYMBOLS] = w->string_at;
     switch (w->step) {
@@ -714,6 +717,9 @@ struct mix_choice mix_records_choose(const struct mix_records *w, const struct r
     if (r->type == RECORD_CHUNK || r->len < r->total) /* a piece of a container cannot be parsed */
         if (choice.format > MIX_BINARY)
             choice.format = MIX_BINARY;
+    if (choice.format == MIX_BINARY && mix_looks_random(r->bytes, r->len))
+        choice.stored = !mix_payload_repeats(
+            w->payload, mix_payload_topic(w->payload, slot_index_of(w, r)), r->bytes, r->len);
     return choice;
 }
 

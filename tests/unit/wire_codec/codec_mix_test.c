@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -92,6 +93,241 @@ static void an_empty_unit_costs_nothing(void **state)
     run_end(&run);
 }
 
+/* What a run of a kind comes to in units of 220 bytes. */
+static size_t framed_bytes(const char *kind, size_t messages, size_t *payload)
+{
+    struct run run;
+    size_t k = 0;
+
+    while (strcmp(stream_kinds[k].name, kind) != 0)
+        k++;
+    run_begin(&run, &codec_mix, MEMORY);
+    run_kind(&run, &stream_kinds[k], SEED, messages, 220);
+    size_t bytes = run.stream.len;
+    *payload = 0;
+    for (size_t i = 0; i < run.count; i++)
+        *payload += run.records[i].r.len;
+    run_end(&run);
+    return bytes;
+}
+
+static void noise_grows_by_a_hundredth_and_two_bytes_at_most(void **state)
+{
+    size_t payload, messages = 200;
+    size_t bytes = framed_bytes("random", messages, &payload);
+
+    assert_true(bytes <= payload + payload / 100 + 2 * messages);
+}
+
+static void a_repeated_message_of_noise_is_not_sent_twice(void **state)
+{
+    struct run run;
+    struct stream s;
+    struct stream_message m = {.topic = "a"};
+
+    stream_begin(&s, SEED);
+    for (m.len = 0; m.len < 1000; m.len++)
+        m.payload[m.len] = (uint8_t)stream_random(&s, 256);
+    run_begin(&run, &codec_mix, MEMORY);
+    run_message(&run, &m);
+    run_flush(&run);
+    size_t once = run.stream.len;
+    run_message(&run, &m);
+    run_flush(&run);
+    assert_true(run.stream.len - once < 100);
+    assert_right(&run, MEMORY, 220, "noise");
+    run_end(&run);
+}
+
+/* Streams whose checksums cost what they look like would need these bytes more a message. */
+static void checksums_are_found_and_cost_next_to_nothing(void **state)
+{
+    static const struct {
+        const char *kind;
+        size_t width;
+    } kinds[] = {{"modbus", 2}, {"ubx", 2}, {"nmea", 2}};
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct run with, without;
+        size_t k = 0;
+        while (strcmp(stream_kinds[k].name, kinds[i].kind) != 0)
+            k++;
+        run_begin(&with, &codec_mix, MEMORY);
+        run_kind(&with, &stream_kinds[k], SEED, 600, 220);
+        /* The same with wrong checksums: bytes that follow from nothing. */
+        run_begin(&without, &codec_mix, MEMORY);
+        struct stream s, noise;
+        struct stream_message m;
+        stream_begin(&s, SEED);
+        stream_begin(&noise, SEED + 1);
+        for (size_t n = 0; n < 600; n++) {
+            stream_kinds[k].next(&s, &m);
+            size_t end = strcmp(kinds[i].kind, "nmea") == 0 ? m.len - 2 : m.len;
+            for (size_t b = 1; b <= kinds[i].width; b++)
+                m.payload[end - b] = end == m.len ? (uint8_t)stream_random(&noise, 256)
+                                                  : (uint8_t)"0123456789ABCDEF"[stream_random(&noise, 16)];
+            run_message(&without, &m);
+        }
+        run_flush(&without);
+        size_t bits = strcmp(kinds[i].kind, "nmea") == 0 ? 8 : 16;
+        if (without.stream.len - with.stream.len < 600 * bits / 8 * 8 / 10)
+            fail_msg("%s: %zu bytes with, %zu without", kinds[i].kind, (size_t)with.stream.len,
+                     (size_t)without.stream.len);
+        run_end(&with);
+        run_end(&without);
+    }
+}
+
+/* What the many small messages of a unit cost, ended after each: at most two bytes more a message. */
+static void a_flush_costs_two_bytes_at_most(void **state)
+{
+    for (size_t k = 0; k < stream_kind_count; k++) {
+        struct run one, each;
+        run_begin(&one, &codec_mix, MEMORY);
+        run_kind(&one, &stream_kinds[k], SEED, 100, 1u << 30);
+        run_begin(&each, &codec_mix, MEMORY);
+        run_kind(&each, &stream_kinds[k], SEED, 100, 0);
+        if (each.stream.len > one.stream.len + 2 * 100)
+            fail_msg("%s: %zu bytes in one unit, %zu in 100", stream_kinds[k].name, (size_t)one.stream.len,
+                     (size_t)each.stream.len);
+        run_end(&one);
+        run_end(&each);
+    }
+}
+
+static void priming_both_ends_saves_what_was_learned(void **state)
+{
+    struct run fresh, primed;
+    struct stream s;
+    struct stream_message m;
+    const struct codec_limits limits = {.max_message = 65536};
+    struct codec_decoder *d = codec_mix.decoder_new(MEMORY, &limits);
+    size_t json = 7;
+
+    assert_string_equal(stream_kinds[json].name, "json");
+    run_begin(&fresh, &codec_mix, MEMORY);
+    run_kind(&fresh, &stream_kinds[json], SEED, 20, 220);
+    run_begin(&primed, &codec_mix, MEMORY);
+    assert_non_null(d);
+    stream_begin(&s, SEED + 1);
+    for (uint64_t n = 1; n <= 50; n++) {
+        stream_kinds[json].next(&s, &m);
+        struct record r = {.type = RECORD_MESSAGE, .class = CLASS_NORMAL, .number = n, .previous = n - 1,
+                           .slot = m.slot, .bytes = m.payload, .len = (uint32_t)m.len,
+                           .total = (uint32_t)m.len};
+        assert_int_equal(codec_mix.prime_encoder(primed.encoder, &r), 0);
+        assert_int_equal(codec_mix.prime_decoder(d, &r), 0);
+    }
+    run_kind(&primed, &stream_kinds[json], SEED, 20, 220);
+    assert_true(primed.stream.len < fresh.stream.len * 2 / 3);
+
+    assert_int_equal(codec_mix.feed(d, buf_bytes(&primed.stream), (size_t)primed.unit_ends[0], true), 0);
+    struct record got;
+    uint64_t needed;
+    for (size_t i = 0; i < primed.unit_records[0]; i++) {
+        assert_int_equal(codec_mix.decode(d, &got, &needed), 0);
+        assert_int_equal(got.len, primed.records[i].r.len);
+        assert_memory_equal(got.bytes, primed.records[i].r.bytes, got.len);
+    }
+    assert_int_equal(codec_mix.decode(d, &got, &needed), CODEC_MORE);
+    codec_mix.decoder_free(d);
+    run_end(&fresh);
+    run_end(&primed);
+}
+
+/* Feeds bytes that no encoder made, until they are refused or used up. */
+static void survive(const uint8_t *bytes, size_t n, size_t piece, uint32_t max_message)
+{
+    const struct codec_limits limits = {.max_message = max_message};
+    struct codec_decoder *d = codec_mix.decoder_new(CODEC_MIX_MEMORY_MIN, &limits);
+    struct record r;
+    uint64_t needed;
+    int rc = 0;
+
+    assert_non_null(d);
+    for (size_t at = 0; at < n && rc != CODEC_BAD; at += piece) {
+        size_t len = n - at < piece ? n - at : piece;
+        rc = codec_mix.feed(d, bytes + at, len, at / piece % 3 == 2 || at + len == n);
+        while (rc == 0 && (rc = codec_mix.decode(d, &r, &needed)) == 0) {
+            uint64_t strings = (uint64_t)r.len + r.props_len + r.hops_len + r.route_len + r.topic_len;
+            assert_true(strings <= max_message);
+            assert_true(r.total <= max_message || r.type != RECORD_MESSAGE);
+            assert_in_range(r.class, 0, CLASS_COUNT - 1);
+            if (r.type == RECORD_MESSAGE)
+                assert_true(r.slot < RECORD_TOPIC_SLOTS || r.slot == RECORD_NO_SLOT);
+        }
+        rc = rc == CODEC_MORE ? 0 : rc;
+        assert_true(rc == 0 || rc == CODEC_BAD || rc == -ENOMEM);
+    }
+    if (rc == CODEC_BAD) {
+        assert_int_equal(codec_mix.feed(d, bytes, 1, false), CODEC_BAD);
+        assert_int_equal(codec_mix.decode(d, &r, &needed), CODEC_BAD);
+    }
+    codec_mix.decoder_free(d);
+}
+
+static void any_bytes_are_refused_or_taken_within_the_limits(void **state)
+{
+    struct stream s;
+    uint8_t bytes[600];
+
+    stream_begin(&s, SEED);
+    for (unsigned round = 0; round < 150; round++) {
+        size_t n = 1 + stream_random(&s, sizeof bytes);
+        for (size_t i = 0; i < n; i++)
+            bytes[i] = round % 3 ? (uint8_t)stream_random(&s, 256)
+                                 : (uint8_t)(stream_random(&s, 8) ? 0 : stream_random(&s, 256));
+        survive(bytes, n, 1 + stream_random(&s, 300), 1000);
+    }
+    memset(bytes, 0, sizeof bytes);
+    survive(bytes, sizeof bytes, 200, 1000);
+    memset(bytes, 0xff, sizeof bytes);
+    survive(bytes, sizeof bytes, 200, 1000);
+}
+
+static void damaged_streams_are_refused_or_taken_within_the_limits(void **state)
+{
+    struct stream s;
+
+    stream_begin(&s, SEED);
+    for (size_t k = 0; k < stream_kind_count; k++) {
+        struct run run;
+        run_begin(&run, &codec_mix, CODEC_MIX_MEMORY_MIN);
+        run_kind(&run, &stream_kinds[k], SEED, 40, 220);
+        for (unsigned round = 0; round < 4; round++) {
+            uint8_t *copy = malloc(run.stream.len);
+            assert_non_null(copy);
+            memcpy(copy, buf_bytes(&run.stream), run.stream.len);
+            for (unsigned hits = 1 + stream_random(&s, 3); hits > 0; hits--)
+                copy[stream_random(&s, (uint32_t)run.stream.len)] ^= (uint8_t)(1u << stream_random(&s, 8));
+            survive(copy, run.stream.len, 1 + stream_random(&s, 400), STREAM_PAYLOAD_MAX + 64);
+            free(copy);
+        }
+        run_end(&run);
+    }
+}
+
+static void a_record_beyond_the_limit_is_refused(void **state)
+{
+    struct run run;
+    struct stream_message m = {.topic = "a", .len = 101};
+    struct codec_decoder *d = codec_mix.decoder_new(MEMORY, &(struct codec_limits){.max_message = 100});
+    struct record r;
+    uint64_t needed;
+    int rc;
+
+    memset(m.payload, 'x', m.len);
+    run_begin(&run, &codec_mix, MEMORY);
+    run_message(&run, &m);
+    run_flush(&run);
+    assert_int_equal(codec_mix.feed(d, buf_bytes(&run.stream), run.stream.len, true), 0);
+    while ((rc = codec_mix.decode(d, &r, &needed)) == 0)
+        assert_int_equal(r.type, RECORD_TOPIC);
+    assert_int_equal(rc, CODEC_BAD);
+    codec_mix.decoder_free(d);
+    run_end(&run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +335,14 @@ int main(void)
         cmocka_unit_test(every_memory_size_works_and_is_kept_to),
         cmocka_unit_test(all_types_of_records_come_back_with_all_their_fields),
         cmocka_unit_test(an_empty_unit_costs_nothing),
+        cmocka_unit_test(a_flush_costs_two_bytes_at_most),
+        cmocka_unit_test(noise_grows_by_a_hundredth_and_two_bytes_at_most),
+        cmocka_unit_test(a_repeated_message_of_noise_is_not_sent_twice),
+        cmocka_unit_test(checksums_are_found_and_cost_next_to_nothing),
+        cmocka_unit_test(priming_both_ends_saves_what_was_learned),
+        cmocka_unit_test(a_record_beyond_the_limit_is_refused),
+        cmocka_unit_test(any_bytes_are_refused_or_taken_within_the_limits),
+        cmocka_unit_test(damaged_streams_are_refused_or_taken_within_the_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
