@@ -113,7 +113,7 @@ static int move_to_outbox(struct store *s, int64_t id, int *peer, enum msg_class
 {
     sqlite3_stmt *st = db_bind(s, SQL_HELD_ROW, DB_INTS(id));
     struct peer_row *p;
-    int64_t key, expires;
+    int64_t key, queued, expires;
     uint64_t bytes;
     unsigned flags;
     int rc = db_step(s, st);
@@ -122,6 +122,7 @@ static int move_to_outbox(struct store *s, int64_t id, int *peer, enum msg_class
         return rc == 0 ? STORE_NONE : rc;
     *peer = sqlite3_column_int(st, 0);
     bytes = (uint64_t)sqlite3_column_int64(st, 1);
+    queued = sqlite3_column_int64(st, 2);
     expires =
         sqlite3_column_type(st, 3) == SQLITE_NULL ? MSG_NO_EXPIRY : sqlite3_column_int64(st, 3);
     flags = (unsigned)sqlite3_column_int(st, 5);
@@ -139,7 +140,7 @@ static int move_to_outbox(struct store *s, int64_t id, int *peer, enum msg_class
     if (rc != 0)
         return rc;
     db_done(st);
-    queue_added(s, p, key, bytes, expires);
+    queue_added(s, p, key, bytes, queued, expires);
     subtract_held(s, p, bytes);
     return db_run(s, SQL_HELD_DELETE, DB_INTS(id));
 }

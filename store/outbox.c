@@ -37,7 +37,7 @@ int store_outbox_put(struct store *s, const struct outbox_put *put, uint64_t *nu
         return rc;
     if (put->latest && (rc = queue_set_latest(s, p, key, put->route, put->msg->topic)) != 0)
         return rc;
-    queue_added(s, p, key, bytes, put->expire_age_ms);
+    queue_added(s, p, key, bytes, put->queued_age_ms, put->expire_age_ms);
     return 0;
 }
 

@@ -26,6 +26,8 @@ struct class_row {
     /* Not persistent: the first of the class to expire above may_have_left. */
     enum expiry_known expiry;
     int64_t expires, expires_key;
+    /* Not persistent either: the first row of the class, and when it was queued; 0 = not known. */
+    int64_t oldest_key, oldest_queued;
 };
 
 struct side_row { /* a direction */

@@ -53,6 +53,25 @@ static int reading(struct store *s, int peer, struct peer_row **p)
     return rc;
 }
 
+/* When the first row of the class was queued. This is asked for with every message that comes: so
+ * it is looked up once, and again when that row has gone. */
+static int look_up_oldest(struct store *s, struct peer_row *p, int class)
+{
+    struct class_row *c = &p->class[class];
+    int64_t v[2];
+    int rc;
+
+    if (c->oldest_key != 0)
+        return 0;
+    rc = db_read(s, SQL_OUTBOX_QUEUED,
+                 DB_INTS(key_base(p->id, class), key_of(p->id, class, STORE_NUMBER_MAX)), v, 2);
+    if (rc == 0) {
+        c->oldest_key = v[0];
+        c->oldest_queued = v[1];
+    }
+    return rc;
+}
+
 int store_peer_queue(struct store *s, int peer, struct store_queue *out)
 {
     struct peer_row *p;
@@ -64,19 +83,15 @@ int store_peer_queue(struct store *s, int peer, struct store_queue *out)
         return rc;
     for (int class = 0; class < CLASS_COUNT; class ++) {
         const struct class_row *c = &p->class[class];
-        int64_t queued;
 
         out->messages += out->class_messages[class] = c->messages;
         out->bytes += out->class_bytes[class] = c->bytes;
         if (c->messages == 0)
             continue;
-        rc = db_read(s, SQL_OUTBOX_QUEUED,
-                     DB_INTS(key_base(peer, class), key_of(peer, class, STORE_NUMBER_MAX)), &queued,
-                     1);
-        if (rc < 0)
+        if ((rc = look_up_oldest(s, p, class)) < 0)
             return rc;
-        if (rc == 0 && (out->oldest_age_ms < 0 || queued < out->oldest_age_ms))
-            out->oldest_age_ms = queued;
+        if (rc == 0 && (out->oldest_age_ms < 0 || c->oldest_queued < out->oldest_age_ms))
+            out->oldest_age_ms = c->oldest_queued;
     }
     out->next_number = p->next_number;
     out->inbox_messages = p->inbox_messages;

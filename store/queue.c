@@ -43,11 +43,15 @@ int queue_number(struct store *s, struct peer_row *p, uint64_t *number)
     return 0;
 }
 
-void queue_added(struct store *s, struct peer_row *p, int64_t key, uint64_t bytes, int64_t expires)
+void queue_added(struct store *s, struct peer_row *p, int64_t key, uint64_t bytes, int64_t queued,
+                 int64_t expires)
 {
     struct class_row *c = &p->class[key_class(key)];
 
-    c->messages++;
+    if (c->messages++ == 0) {
+        c->oldest_key = key;
+        c->oldest_queued = queued;
+    }
     c->bytes += bytes;
     if (expires != INT64_MAX &&
         (c->expiry == EXPIRY_NONE || (c->expiry == EXPIRY_KNOWN && expires < c->expires))) {
@@ -97,6 +101,8 @@ int queue_forget(struct store *s, struct peer_row *p, int64_t key, uint64_t byte
     c->bytes -= bytes < c->bytes ? bytes : c->bytes;
     if (c->expiry == EXPIRY_KNOWN && c->expires_key == key)
         c->expiry = EXPIRY_UNKNOWN;
+    if (c->oldest_key == key)
+        c->oldest_key = 0;
     peer_class_changed(s, p, key_class(key));
     return 0;
 }

@@ -19,8 +19,9 @@ void queue_begin_segment(struct store *s, struct peer_row *p);
 /* Gives the peer's next number, under this process's segment. Return: 0; STORE_REFUSED: the counter
  * is at its end. */
 int queue_number(struct store *s, struct peer_row *p, uint64_t *number) MUST_CHECK;
-/* A row was added to the outbox. expires: INT64_MAX = never. */
-void queue_added(struct store *s, struct peer_row *p, int64_t key, uint64_t bytes, int64_t expires);
+/* A row was added to the outbox. queued, expires: its columns; INT64_MAX = never. */
+void queue_added(struct store *s, struct peer_row *p, int64_t key, uint64_t bytes, int64_t queued,
+                 int64_t expires);
 /* The names under which a later message finds this one (keep = latest). */
 int queue_set_latest(struct store *s, struct peer_row *p, int64_t key, const char *route,
                      const char *topic) MUST_CHECK;

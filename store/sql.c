@@ -62,7 +62,7 @@ static const char *const texts[SQL_COUNT] = {
                         " CASE WHEN length(payload) <= ?3 THEN payload END,"
                         " ifnull(length(payload), 0) FROM outbox WHERE key > ?1 AND key <= ?2"
                         " ORDER BY key LIMIT 1",
-    [SQL_OUTBOX_QUEUED] = "SELECT queued FROM outbox WHERE key > ?1 AND key <= ?2 ORDER BY key"
+    [SQL_OUTBOX_QUEUED] = "SELECT key, queued FROM outbox WHERE key > ?1 AND key <= ?2 ORDER BY key"
                           " LIMIT 1",
     [SQL_OUTBOX_FIGURES] = "SELECT key, bytes, flags FROM outbox WHERE key = ?1",
     [SQL_OUTBOX_RUN] = "SELECT key, bytes, flags FROM outbox WHERE key > ?1 AND key <= ?2 ORDER BY"

@@ -126,6 +126,37 @@ static void sums_follow_the_rows(void **state)
     assert_int_equal(queue.oldest_age_ms, 4000);
 }
 
+static void oldest_is_that_of_the_first_row_whatever_goes_before_it(void **state)
+{
+    struct fixture *f = *state;
+    struct store_queue queue;
+
+    for (int i = 1; i <= 5; i++) {
+        f->now.mono_ms += 1000;
+        fixture_put(f, "t", CLASS_NORMAL);
+        assert_ok(store_peer_queue(f->s, f->peer, &queue));
+        assert_int_equal(queue.oldest_age_ms, 1000);
+    }
+    fixture_commit(f);
+    assert_ok(store_outbox_settle(f->s, f->peer, CLASS_NORMAL, 2, false));
+    assert_ok(store_peer_queue(f->s, f->peer, &queue));
+    assert_int_equal(queue.oldest_age_ms, 1000);
+    assert_ok(store_outbox_discard(f->s, f->peer, CLASS_NORMAL, 1, GAP_EXPIRED, 0));
+    assert_ok(store_peer_queue(f->s, f->peer, &queue));
+    assert_int_equal(queue.oldest_age_ms, 3000);
+    store_rollback(f->s);
+    assert_ok(store_peer_queue(f->s, f->peer, &queue));
+    assert_int_equal(queue.oldest_age_ms, 1000);
+    for (uint64_t n = 1; n <= 5; n++)
+        assert_ok(store_outbox_settle(f->s, f->peer, CLASS_NORMAL, n, false));
+    assert_ok(store_peer_queue(f->s, f->peer, &queue));
+    assert_int_equal(queue.oldest_age_ms, -1);
+    f->now.mono_ms += 1000;
+    fixture_put(f, "t", CLASS_NORMAL);
+    assert_ok(store_peer_queue(f->s, f->peer, &queue));
+    assert_int_equal(queue.oldest_age_ms, 6000);
+}
+
 static void settling_up_to_a_number_is_bounded_a_call(void **state)
 {
     struct fixture *f = *state;
@@ -334,6 +365,7 @@ int main(void)
         CASE(peers_do_not_see_each_other),
         CASE(what_is_not_committed_is_gone_and_its_numbers_too),
         CASE(sums_follow_the_rows),
+        CASE(oldest_is_that_of_the_first_row_whatever_goes_before_it),
         CASE(settling_up_to_a_number_is_bounded_a_call),
         CASE(highest_number_that_the_peer_has_is_remembered),
         CASE(own_expiry_of_a_message_is_told_apart_from_the_routes),
