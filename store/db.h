@@ -18,7 +18,7 @@
 
 /* The WAL is checkpointed when it holds this many pages; while the disk is full at every commit,
  * since then only the freed ballast is left for it to grow into. */
-#define DB_WAL_PAGES      512
+#define DB_WAL_PAGES      1000
 #define DB_WAL_PAGES_FULL 1
 #define DB_PAGE_BYTES     4096
 

@@ -11,7 +11,7 @@
 
 /* Given back when the disk is full, so that deletions and marks can still commit: it must hold what
  * a checkpoint adds to the file, that is a whole WAL (DB_WAL_PAGES) and the largest transaction. */
-#define FILE_BALLAST_BYTES (4 << 20)
+#define FILE_BALLAST_BYTES (8 << 20)
 /* Room that must be there beside the ballast before `full` ends, or it would begin again at once.
  */
 #define FILE_BALLAST_MARGIN (1 << 20)

@@ -76,7 +76,7 @@ static int connect_file(struct store *s)
     rc = pragmas(
         s,
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;"
-        "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 2097152; BEGIN IMMEDIATE; COMMIT");
+        "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 4194304; BEGIN IMMEDIATE; COMMIT");
     if (rc == 0 && schema_migrate(s->db, version) != 0)
         rc = db_fail(s);
     return rc;

@@ -61,7 +61,7 @@ struct store_opened {
 
 /* Opens or creates the file (mode 0600), checks it, migrates it (user_version), sets a damaged one
  * aside under PATH.damaged-YYYYMMDD-HHMMSS (the newest four stay), commits a new segment, and makes
- * the ballast file (PATH-ballast, 4 MB). Where there is no room for that, the store opens full. A
+ * the ballast file (PATH-ballast, 8 MB). Where there is no room for that, the store opens full. A
  * file of up to 64 MB is checked whole after an unclean end; in a larger one damage is noticed when
  * it is met. random: fills n bytes. Return: 0; STORE_LOCKED; negative errno with a sentence in err
  * (err_size bytes), the file untouched: -ENOTSUP = written by a newer longwire; -EINVAL = a

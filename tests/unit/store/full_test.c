@@ -61,8 +61,8 @@ static void ballast_is_really_allocated(void **state)
     struct stat st;
 
     assert_ok(stat(fixture_file(f, "-ballast"), &st));
-    assert_int_equal(st.st_size, 4 * MB);
-    assert_true(st.st_blocks * 512 >= 4 * MB);
+    assert_int_equal(st.st_size, 8 * MB);
+    assert_true(st.st_blocks * 512 >= 8 * MB);
 }
 
 static void what_was_committed_stays_and_adding_is_refused(void **state)
@@ -78,7 +78,7 @@ static void what_was_committed_stays_and_adding_is_refused(void **state)
     int peer;
     enum msg_class class;
 
-    fault_vfs_quota(12 * MB, fixture_file(f, "-ballast"));
+    fault_vfs_quota(16 * MB, fixture_file(f, "-ballast"));
     committed = fill(f);
     assert_true(committed > 1000);
     assert_int_equal(queued(f), committed);
@@ -115,7 +115,7 @@ static void deliveries_go_on_until_the_queue_is_empty(void **state)
     unsigned committed, left;
     uint64_t number = 0;
 
-    fault_vfs_quota(12 * MB, fixture_file(f, "-ballast"));
+    fault_vfs_quota(16 * MB, fixture_file(f, "-ballast"));
     left = committed = fill(f);
     /* One message a commit, marks and counters beside it: the worst for the log. */
     for (unsigned i = 0; i < 2000; i++) {
@@ -142,9 +142,9 @@ static void it_recovers_by_itself_when_there_is_room(void **state)
     struct fixture *f = *state;
     unsigned committed;
 
-    fault_vfs_quota(12 * MB, fixture_file(f, "-ballast"));
+    fault_vfs_quota(16 * MB, fixture_file(f, "-ballast"));
     committed = fill(f);
-    fault_vfs_quota(20 * MB, fixture_file(f, "-ballast"));
+    fault_vfs_quota(24 * MB, fixture_file(f, "-ballast"));
     assert_ok(store_probe_space(f->s));
     assert_false(store_full(f->s));
     assert_ok(access(fixture_file(f, "-ballast"), F_OK));
@@ -166,7 +166,7 @@ static void transaction_open_when_it_fills_is_rolled_back_whole(void **state)
 
     fixture_put(f, "a", CLASS_NORMAL);
     fixture_commit(f);
-    fault_vfs_quota(8 * MB, fixture_file(f, "-ballast"));
+    fault_vfs_quota(12 * MB, fixture_file(f, "-ballast"));
     assert_ok(store_outbox_settle(f->s, f->peer, CLASS_NORMAL, 1, false));
     rc = store_outbox_put(f->s, &put, &number);
     if (rc == 0)
@@ -195,7 +195,7 @@ static void opening_on_a_full_disk_works_with_the_ballast(void **state)
     size = ftell(file);
     fclose(file);
     fault_vfs_reset();
-    fault_vfs_quota(size + 4 * MB, fixture_file(f, "-ballast")); /* not a byte beside them */
+    fault_vfs_quota(size + 8 * MB, fixture_file(f, "-ballast")); /* not a byte beside them */
     assert_ok(fixture_open(f));
     assert_int_equal(queued(f), 1000);
     assert_int_equal(settle_and_commit(f, 1), 1);
