@@ -100,12 +100,13 @@ static const char version_1[] =
     "CREATE TABLE qos2(packet_id INTEGER PRIMARY KEY) STRICT;"
     "CREATE TABLE packet_id(packet_id INTEGER PRIMARY KEY) STRICT;"
 
-    /* The wire's memory. partial: peer, class; piece: peer, class, offset; topic: peer, direction,
+    /* The wire's memory. partial: peer, class; piece: peer, class, offset; ahead: peer, class, number; topic: peer, direction,
      * slot. */
     "CREATE TABLE partial("
     " key INTEGER PRIMARY KEY, number INTEGER NOT NULL, total INTEGER NOT NULL,"
     " have INTEGER NOT NULL, header BLOB) STRICT;"
     "CREATE TABLE piece(key INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;"
+    "CREATE TABLE ahead(key INTEGER PRIMARY KEY, message BLOB NOT NULL) STRICT;"
     "CREATE TABLE topic(key INTEGER PRIMARY KEY, topic TEXT NOT NULL) STRICT;"
     "CREATE TABLE anchor(side INTEGER, ordinal INTEGER, id INTEGER NOT NULL, bytes BLOB,"
     " PRIMARY KEY(side, ordinal)) STRICT, WITHOUT ROWID;"

@@ -34,6 +34,7 @@ bool custody_commit(struct bridge *b)
         return false;
     for (size_t i = 0; i < b->peer_count; i++)
         sender_before_commit(&b->peers[i]);
+    peers_before_commit(b);
     if (b->failed || custody_failed(b, store_commit(b->store, &b->now)))
         return false;
     b->commit_at = NEVER;

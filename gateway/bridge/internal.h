@@ -10,6 +10,7 @@
 #include "gateway/bridge/topic_slots.h"
 #include "gateway/mqtt/session.h"
 #include "gateway/wire/channel.h"
+#include "store/ahead.h"
 #include "store/history.h"
 #include "store/inbox.h"
 #include "store/outbox.h"
@@ -32,7 +33,8 @@
 struct sent {
     enum sent_kind { SENT_PIECE, SENT_MESSAGE, SENT_GAP, SENT_TOPIC, SENT_OTHER } kind; /* PIECE: more of it follows */
     enum msg_class class;
-    uint64_t number;
+    uint64_t number;            /* SENT_TOPIC: the slot */
+    bool acked;                 /* datagram links: acknowledgements come in any order */
 };
 
 /* One class of one peer's queue. */
@@ -72,6 +74,7 @@ struct sender {
     bool uncommitted;           /* rows beyond the cursors were changed and not yet committed: give nothing */
     unsigned turn;              /* of the 8:4:1 sharing */
     bool greeted;
+    bool datagram;              /* the channel's kind: acknowledgements in any order, no handshake */
 };
 
 /* ---- peers ---- */
@@ -88,6 +91,7 @@ struct peer {
     struct topic_slots *topics_in;
     uint64_t frame_done;        /* last frame whose records were all given; to be committed and acknowledged: */
     bool frames_waiting;
+    bool not_now;               /* the record under way cannot be taken yet: its frame must come again */
     bool grant_small;           /* the peer was last told less than it may need */
     struct store_queue queue;   /* as of the last commit or put; refreshed cheaply */
     uint64_t delivered, received; /* since the store began; kept in its counters */
@@ -201,12 +205,36 @@ bool outbound_offer(struct bridge *b, const struct msg *m, const struct peer *fr
 void outbound_on_timer(struct bridge *b);
 int64_t outbound_deadline(const struct bridge *b);
 
+/* ---- sender_topics.c ---- */
+/* Takes a slot for a topic, and remembers that the peer is not known to have it yet. Return: false: too many under way, or no memory. */
+bool sender_define_topic(struct sender *s, const char *topic, unsigned *slot);
+/* Is this slot's definition on its way? */
+bool sender_topic_pending(const struct sender *s, unsigned slot);
+/* Its definition is on the peer's disk: written to ours. Return: false: the store failed. */
+bool sender_confirm_topic(struct peer *p, unsigned slot);
+/* Brings our table to what the peer's marks say. Return: false: the store failed. */
+bool sender_agree_on_topics(struct peer *p, const struct channel_marks *theirs);
+/* Forgets what was under way and reads the table. */
+int sender_load_topics(struct peer *p) MUST_CHECK;
+
+/* ---- sender_acked.c ---- */
+void sender_acked(struct peer *p, uint64_t count);
+/* Datagram links: the record given as number `index` since the epoch began is on the peer's disk. */
+void sender_acked_record(struct peer *p, uint64_t index);
+void sender_greeted(struct peer *p, const struct channel_marks *theirs);
+/* Datagram links: an epoch of ours begins; what was given and not acknowledged goes again. */
+void sender_epoch(struct peer *p);
+/* The peer has a new store: it knows no topic of ours. */
+void sender_forget_topics(struct peer *p);
+
 /* ---- sender.c ---- */
 int sender_init(struct peer *p) MUST_CHECK;
 void sender_fini(struct peer *p);
 bool sender_next_record(struct peer *p, size_t room, struct record *r);
-void sender_acked(struct peer *p, uint64_t count);
-void sender_greeted(struct peer *p, const struct channel_marks *theirs);
+/* Reads the next row ahead. Return: true: lane->row is there and may be given now. */
+bool sender_lane_ready(struct peer *p, enum msg_class class);
+/* Forgets the row read ahead. */
+void sender_drop_row(struct lane *l);
 /* New rows or changed ones: forget what was read ahead of the class. */
 void sender_changed(struct peer *p, enum msg_class class);
 void sender_before_commit(struct peer *p);
@@ -246,6 +274,8 @@ void broker_finish_drop(struct bridge *b);
 /* ---- peers.c ---- */
 int peers_init(struct bridge *b) MUST_CHECK;
 void peers_fini(struct bridge *b);
+/* Writes what datagram channels must remember with the records of the frames done so far. */
+void peers_before_commit(struct bridge *b);
 void peers_pump(struct bridge *b);
 void peers_on_timer(struct bridge *b);
 int64_t peers_deadline(const struct bridge *b);

@@ -2,6 +2,7 @@
 #include "gateway/bridge/internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,10 +47,18 @@ static int op_greeting(void *ctx, const struct channel_identity *them, struct ch
     return receiver_greeting(ctx, them, ours);
 }
 
+static void op_acked_record(void *ctx, uint64_t index)
+{
+    sender_acked_record(ctx, index);
+}
+
 static void op_greeted(void *ctx, const struct channel_marks *theirs)
 {
     struct peer *p = ctx;
-    sender_greeted(p, theirs);
+    if (theirs)
+        sender_greeted(p, theirs);
+    else
+        sender_epoch(p);
     p->sender.kick = true;
 }
 
@@ -87,6 +96,7 @@ static const struct channel_ops channel_ops = {
     .output = op_output,
     .next_record = op_next_record,
     .acked = op_acked,
+    .acked_record = op_acked_record,
     .record = op_record,
     .frame_done = op_frame_done,
     .greeting = op_greeting,
@@ -119,6 +129,39 @@ static size_t link_of(const struct bridge *b, const struct config_peer *c)
 {
     const struct config_link *l = config_find_link(b->config, c->links.items[0]);
     return (size_t)(l - b->config->links);
+}
+
+/* ---- what a datagram channel's receiving half must remember ---- */
+
+static void channel_key(const struct peer *p, char key[32])
+{
+    snprintf(key, 32, "channel.%d", p->id);
+}
+
+static int load_channel(struct peer *p)
+{
+    char key[32];
+    uint8_t saved[CHANNEL_SAVED_MAX];
+    size_t n = sizeof saved;
+    channel_key(p, key);
+    int rc = store_get(p->bridge->store, key, saved, &n);
+    if (rc == 0 && !channel_load(p->channel, saved, n))
+        bridge_logf(p->bridge, BRIDGE_WARN, "peer", "what the channel had remembered is not its own peer=%s", p->config->name);
+    return rc < 0 ? rc : 0;
+}
+
+void peers_before_commit(struct bridge *b)
+{
+    for (size_t i = 0; i < b->peer_count; i++) {
+        struct peer *p = &b->peers[i];
+        char key[32];
+        uint8_t saved[CHANNEL_SAVED_MAX];
+        if (!p->sender.datagram || !p->frames_waiting)
+            continue;
+        channel_key(p, key);
+        if (custody_failed(b, store_set(b->store, key, saved, channel_save(p->channel, saved))))
+            return;
+    }
 }
 
 static int peer_init(struct bridge *b, struct peer *p, const struct config_peer *c)
@@ -156,8 +199,11 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
     strcpy(cc.own_name, b->config->site_name);
     strcpy(cc.peer_name, c->name);
     memcpy(cc.avoid, l->avoid, sizeof cc.avoid);
+    p->sender.datagram = l->datagram;
     p->channel = channel_new(&cc, &own, &channel_ops, p);
-    return p->channel ? 0 : -ENOMEM;
+    if (!p->channel)
+        return -ENOMEM;
+    return l->datagram ? load_channel(p) : 0;
 }
 
 int peers_init(struct bridge *b)

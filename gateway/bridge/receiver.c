@@ -40,6 +40,10 @@ static int on_topic(struct peer *p, const struct record *r)
 {
     if (!topic_name_valid(r->topic, r->topic_len))
         return -EPROTO;
+    /* A frame that came twice defines nothing new. */
+    const char *known = topic_slots_get(p->topics_in, r->slot);
+    if (p->sender.datagram && known && strlen(known) == r->topic_len && memcmp(known, r->topic, r->topic_len) == 0)
+        return 0;
     if (topic_slots_set(p->topics_in, r->slot, r->topic, r->topic_len) != 0) {
         custody_failed(p->bridge, -ENOMEM);
         return 0;
@@ -147,17 +151,10 @@ static bool publish_here(struct peer *p, const struct msg *m, uint64_t number)
     return ok;
 }
 
-/* A whole message. previous: the number of its class before it. */
-static void deliver(struct peer *p, uint64_t previous, uint64_t number, const struct msg *m)
+/* Takes custody of a message whose number was new, or keeps it for later. */
+static void pass_on(struct peer *p, uint64_t number, const struct msg *m)
 {
     struct bridge *b = p->bridge;
-    int rc = store_mark_number(b->store, p->id, m->class, previous, number);
-    if (custody_failed(b, rc))
-        return;
-    if (rc == STORE_NONE) {
-        bridge_count(p, "duplicates", 1);
-        return;
-    }
     if (custody_failed(b, store_history_add(b->store, p->id, STORE_IN, number, m)))
         return;
     bridge_count(p, "received", 1);
@@ -193,6 +190,8 @@ static struct msg *msg_of(struct peer *p, const struct record *r, const char *to
     return m;
 }
 
+static void deliver(struct peer *p, uint64_t previous, uint64_t number, const struct msg *m);
+
 /* ---- partials: the message without payload is kept as a blob beside what came of the payload ---- */
 
 static bool put_header(struct buf *b, const struct record *r, const char *topic)
@@ -210,24 +209,23 @@ static bool put_header(struct buf *b, const struct record *r, const char *topic)
 }
 
 /* topic: to be freed. */
-static bool get_header(const void *bytes, size_t n, struct record *r, char **topic)
+static bool get_header(struct reader *in, struct record *r, char **topic)
 {
-    struct reader in = reader_of(bytes, n);
-    r->previous = read_varint(&in);
-    uint8_t flags = read_u8(&in);
+    r->previous = read_varint(in);
+    uint8_t flags = read_u8(in);
     r->qos = flags & 3;
     r->retain = flags & 4;
     r->has_origin = flags & 8;
     r->has_expiry = flags & 16;
-    r->origin_ms = (int64_t)read_be64(&in);
-    r->expiry_s = read_varint(&in);
-    size_t topic_len = read_varint(&in);
-    const uint8_t *t = read_bytes(&in, topic_len);
-    r->props_len = (uint32_t)read_varint(&in);
-    r->props = read_bytes(&in, r->props_len);
-    r->hops_len = (uint32_t)read_varint(&in);
-    r->hops = (const char *)read_bytes(&in, r->hops_len);
-    *topic = in.bad || !t ? NULL : strndup((const char *)t, topic_len);
+    r->origin_ms = (int64_t)read_be64(in);
+    r->expiry_s = read_varint(in);
+    size_t topic_len = read_varint(in);
+    const uint8_t *t = read_bytes(in, topic_len);
+    r->props_len = (uint32_t)read_varint(in);
+    r->props = read_bytes(in, r->props_len);
+    r->hops_len = (uint32_t)read_varint(in);
+    r->hops = (const char *)read_bytes(in, r->hops_len);
+    *topic = in->bad || !t ? NULL : strndup((const char *)t, topic_len);
     return *topic != NULL;
 }
 
@@ -257,7 +255,8 @@ static void finish_partial(struct peer *p, const struct record *chunk)
     uint32_t n;
     struct record r = {.class = chunk->class, .number = chunk->number};
     int rc = store_partial_take(b->store, p->id, chunk->class, &header, &header_len, &payload, &n);
-    if (rc == 0 && !get_header(header, header_len, &r, &topic))
+    struct reader in = reader_of(header, rc == 0 ? header_len : 0);
+    if (rc == 0 && !get_header(&in, &r, &topic))
         rc = -EIO;
     if (!custody_failed(b, rc > 0 ? -EIO : rc)) {
         struct msg *m = msg_of(p, &r, topic, payload, n);
@@ -272,6 +271,129 @@ static void finish_partial(struct peer *p, const struct record *chunk)
     free(topic);
 }
 
+/* ---- datagram links: what came before its predecessors waits, so that it is passed on in order (I5) ---- */
+
+static void keep_ahead(struct peer *p, uint64_t number, const struct msg *m)
+{
+    struct bridge *b = p->bridge;
+    struct record r = {
+        .qos = m->qos,
+        .retain = m->retain,
+        .has_origin = m->origin_ms != 0,
+        .origin_ms = m->origin_ms,
+        .has_expiry = m->expiry_ms != MSG_NO_EXPIRY,
+        .expiry_s = m->expiry_ms != MSG_NO_EXPIRY ? (uint64_t)m->expiry_ms / 1000 : 0,
+        .props = m->props,
+        .props_len = m->props_len,
+        .hops = m->hops,
+        .hops_len = m->hops_len,
+    };
+    struct buf blob;
+    buf_init(&blob, TOPIC_MAX_BYTES + MSG_PROPS_MAX_BYTES + 4096 + (size_t)m->payload_len);
+    buf_put_be64(&blob, (uint64_t)bridge_age(b));
+    if (put_header(&blob, &r, m->topic) && buf_put(&blob, m->payload, m->payload_len))
+        custody_failed(b, store_ahead_put(b->store, p->id, m->class, number, buf_bytes(&blob), blob.len));
+    else
+        custody_failed(b, -ENOMEM);
+    buf_fini(&blob);
+}
+
+static void pass_on_kept(struct peer *p, enum msg_class class, uint64_t number)
+{
+    struct bridge *b = p->bridge;
+    void *blob = NULL;
+    size_t n;
+    char *topic = NULL;
+    struct record r = {.class = class, .number = number};
+    int rc = store_ahead_take(b->store, p->id, class, number, &blob, &n);
+    if (custody_failed(b, rc) || rc == STORE_NONE)
+        return; /* none: the number was that of a gap */
+    struct reader in = reader_of(blob, n);
+    int64_t waited = bridge_age(b) - (int64_t)read_be64(&in);
+    const uint8_t *payload = in.p;
+    if (in.bad || !get_header(&in, &r, &topic)) {
+        custody_failed(b, -EIO);
+    } else {
+        payload = in.p;
+        struct msg *m = msg_of(p, &r, topic, payload, (uint32_t)in.left);
+        if (m && m->expiry_ms != MSG_NO_EXPIRY)
+            m->expiry_ms = m->expiry_ms > waited ? m->expiry_ms - waited : 1;
+        if (m)
+            pass_on(p, number, m);
+        msg_free(m);
+    }
+    free(topic);
+    free(blob);
+}
+
+/* Settles a number; m: its message, NULL for a gap. What waited for it follows it. Return: it was new. */
+static bool settle_number(struct peer *p, enum msg_class class, uint64_t previous, uint64_t number, const struct msg *m)
+{
+    struct bridge *b = p->bridge;
+    struct store_mark before[CLASS_COUNT], after[CLASS_COUNT];
+    struct store_remote of;
+    bool datagram = p->sender.datagram;
+    if (datagram && custody_failed(b, store_marks(b->store, p->id, before, &of)))
+        return false;
+    int rc = store_mark_number(b->store, p->id, class, previous, number);
+    if (custody_failed(b, rc))
+        return false;
+    if (rc != 0) {
+        p->not_now = rc == STORE_REFUSED; /* too much came early: the frame must come again */
+        bridge_count(p, "duplicates", !p->not_now);
+        return false;
+    }
+    if (!datagram) {
+        if (m)
+            pass_on(p, number, m);
+        return true;
+    }
+    if (custody_failed(b, store_marks(b->store, p->id, after, &of)))
+        return false;
+    uint64_t reached = after[class].cumulative;
+    if (m && number > reached)
+        keep_ahead(p, number, m);
+    else if (m)
+        pass_on(p, number, m);
+    for (unsigned i = 0; i < before[class].early_count && before[class].early[i] <= reached && !b->failed; i++)
+        pass_on_kept(p, class, before[class].early[i]);
+    return true;
+}
+
+static void deliver(struct peer *p, uint64_t previous, uint64_t number, const struct msg *m)
+{
+    settle_number(p, m->class, previous, number, m);
+}
+
+static bool is_settled(struct peer *p, enum msg_class class, uint64_t number)
+{
+    struct store_mark marks[CLASS_COUNT];
+    struct store_remote of;
+    if (store_marks(p->bridge->store, p->id, marks, &of) != 0)
+        return false;
+    bool settled = number <= marks[class].cumulative;
+    for (unsigned i = 0; i < marks[class].early_count && !settled; i++)
+        settled = marks[class].early[i] == number;
+    return settled;
+}
+
+/* The first piece of a large message. On a datagram link it may come twice, or before another large message of the class is whole: that
+ * one's pieces are acknowledged, so it must not be given up. */
+static int on_first_piece(struct peer *p, const struct record *r, const char *topic)
+{
+    struct bridge *b = p->bridge;
+    struct store_partial partial;
+    if (p->sender.datagram) {
+        int rc = store_partial_get(b->store, p->id, r->class, &partial);
+        if (custody_failed(b, rc) || is_settled(p, r->class, r->number) || (rc == 0 && partial.number == r->number))
+            return 0;
+        if (rc == 0 && !is_settled(p, r->class, partial.number))
+            return -EPROTO;
+    }
+    begin_partial(p, r, topic);
+    return 0;
+}
+
 static int on_message(struct peer *p, const struct record *r)
 {
     const char *topic = topic_slots_get(p->topics_in, r->slot);
@@ -283,8 +405,9 @@ static int on_message(struct peer *p, const struct record *r)
     }
     if (!topic)
         return -EPROTO;
+    int rc = 0;
     if (r->len < r->total) {
-        begin_partial(p, r, topic);
+        rc = on_first_piece(p, r, topic);
     } else {
         struct msg *m = msg_of(p, r, topic, r->bytes, r->len);
         if (m)
@@ -292,7 +415,7 @@ static int on_message(struct peer *p, const struct record *r)
         msg_free(m);
     }
     free(text);
-    return 0;
+    return rc;
 }
 
 static int on_chunk(struct peer *p, const struct record *r)
@@ -302,8 +425,10 @@ static int on_chunk(struct peer *p, const struct record *r)
     int rc = store_partial_get(b->store, p->id, r->class, &partial);
     if (custody_failed(b, rc))
         return 0;
-    if (rc != 0 || partial.number != r->number || partial.have != r->offset ||
-        (uint64_t)r->offset + r->len > partial.total)
+    bool ours = rc == 0 && partial.number == r->number;
+    if (p->sender.datagram && ((ours && (uint64_t)r->offset + r->len <= partial.have) || is_settled(p, r->class, r->number)))
+        return 0; /* had it: the frame came twice */
+    if (!ours || partial.have != r->offset || (uint64_t)r->offset + r->len > partial.total)
         return -EPROTO;
     rc = store_partial_add(b->store, p->id, r->class, r->offset, r->bytes, r->len);
     if (custody_failed(b, rc > 0 ? -EIO : rc))
@@ -341,8 +466,7 @@ static void publish_gap(struct peer *p, const struct record *r)
 static int on_gap(struct peer *p, const struct record *r)
 {
     struct bridge *b = p->bridge;
-    int rc = store_mark_number(b->store, p->id, r->class, r->previous, r->number);
-    if (custody_failed(b, rc) || rc == STORE_NONE)
+    if (!settle_number(p, r->class, r->previous, r->number, NULL))
         return 0;
     char name[48];
     snprintf(name, sizeof name, "gap.%s", gap_reason_name((enum gap_reason)r->reason));
@@ -354,10 +478,8 @@ static int on_gap(struct peer *p, const struct record *r)
     return 0;
 }
 
-int receiver_record(struct peer *p, const struct record *r)
+static int take(struct peer *p, const struct record *r)
 {
-    if (p->bridge->failed)
-        return 0; /* the turn's end begins new epochs; it all comes again */
     switch (r->type) {
     case RECORD_MESSAGE:
         return on_message(p, r);
@@ -374,6 +496,15 @@ int receiver_record(struct peer *p, const struct record *r)
         return 0;
     }
     return -EPROTO;
+}
+
+int receiver_record(struct peer *p, const struct record *r)
+{
+    if (p->bridge->failed)
+        return 0; /* the turn's end begins new epochs; it all comes again */
+    p->not_now = false;
+    int rc = take(p, r);
+    return rc == 0 && p->not_now ? -EPROTO : rc;
 }
 
 /* ---- handshake ---- */
@@ -406,6 +537,8 @@ int receiver_greeting(struct peer *p, const struct channel_identity *them, struc
                 them->generation, them->segment);
     if (change != STORE_REMOTE_SAME && custody_failed(b, receiver_reload(p)))
         return CHANNEL_REFUSED_BUSY;
+    if (change == STORE_REMOTE_NEW && p->sender.datagram)
+        sender_forget_topics(p);
 
     struct store_mark marks[CLASS_COUNT];
     struct store_remote of;
