@@ -21,7 +21,8 @@ void arq_receive_reset(struct arq_receive *a)
     arq_receive_init(a);
 }
 
-enum arq_receive_outcome arq_receive_frame(struct arq_receive *a, uint64_t number, const uint8_t *bytes, size_t n)
+enum arq_receive_outcome arq_receive_frame(struct arq_receive *a, uint64_t number,
+                                           const uint8_t *bytes, size_t n)
 {
     if (number < a->next)
         return ARQ_DUPLICATE;
@@ -69,7 +70,8 @@ size_t arq_receive_bitmap(const struct arq_receive *a, uint8_t bitmap[FRAME_BITM
 {
     memset(bitmap, 0, FRAME_BITMAP_MAX);
     size_t bytes = 0;
-    for (uint64_t number = a->committed + 1; number <= a->highest && number <= a->committed + FRAME_WINDOW; number++) {
+    for (uint64_t number = a->committed + 1;
+         number <= a->highest && number <= a->committed + FRAME_WINDOW; number++) {
         if (number >= a->next && !a->early[number % FRAME_WINDOW])
             continue;
         size_t bit = (size_t)(number - a->committed - 1);

@@ -130,8 +130,9 @@ static void find_lost(struct arq_send *a, struct arq_ack_result *r, int64_t now_
     }
 }
 
-struct arq_ack_result arq_send_on_ack(struct arq_send *a, uint64_t cumulative, const uint8_t *bitmap,
-                                      size_t bitmap_bytes, int64_t min_rtt_ms, int64_t now_ms)
+struct arq_ack_result arq_send_on_ack(struct arq_send *a, uint64_t cumulative,
+                                      const uint8_t *bitmap, size_t bitmap_bytes,
+                                      int64_t min_rtt_ms, int64_t now_ms)
 {
     struct arq_ack_result r = {.rtt_ms = -1};
     struct sample best = {0};
@@ -159,8 +160,10 @@ struct arq_ack_result arq_send_on_ack(struct arq_send *a, uint64_t cumulative, c
     }
     if (best.serial > 0) {
         r.rtt_ms = now_ms - best.sent_at_ms;
-        /* Over the longer of both intervals, so that acknowledgements that come in clumps do not flatter. */
-        int64_t took = now_ms - (best.delivered_at_ms < best.sent_at_ms ? best.delivered_at_ms : best.sent_at_ms);
+        /* Over the longer of both intervals, so that acknowledgements that come in clumps do not
+         * flatter. */
+        int64_t took = now_ms - (best.delivered_at_ms < best.sent_at_ms ? best.delivered_at_ms
+                                                                        : best.sent_at_ms);
         r.rate_bytes_s = (a->delivered - best.delivered) * 1000 / (uint64_t)(took > 0 ? took : 1);
         r.rate_delivered = best.delivered;
     }

@@ -117,7 +117,8 @@ void channel_link_down(struct channel *c, int64_t now_ms)
 {
     c->link_up = false;
     c->greet = GREET_NONE;
-    c->send_hello = c->send_marks = c->send_resume = c->send_resumed = c->send_poll = c->send_bye = false;
+    c->send_hello = c->send_marks = c->send_resume = c->send_resumed = c->send_poll = c->send_bye =
+        false;
     c->send_refusal = 0;
     c->hello_sent_ms = -1;
     if (c->live)
@@ -187,7 +188,8 @@ static bool has_words(const struct channel *c, int64_t now_ms)
         return true;
     if (c->greet != GREET_NONE)
         return false;
-    return c->send_poll || c->out.lost_count > 0 || channel_send_ready(c) || channel_ack_due(c, now_ms) ||
+    return c->send_poll || c->out.lost_count > 0 || channel_send_ready(c) ||
+           channel_ack_due(c, now_ms) ||
            (c->config.half_duplex && c->turn.holder == TURN_OURS && c->turn.spoke);
 }
 
@@ -195,7 +197,8 @@ bool channel_wants(const struct channel *c, int64_t now_ms)
 {
     if (c->datagram)
         return datagram_wants(c, now_ms);
-    return c->link_up && !c->left && (!c->config.half_duplex || turn_may_speak(&c->turn, now_ms)) && has_words(c, now_ms);
+    return c->link_up && !c->left && (!c->config.half_duplex || turn_may_speak(&c->turn, now_ms)) &&
+           has_words(c, now_ms);
 }
 
 void channel_committed(struct channel *c, uint64_t frame, int64_t now_ms)
@@ -257,7 +260,8 @@ static int64_t probe_at(const struct channel *c)
         return CHANNEL_NEVER;
     /* One end asks a little later than the other, or both would ask at once and both answer. */
     if (c->polls == 0)
-        return c->heard_ms + c->config.probe_ms + (c->own_epoch > c->peer_epoch ? c->config.probe_ms / 8 : 0);
+        return c->heard_ms + c->config.probe_ms +
+               (c->own_epoch > c->peer_epoch ? c->config.probe_ms / 8 : 0);
     if (c->polls < CHANNEL_PROBE_TRIES)
         return c->polled_ms + channel_rto_ms(c, c->polls - 1);
     int64_t wait = channel_rto_ms(c, c->polls);
@@ -335,7 +339,8 @@ int64_t channel_deadline(const struct channel *c, int64_t now_ms)
     if (c->grant_repeats > 0)
         at = earlier(at, c->grant_at_ms);
     if (c->live && c->greet == GREET_NONE && c->ack_wanted && !channel_ack_due(c, now_ms)) {
-        at = earlier(at, c->ack_at_ms > now_ms ? c->ack_at_ms : c->ack_at_ms + CHANNEL_COMMIT_WAIT_MS);
+        at = earlier(at,
+                     c->ack_at_ms > now_ms ? c->ack_at_ms : c->ack_at_ms + CHANNEL_COMMIT_WAIT_MS);
     }
     if (c->config.half_duplex && has_words(c, now_ms))
         at = earlier(at, turn_due_ms(&c->turn, now_ms));

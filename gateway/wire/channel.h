@@ -1,13 +1,15 @@
-/* One peer on one link: framing, seal, handshake, windowed selective repeat and codec joined into one pure state machine.
- * (state, bytes or event, now) in; frames, records and outcomes out, through the ops. No fd, clock, log, SQLite.
+/* One peer on one link: framing, seal, handshake, windowed selective repeat and codec joined into
+ * one pure state machine. (state, bytes or event, now) in; frames, records and outcomes out,
+ * through the ops. No fd, clock, log, SQLite.
  *
  *     owner (gateway/bridge)                    channel                                  link
- *     next_record()  <- pulled just in time --  encode -> frame -> arq -> seal -> framing -> output()
- *     record(), frame_done()   <--------------  decode <- in order <- arq <- seal <- framing <- channel_on_bytes()
- *     channel_committed()  ----------------->   acknowledgement (durable, I2)
+ *     next_record()  <- pulled just in time --  encode -> frame -> arq -> seal -> framing ->
+ * output() record(), frame_done()   <--------------  decode <- in order <- arq <- seal <- framing
+ * <- channel_on_bytes() channel_committed()  ----------------->   acknowledgement (durable, I2)
  *     acked()  <-----------------------------   the peer's acknowledgement
  *
- * The ops are called from inside channel_* calls. They may call nothing of the same channel (marked otherwise), and never free it. */
+ * The ops are called from inside channel_* calls. They may call nothing of the same channel (marked
+ * otherwise), and never free it. */
 #ifndef WIRE_CHANNEL_H
 #define WIRE_CHANNEL_H
 
@@ -17,8 +19,8 @@
 #include "base/attr.h"
 #include "gateway/wire/record.h"
 
-#define CHANNEL_NAME_MAX 63
-#define CHANNEL_NEVER INT64_MAX
+#define CHANNEL_NAME_MAX    63
+#define CHANNEL_NEVER       INT64_MAX
 #define CHANNEL_WHOLE_BYTES 246 /* what fits one frame */
 
 enum channel_kind { CHANNEL_STREAM, CHANNEL_DATAGRAM };
@@ -27,73 +29,83 @@ struct channel_config {
     enum channel_kind kind;
     char own_name[CHANNEL_NAME_MAX + 1];
     char peer_name[CHANNEL_NAME_MAX + 1]; /* who must be at the other end */
-    bool metered;                 /* no byte when idle: no probes, handshake only when something waits */
+    bool metered; /* no byte when idle: no probes, handshake only when something waits */
     bool half_duplex;
-    bool speaks_first;            /* half duplex: may start after silence without a random wait */
-    int64_t probe_ms;             /* of a silent peer; 0 = never */
-    uint32_t rate_bytes_s;        /* of the line; 0 = not known */
-    uint8_t avoid[8];             /* byte values never on the line */
+    bool speaks_first;     /* half duplex: may start after silence without a random wait */
+    int64_t probe_ms;      /* of a silent peer; 0 = never */
+    uint32_t rate_bytes_s; /* of the line; 0 = not known */
+    uint8_t avoid[8];      /* byte values never on the line */
     size_t avoid_count;
-    size_t mtu;                   /* DATAGRAM: largest frame */
-    uint32_t max_message;         /* larger ones from the peer are refused */
-    unsigned codec_version;       /* highest that we offer */
+    size_t mtu;             /* DATAGRAM: largest frame */
+    uint32_t max_message;   /* larger ones from the peer are refused */
+    unsigned codec_version; /* highest that we offer */
     size_t codec_memory;
 };
 
 /* What both ends tell of themselves in the handshake, and what they have of each other. */
 struct channel_identity {
-    uint32_t generation;          /* of the store */
+    uint32_t generation; /* of the store */
     uint32_t segment, predecessor;
     uint64_t predecessor_end;
 };
-struct channel_marks {            /* what the receiver has of the sender's */
+struct channel_marks { /* what the receiver has of the sender's */
     uint64_t cumulative[CLASS_COUNT];
-    bool partial[CLASS_COUNT];    /* one message of the class is partly here: */
+    bool partial[CLASS_COUNT]; /* one message of the class is partly here: */
     uint64_t partial_number[CLASS_COUNT];
     uint32_t partial_have[CLASS_COUNT];
     uint64_t topics_sequence;
     uint32_t topics_hash;
-    uint32_t history_hash;        /* of the history tail it would prime from; 0 = none */
-    uint64_t grant_bytes;         /* payload it can still commit */
+    uint32_t history_hash; /* of the history tail it would prime from; 0 = none */
+    uint64_t grant_bytes;  /* payload it can still commit */
     uint32_t max_message;
 };
 
 enum channel_state {
-    CHANNEL_IDLE,                 /* link down, or metered and nothing to say */
-    CHANNEL_GREETING,             /* handshake or resumption under way */
-    CHANNEL_READY,                /* records pass */
-    CHANNEL_SILENT,               /* was ready; the peer has not answered for long */
+    CHANNEL_IDLE,     /* link down, or metered and nothing to say */
+    CHANNEL_GREETING, /* handshake or resumption under way */
+    CHANNEL_READY,    /* records pass */
+    CHANNEL_SILENT,   /* was ready; the peer has not answered for long */
 };
 
 struct channel;
 struct channel_ops {
-    /* STREAM: framed bytes for the line. DATAGRAM: one frame. token: to name it in channel_sent. urgent: an alarm is in it. */
+    /* STREAM: framed bytes for the line. DATAGRAM: one frame. token: to name it in channel_sent.
+     * urgent: an alarm is in it. */
     void (*output)(void *ctx, const uint8_t *bytes, size_t n, uint64_t token, bool urgent);
-    /* The next record to send, most urgent first. room: payload bytes that fill what is left of the frame, or, where little is left, that and
-     * the next one: the size of the next piece of a large message. A message of at most CHANNEL_WHOLE_BYTES is better given whole (a piece has
-     * its price at the far end's disk); what overflows begins the next frame. Numbers rise within a class.
-     * Return: true and *r (its pointers live until the next ops call), or false: nothing waits (channel_kick says when that changes).
-     * Each record given is acked by count. */
+    /* The next record to send, most urgent first. room: payload bytes that fill what is left of the
+     * frame, or, where little is left, that and the next one: the size of the next piece of a large
+     * message. A message of at most CHANNEL_WHOLE_BYTES is better given whole (a piece has its
+     * price at the far end's disk); what overflows begins the next frame. Numbers rise within a
+     * class. Return: true and *r (its pointers live until the next ops call), or false: nothing
+     * waits (channel_kick says when that changes). Each record given is acked by count. */
     bool (*next_record)(void *ctx, size_t room, struct record *r);
     /* The first `count` records given since the epoch began are on the peer's disk. Rises. */
     void (*acked)(void *ctx, uint64_t count);
-    /* DATAGRAM, where acked is not called: the record that was given as number `index` (from 0, since channel_new or channel_restart) is on the
-     * peer's disk. In any order, each once. NULL for STREAM. */
+    /* DATAGRAM, where acked is not called: the record that was given as number `index` (from 0,
+     * since channel_new or channel_restart) is on the peer's disk. In any order, each once. NULL
+     * for STREAM. */
     void (*acked_record)(void *ctx, uint64_t index);
-    /* A record of the peer's, its frame checked. frame: number of the frame that completed it; such numbers rise through all epochs. Return: 0, or -EPROTO: it makes no sense (slot never defined, chunk without
-     * partial ...): the channel begins a new epoch. DATAGRAM: frames come in any order, some twice under another epoch; not 0 = this cannot be taken
-     * now (a chunk before its message): the frame counts as lost and comes again, also with what of it was taken. */
+    /* A record of the peer's, its frame checked. frame: number of the frame that completed it; such
+     * numbers rise through all epochs. Return: 0, or -EPROTO: it makes no sense (slot never
+     * defined, chunk without partial ...): the channel begins a new epoch. DATAGRAM: frames come in
+     * any order, some twice under another epoch; not 0 = this cannot be taken now (a chunk before
+     * its message): the frame counts as lost and comes again, also with what of it was taken. */
     int (*record)(void *ctx, const struct record *r, uint64_t frame);
-    /* All records up to this frame were given: when they are committed, say channel_committed(frame). */
+    /* All records up to this frame were given: when they are committed, say
+     * channel_committed(frame). */
     void (*frame_done)(void *ctx, uint64_t frame);
-    /* A handshake of the peer: who it says it is. The owner compares with its store and fills marks: with what is on its disk (what is not
-     * committed by now must be committed first, or forgotten: the peer sends again from the marks). A new epoch begins: what was not acked will
-     * be asked for again by next_record, from the marks of greeted(). Return: 0, or a refusal code (enum channel_refusal) that is told to the peer (DATAGRAM: not told; return
-     * one for a segment that a later one has followed: a late frame). */
+    /* A handshake of the peer: who it says it is. The owner compares with its store and fills
+     * marks: with what is on its disk (what is not committed by now must be committed first, or
+     * forgotten: the peer sends again from the marks). A new epoch begins: what was not acked will
+     * be asked for again by next_record, from the marks of greeted(). Return: 0, or a refusal code
+     * (enum channel_refusal) that is told to the peer (DATAGRAM: not told; return one for a segment
+     * that a later one has followed: a late frame). */
     int (*greeting)(void *ctx, const struct channel_identity *peer, struct channel_marks *ours);
-    /* STREAM: the handshake is done; what the peer has of ours. DATAGRAM: theirs is NULL (marks are not told): a new epoch of
-     * ours begins, what was given and not acked is asked for again, and indices begin at 0; called from channel_link_up, too. From here next_record starts over at these marks. Records given and not covered by the marks will not be
-     * acked by count any more; the counts begin again at 0. */
+    /* STREAM: the handshake is done; what the peer has of ours. DATAGRAM: theirs is NULL (marks are
+     * not told): a new epoch of ours begins, what was given and not acked is asked for again, and
+     * indices begin at 0; called from channel_link_up, too. From here next_record starts over at
+     * these marks. Records given and not covered by the marks will not be acked by count any more;
+     * the counts begin again at 0. */
     void (*greeted)(void *ctx, const struct channel_marks *theirs);
     void (*state)(void *ctx, enum channel_state state, const char *why);
     /* The link should be reset: the peer has been silent too long, or speaks nonsense. */
@@ -103,30 +115,40 @@ struct channel_ops {
     uint64_t (*grant)(void *ctx);
 };
 
-enum channel_refusal { CHANNEL_REFUSED_UNKNOWN = 1, CHANNEL_REFUSED_VERSION, CHANNEL_REFUSED_SEAL, CHANNEL_REFUSED_BUSY };
+enum channel_refusal {
+    CHANNEL_REFUSED_UNKNOWN = 1,
+    CHANNEL_REFUSED_VERSION,
+    CHANNEL_REFUSED_SEAL,
+    CHANNEL_REFUSED_BUSY
+};
 
 struct channel *channel_new(const struct channel_config *config, const struct channel_identity *own,
                             const struct channel_ops *ops, void *ctx) MUST_CHECK;
 void channel_free(struct channel *c);
 
-/* The link came up or went down (a TCP connection replaced counts as down, then up). The epoch survives in RAM: on up, resumption is tried first. */
+/* The link came up or went down (a TCP connection replaced counts as down, then up). The epoch
+ * survives in RAM: on up, resumption is tried first. */
 void channel_link_up(struct channel *c, int64_t now_ms);
 void channel_link_down(struct channel *c, int64_t now_ms);
 /* Bytes from the line (STREAM) or one datagram. */
 void channel_on_bytes(struct channel *c, const uint8_t *bytes, size_t n, int64_t now_ms);
 /* Something waits to be sent: next_record would give one. */
 void channel_kick(struct channel *c, int64_t now_ms);
-/* The line takes `room` bytes now: builds and outputs frames (acks, resends, new data) up to that. Return: bytes output. */
+/* The line takes `room` bytes now: builds and outputs frames (acks, resends, new data) up to that.
+ * Return: bytes output. */
 size_t channel_pump(struct channel *c, size_t room, int64_t now_ms);
-/* Would channel_pump output something? Ask after every other call: what has become due leaves only by pump. */
+/* Would channel_pump output something? Ask after every other call: what has become due leaves only
+ * by pump. */
 bool channel_wants(const struct channel *c, int64_t now_ms);
-/* The records of all frames up to this one are on our disk. A frame of an epoch that is over is ignored. */
+/* The records of all frames up to this one are on our disk. A frame of an epoch that is over is
+ * ignored. */
 void channel_committed(struct channel *c, uint64_t frame, int64_t now_ms);
 /* The grant has grown after it was too small for the peer. */
 void channel_grant_changed(struct channel *c, int64_t now_ms);
 /* DATAGRAM: what became of a frame. */
 void channel_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms);
-/* Timers: does what is due; then channel_deadline tells when to call again (CHANNEL_NEVER: not needed). */
+/* Timers: does what is due; then channel_deadline tells when to call again (CHANNEL_NEVER: not
+ * needed). */
 void channel_on_timer(struct channel *c, int64_t now_ms);
 int64_t channel_deadline(const struct channel *c, int64_t now_ms);
 /* Ends the epoch: a new handshake follows (store rolled back, owner's state lost). */
@@ -134,14 +156,16 @@ void channel_restart(struct channel *c, const char *why, int64_t now_ms);
 /* Says goodbye (not on metered links): the peer knows at once. Output follows by pump. */
 void channel_goodbye(struct channel *c, int64_t now_ms);
 
-/* DATAGRAM: what of the receiving half must survive a restart, to be committed with the records of all frames done so far, and
- * given back after channel_new. Load: false = not what was saved; the channel is as new, and the peer's frames are asked for again only if
- * its owner restarts: keep it with care. */
+/* DATAGRAM: what of the receiving half must survive a restart, to be committed with the records of
+ * all frames done so far, and given back after channel_new. Load: false = not what was saved; the
+ * channel is as new, and the peer's frames are asked for again only if its owner restarts: keep it
+ * with care. */
 #define CHANNEL_SAVED_MAX 128
 size_t channel_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX]);
 bool channel_load(struct channel *c, const uint8_t *bytes, size_t n) MUST_CHECK;
 
-/* DATAGRAM: a slot may be used once its RECORD_TOPIC is acknowledged; before, RECORD_NO_SLOT. STREAM: at once. */
+/* DATAGRAM: a slot may be used once its RECORD_TOPIC is acknowledged; before, RECORD_NO_SLOT.
+ * STREAM: at once. */
 enum channel_kind channel_kind(const struct channel *c);
 enum channel_state channel_state(const struct channel *c);
 
@@ -149,21 +173,28 @@ struct channel_status {
     uint32_t epoch;
     uint64_t frames_out, frames_in, retransmits, bad_frames, echoes, refused;
     uint64_t stream_bytes_out, stream_bytes_in; /* of record stream in frames, first sendings */
-    int64_t rtt_ms;               /* smoothed; -1 = not measured */
-    unsigned in_flight;           /* frames */
+    int64_t rtt_ms;                             /* smoothed; -1 = not measured */
+    unsigned in_flight;                         /* frames */
 };
 void channel_status(const struct channel *c, struct channel_status *out);
 
-/* For listeners that serve many peers: reads the beginning of a connection and tells whose it is, without a channel.
- * Feed bytes until it answers. */
-struct channel_guest;             /* bounded memory: one handshake frame */
-enum channel_guest_outcome { CHANNEL_GUEST_MORE, CHANNEL_GUEST_NAME, CHANNEL_GUEST_EPOCH, CHANNEL_GUEST_BAD };
+/* For listeners that serve many peers: reads the beginning of a connection and tells whose it is,
+ * without a channel. Feed bytes until it answers. */
+struct channel_guest; /* bounded memory: one handshake frame */
+enum channel_guest_outcome {
+    CHANNEL_GUEST_MORE,
+    CHANNEL_GUEST_NAME,
+    CHANNEL_GUEST_EPOCH,
+    CHANNEL_GUEST_BAD
+};
 struct channel_guest *channel_guest_new(void) MUST_CHECK;
 void channel_guest_free(struct channel_guest *g);
-/* CHANNEL_GUEST_NAME: name filled. CHANNEL_GUEST_EPOCH: *epoch is the guest's own (compare channel_peer_epoch). All bytes fed so far must then be
- * given to that peer's channel: channel_guest_bytes. BAD after 512 bytes without a handshake. */
-enum channel_guest_outcome channel_guest_feed(struct channel_guest *g, const uint8_t *bytes, size_t n,
-                                              char name[CHANNEL_NAME_MAX + 1], uint32_t *epoch);
+/* CHANNEL_GUEST_NAME: name filled. CHANNEL_GUEST_EPOCH: *epoch is the guest's own (compare
+ * channel_peer_epoch). All bytes fed so far must then be given to that peer's channel:
+ * channel_guest_bytes. BAD after 512 bytes without a handshake. */
+enum channel_guest_outcome channel_guest_feed(struct channel_guest *g, const uint8_t *bytes,
+                                              size_t n, char name[CHANNEL_NAME_MAX + 1],
+                                              uint32_t *epoch);
 const uint8_t *channel_guest_bytes(const struct channel_guest *g, size_t *n);
 /* A refusal for a guest that we know not, framed; returns its length (at most room). */
 size_t channel_guest_refusal(enum channel_refusal why, uint8_t *out, size_t room);

@@ -8,30 +8,33 @@
 #include "gateway/wire/codec_plain.h"
 #include "gateway/wire/datagram_frame.h"
 
-#define DEAD_EPOCHS 8             /* of the peer, that a late frame must not bring back */
-#define FRAME_BYTES_MAX 4096      /* whatever mtu is said */
-#define RECORD_FIXED_BYTES 40     /* what a record costs at most beside its texts and payload */
+#define DEAD_EPOCHS        8    /* of the peer, that a late frame must not bring back */
+#define FRAME_BYTES_MAX    4096 /* whatever mtu is said */
+#define RECORD_FIXED_BYTES 40   /* what a record costs at most beside its texts and payload */
 #define RECORD_USUAL_BYTES 12
-#define ACK_DELAY_MS 2000
-#define ACK_FRAMES 8
-#define METERED_RTO_MS 900000     /* an answer may wait for the peer's next session */
+#define ACK_DELAY_MS       2000
+#define ACK_FRAMES         8
+#define METERED_RTO_MS     900000 /* an answer may wait for the peer's next session */
 #define METERED_RTO_MAX_MS 21600000
-#define METERED_ACK_DELAY_MS (METERED_RTO_MS * 2 / 3) /* cheaper than the frame that the peer would send again */
-#define OUTCOME_FAILED 1          /* enum send_outcome of link_drivers/driver.h, which wire/ does not know */
+#define METERED_ACK_DELAY_MS                                                                       \
+    (METERED_RTO_MS * 2 / 3) /* cheaper than the frame that the peer would send again */
+#define OUTCOME_FAILED 1 /* enum send_outcome of link_drivers/driver.h, which wire/ does not know  \
+                          */
 
 struct datagram {
     /* Out: frames in c->out; records of frame n are records[n] .. +count. */
     uint64_t first_record[FRAME_WINDOW];
     uint16_t record_count[FRAME_WINDOW];
     uint64_t records_given;
-    struct record_list carried;   /* one record that did not fit the last frame */
-    bool announced;               /* the peer has acknowledged something of this epoch */
+    struct record_list carried; /* one record that did not fit the last frame */
+    bool announced;             /* the peer has acknowledged something of this epoch */
     /* In. Bit of a number: modulo FRAME_WINDOW, for cumulative + 1 .. + FRAME_WINDOW. */
-    uint64_t cumulative;          /* all up to here is on disk */
+    uint64_t cumulative; /* all up to here is on disk */
     bool here[FRAME_WINDOW], on_disk[FRAME_WINDOW];
-    uint16_t waiting[FRAME_WINDOW]; /* ring: frames given to the owner and not committed, by number modulo FRAME_WINDOW */
-    uint64_t given, committed;    /* frames, as the owner counts them */
-    uint32_t segment, predecessor; /* of the peer, as its epoch announced them */
+    uint16_t waiting[FRAME_WINDOW]; /* ring: frames given to the owner and not committed, by number
+                                       modulo FRAME_WINDOW */
+    uint64_t given, committed;      /* frames, as the owner counts them */
+    uint32_t segment, predecessor;  /* of the peer, as its epoch announced them */
     uint32_t dead[DEAD_EPOCHS];
     unsigned dead_next;
 };
@@ -55,7 +58,8 @@ static void begin_epoch(struct channel *c)
 {
     uint32_t before = c->own_epoch;
     arq_send_reset(&c->out);
-    /* An acknowledgement that rides names half of the epoch: no two that follow one another share it. */
+    /* An acknowledgement that rides names half of the epoch: no two that follow one another share
+     * it. */
     do
         c->own_epoch = c->ops->random(c->ctx);
     while (c->own_epoch == 0 || (uint16_t)c->own_epoch == (uint16_t)before);
@@ -93,7 +97,8 @@ static void peer_epoch(struct channel *c, uint32_t epoch)
     d->cumulative = 0;
     memset(d->here, 0, sizeof d->here);
     memset(d->on_disk, 0, sizeof d->on_disk);
-    d->committed = d->given; /* what the owner has yet to commit is of no frame that we would acknowledge */
+    d->committed =
+        d->given; /* what the owner has yet to commit is of no frame that we would acknowledge */
     c->ack_wanted = false;
     c->unacked = 0;
 }
@@ -106,9 +111,11 @@ static bool accept_epoch(struct channel *c, const struct datagram_header *h)
         if (c->datagram->dead[i] == h->epoch)
             return false;
     /* A late frame of the process before. Older ones the owner knows. */
-    if (c->peer_epoch != 0 && h->identity.segment == c->datagram->predecessor && h->identity.segment != c->datagram->segment)
+    if (c->peer_epoch != 0 && h->identity.segment == c->datagram->predecessor &&
+        h->identity.segment != c->datagram->segment)
         return false;
-    if (strcmp(h->name, c->config.own_name) == 0 || (c->config.peer_name[0] && strcmp(h->name, c->config.peer_name) != 0) ||
+    if (strcmp(h->name, c->config.own_name) == 0 ||
+        (c->config.peer_name[0] && strcmp(h->name, c->config.peer_name) != 0) ||
         c->ops->greeting(c->ctx, &h->identity, &ours) != 0) {
         c->status.refused++;
         return false;
@@ -125,7 +132,8 @@ static int64_t patience_ms(const struct channel *c)
     return c->config.metered ? METERED_RTO_MS : 3 * pace_rto_ms(&c->pace, 0) + ACK_DELAY_MS;
 }
 
-static void on_ack(struct channel *c, uint16_t low, uint8_t grant, const uint8_t *bitmap, size_t bitmap_bytes, int64_t now_ms)
+static void on_ack(struct channel *c, uint16_t low, uint8_t grant, const uint8_t *bitmap,
+                   size_t bitmap_bytes, int64_t now_ms)
 {
     struct datagram *d = c->datagram;
     uint64_t cumulative = frame_number(c->out.first - 1, low, FRAME_ACK_BITS);
@@ -141,7 +149,8 @@ static void on_ack(struct channel *c, uint16_t low, uint8_t grant, const uint8_t
             c->ops->acked_record(c->ctx, d->first_record[n % FRAME_WINDOW] + i);
     }
     c->out.patience_ms = patience_ms(c);
-    struct arq_ack_result r = arq_send_on_ack(&c->out, cumulative, bitmap, bitmap_bytes, c->pace.min_rtt_ms, now_ms);
+    struct arq_ack_result r =
+        arq_send_on_ack(&c->out, cumulative, bitmap, bitmap_bytes, c->pace.min_rtt_ms, now_ms);
     d->announced = true;
     if (r.payload_end > c->payload_acked)
         c->payload_acked = r.payload_end;
@@ -153,7 +162,8 @@ static void on_ack(struct channel *c, uint16_t low, uint8_t grant, const uint8_t
     }
 }
 
-/* A whole record of the frame must do; what does not decode, or the owner cannot take now, was not received. */
+/* A whole record of the frame must do; what does not decode, or the owner cannot take now, was not
+ * received. */
 static bool take(struct channel *c, const uint8_t *bytes, size_t n)
 {
     struct codec_limits limits = {.max_message = UINT32_MAX};
@@ -197,8 +207,11 @@ static void on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms)
     uint32_t epoch = header > 0 && h.announces ? h.epoch : c->peer_epoch;
     bool fresh = epoch != c->peer_epoch;
     struct seal_context seal = {epoch, 0};
-    uint64_t number = header > 0 ? frame_number(fresh ? 1 : d->cumulative + 1, (uint16_t)h.number, FRAME_DATA_BITS) : 0;
-    if (number == 0 || epoch == 0 || h.epoch_low != (uint8_t)epoch || !seal_open(&seal, SEAL_SPACE_DATA, number, frame, n, &content)) {
+    uint64_t number = header > 0 ? frame_number(fresh ? 1 : d->cumulative + 1, (uint16_t)h.number,
+                                                FRAME_DATA_BITS)
+                                 : 0;
+    if (number == 0 || epoch == 0 || h.epoch_low != (uint8_t)epoch ||
+        !seal_open(&seal, SEAL_SPACE_DATA, number, frame, n, &content)) {
         c->status.bad_frames++;
         return;
     }
@@ -209,11 +222,13 @@ static void on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms)
     channel_set_state(c, CHANNEL_READY, "heard again");
     if (h.has_ack && h.ack_epoch == (uint16_t)c->own_epoch)
         on_ack(c, h.ack, h.grant, &h.bitmap, 1, now_ms);
-    if (number <= d->cumulative || (number <= d->cumulative + FRAME_WINDOW && d->here[number % FRAME_WINDOW])) {
+    if (number <= d->cumulative ||
+        (number <= d->cumulative + FRAME_WINDOW && d->here[number % FRAME_WINDOW])) {
         want_ack(c, true, now_ms); /* it was sent again: the peer has not heard of it */
         return;
     }
-    if (number > d->cumulative + FRAME_WINDOW || d->given - d->committed >= FRAME_WINDOW || !take(c, frame + header, content - header))
+    if (number > d->cumulative + FRAME_WINDOW || d->given - d->committed >= FRAME_WINDOW ||
+        !take(c, frame + header, content - header))
         return;
     c->status.stream_bytes_in += content - header;
     d->here[number % FRAME_WINDOW] = true;
@@ -236,7 +251,8 @@ void datagram_on_frame(struct channel *c, const uint8_t *bytes, size_t n, int64_
     memcpy(frame, bytes, n);
     if (frame_kind(frame[0]) == FRAME_DATA) {
         on_data(c, frame, n, now_ms);
-    } else if (c->own_epoch != 0 && datagram_ack_decode(c->own_epoch, frame, n, &ack, &grant, &bitmap, &bitmap_bytes)) {
+    } else if (c->own_epoch != 0 &&
+               datagram_ack_decode(c->own_epoch, frame, n, &ack, &grant, &bitmap, &bitmap_bytes)) {
         c->status.frames_in++;
         c->heard_ms = now_ms;
         on_ack(c, ack, grant, bitmap, bitmap_bytes, now_ms);
@@ -286,7 +302,10 @@ static void ack_told(struct channel *c, int64_t now_ms)
 static struct datagram_header header_of(struct channel *c)
 {
     struct datagram *d = c->datagram;
-    struct datagram_header h = {.number = c->out.next, .epoch = c->own_epoch, .announces = !d->announced, .identity = c->identity};
+    struct datagram_header h = {.number = c->out.next,
+                                .epoch = c->own_epoch,
+                                .announces = !d->announced,
+                                .identity = c->identity};
     memcpy(h.name, c->config.own_name, sizeof h.name);
     if (c->ack_wanted && c->peer_epoch != 0) {
         uint8_t bitmap[FRAME_BITMAP_MAX];
@@ -300,8 +319,8 @@ static struct datagram_header header_of(struct channel *c)
     return h;
 }
 
-/* Bytes of texts and payload that a record may have in the room left. In an empty frame it must fit for certain; behind
- * others it may be found too large, and is carried over. */
+/* Bytes of texts and payload that a record may have in the room left. In an empty frame it must fit
+ * for certain; behind others it may be found too large, and is carried over. */
 static size_t record_room(const struct channel *c, size_t left, bool first)
 {
     size_t fixed = first ? RECORD_FIXED_BYTES : RECORD_USUAL_BYTES;
@@ -310,7 +329,8 @@ static size_t record_room(const struct channel *c, size_t left, bool first)
     return room < granted ? room : (size_t)granted;
 }
 
-/* Codes records into out (records part only, at most `content` bytes). What does not fit is carried over. */
+/* Codes records into out (records part only, at most `content` bytes). What does not fit is carried
+ * over. */
 static unsigned fill(struct channel *c, struct buf *out, size_t content, bool *urgent)
 {
     struct datagram *d = c->datagram;
@@ -335,7 +355,8 @@ static unsigned fill(struct channel *c, struct buf *out, size_t content, bool *u
             out->len = before;
             out->failed = false;
             if (count == 0 && d->carried.count > 0) {
-                /* Alone in a frame, and too large: a fault of the owner's, which must not stop the rest. */
+                /* Alone in a frame, and too large: a fault of the owner's, which must not stop the
+                 * rest. */
                 record_list_clear(&d->carried);
                 d->records_given++;
                 c->ops->give_up(c->ctx, "a record is larger than a frame of the link");
@@ -350,7 +371,8 @@ static unsigned fill(struct channel *c, struct buf *out, size_t content, bool *u
             continue;
         }
         record_list_clear(&d->carried);
-        *urgent |= r.type != RECORD_TOPIC && r.type != RECORD_TOPICS_RESET && r.class == CLASS_ALARM;
+        *urgent |=
+            r.type != RECORD_TOPIC && r.type != RECORD_TOPICS_RESET && r.class == CLASS_ALARM;
         if (r.type == RECORD_MESSAGE || r.type == RECORD_CHUNK)
             c->payload_given += r.len;
         count++;
@@ -404,7 +426,8 @@ static size_t mtu_of(const struct channel *c)
 
 static bool has_data(const struct channel *c)
 {
-    return !arq_send_full(&c->out) && (c->datagram->carried.count > 0 || (c->waiting && c->grant_end > c->payload_given));
+    return !arq_send_full(&c->out) &&
+           (c->datagram->carried.count > 0 || (c->waiting && c->grant_end > c->payload_given));
 }
 
 size_t datagram_pump(struct channel *c, size_t room, int64_t now_ms)
@@ -427,7 +450,8 @@ size_t datagram_pump(struct channel *c, size_t room, int64_t now_ms)
         } else if (ack_due(c, now_ms)) {
             uint8_t frame[DATAGRAM_ACK_FRAME_MAX], bitmap[FRAME_BITMAP_MAX];
             size_t n = disk_bitmap(c->datagram, bitmap);
-            n = datagram_ack_encode(c->peer_epoch, c->datagram->cumulative, frame_grant_encode(c->ops->grant(c->ctx)), bitmap, n, frame);
+            n = datagram_ack_encode(c->peer_epoch, c->datagram->cumulative,
+                                    frame_grant_encode(c->ops->grant(c->ctx)), bitmap, n, frame);
             c->ops->output(c->ctx, frame, n, 0, false);
             ack_told(c, now_ms);
             total += n;
@@ -479,7 +503,8 @@ void datagram_on_timer(struct channel *c, int64_t now_ms)
 int64_t datagram_deadline(const struct channel *c, int64_t now_ms)
 {
     int64_t at = rto_at(c);
-    if (c->link_up && c->ack_wanted && c->peer_epoch != 0 && c->ack_at_ms > now_ms && c->ack_at_ms < at)
+    if (c->link_up && c->ack_wanted && c->peer_epoch != 0 && c->ack_at_ms > now_ms &&
+        c->ack_at_ms < at)
         at = c->ack_at_ms;
     return at;
 }
@@ -528,7 +553,8 @@ bool datagram_load(struct channel *c, const uint8_t *bytes, size_t n)
     memcpy(d->dead, dead, sizeof dead);
     for (size_t bit = 0; bit < FRAME_WINDOW; bit++) {
         bool is = bitmap[bit / 8] >> bit % 8 & 1;
-        d->here[(cumulative + 1 + bit) % FRAME_WINDOW] = d->on_disk[(cumulative + 1 + bit) % FRAME_WINDOW] = is;
+        d->here[(cumulative + 1 + bit) % FRAME_WINDOW] =
+            d->on_disk[(cumulative + 1 + bit) % FRAME_WINDOW] = is;
     }
     datagram_committed(c, d->committed, 0);
     return true;

@@ -1,9 +1,10 @@
-/* The other kind of link: whole frames that may be lost, repeated, late, reordered, and cost money ([P-10]).
- * For channel.c alone, which hands every call of a CHANNEL_DATAGRAM channel to its namesake here.
+/* The other kind of link: whole frames that may be lost, repeated, late, reordered, and cost money
+ * ([P-10]). For channel.c alone, which hands every call of a CHANNEL_DATAGRAM channel to its
+ * namesake here.
  *
- * Data flows in the first frame, without waiting for an answer. Every frame decodes alone: it leans on nothing but
- * the topic slots that its receiver has confirmed. Only the sender's restart begins an epoch, and each frame
- * announces the epoch until an acknowledgement of one has come. */
+ * Data flows in the first frame, without waiting for an answer. Every frame decodes alone: it leans
+ * on nothing but the topic slots that its receiver has confirmed. Only the sender's restart begins
+ * an epoch, and each frame announces the epoch until an acknowledgement of one has come. */
 #ifndef WIRE_CHANNEL_DATAGRAM_H
 #define WIRE_CHANNEL_DATAGRAM_H
 

@@ -4,9 +4,9 @@
 
 /* Two ends meet thus ([P-8]):
  *     A: HELLO(a)  ->  B: HELLO(b, seen a), MARKS(a, b)  ->  A: MARKS(a, b)
- * An end that knows the other's epoch answers every HELLO with its MARKS; it is ready when the other's
- * MARKS came. Each frame may be lost, repeated or late: the pair of epochs in the seal of MARKS makes
- * what belongs to another attempt fall away, and who is not ready asks again. */
+ * An end that knows the other's epoch answers every HELLO with its MARKS; it is ready when the
+ * other's MARKS came. Each frame may be lost, repeated or late: the pair of epochs in the seal of
+ * MARKS makes what belongs to another attempt fall away, and who is not ready asks again. */
 
 static void clear_pending(struct channel *c)
 {
@@ -95,7 +95,8 @@ static unsigned log2_of(size_t memory)
 
 static void agree_codec(struct channel *c, const struct hello *h)
 {
-    c->codec_version = h->codec_version < c->config.codec_version ? h->codec_version : c->config.codec_version;
+    c->codec_version =
+        h->codec_version < c->config.codec_version ? h->codec_version : c->config.codec_version;
     unsigned own = log2_of(c->config.codec_memory);
     c->codec_memory = (size_t)1 << (h->memory_log2 < own ? h->memory_log2 : own);
 }
@@ -183,7 +184,8 @@ static void on_resume(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
         /* It has what we have not (we restarted), or we what it has not. */
         if (!r.answer && c->greet != GREET_HELLO)
             channel_greet(c, GREET_HELLO, now_ms);
-        else if (!r.answer && c->hello_sent_ms >= 0 && now_ms - c->hello_sent_ms >= channel_rto_ms(c, 0))
+        else if (!r.answer && c->hello_sent_ms >= 0 &&
+                 now_ms - c->hello_sent_ms >= channel_rto_ms(c, 0))
             c->send_hello = true; /* never before the time that channel_nonsense set */
         return;
     }
@@ -263,7 +265,8 @@ void channel_greet_timer(struct channel *c, int64_t now_ms)
 
 bool channel_greet_pending(const struct channel *c)
 {
-    return c->send_refusal != 0 || c->send_hello || c->send_marks || c->send_resume || c->send_resumed;
+    return c->send_refusal != 0 || c->send_hello || c->send_marks || c->send_resume ||
+           c->send_resumed;
 }
 
 /* The next try is timed from when this one leaves, not from when it was wanted. */
@@ -294,7 +297,8 @@ size_t channel_greet_pump(struct channel *c, size_t room, int64_t now_ms)
     uint8_t frame[HANDSHAKE_MAX_BYTES];
     bool *flag;
     size_t n;
-    bool more = c->live && c->greet == GREET_NONE && (c->out.lost_count > 0 || channel_send_ready(c));
+    bool more =
+        c->live && c->greet == GREET_NONE && (c->out.lost_count > 0 || channel_send_ready(c));
     if (c->send_refusal != 0) {
         n = refuse_encode((enum channel_refusal)c->send_refusal, true, frame);
         size_t sent = channel_emit(c, frame, n, false, true, room, now_ms);

@@ -19,29 +19,30 @@
 #include "gateway/wire/record_list.h"
 #include "gateway/wire/turn.h"
 
-#define CHANNEL_RESUME_TRIES 3       /* then a handshake */
-#define CHANNEL_GREET_GIVE_UP 8      /* unanswered HELLOs between two calls of give_up */
-#define CHANNEL_PROBE_TRIES 3
-#define CHANNEL_DOUBT 3              /* unanswered sendings; then it is asked whether the epoch is still known */
+#define CHANNEL_RESUME_TRIES  3 /* then a handshake */
+#define CHANNEL_GREET_GIVE_UP 8 /* unanswered HELLOs between two calls of give_up */
+#define CHANNEL_PROBE_TRIES   3
+#define CHANNEL_DOUBT         3 /* unanswered sendings; then it is asked whether the epoch is still known \
+                                 */
 #define CHANNEL_METERED_RTO_MAX_MS 900000
-#define CHANNEL_REFUSED_MS 30000     /* before a refusal is tried again; doubles */
-#define CHANNEL_REFUSED_MAX_MS 900000
-#define CHANNEL_RESTART_MAX_MS 300000
-#define CHANNEL_RESTART_CALM_MS 60000 /* an epoch that lasted so long was a good one */
-#define CHANNEL_COMMIT_WAIT_MS 300   /* an acknowledgement that is due waits for the disk */
-#define CHANNEL_ACK_FRAMES 32        /* received without an acknowledgement at most */
-#define CHANNEL_PENDING_RECORDS 4096 /* encoded and not yet whole in a frame */
-#define CHANNEL_STREAM_MAX (1u << 20)
-/* An acknowledgement names 16 bits of a number. One that rode on a frame which is repeated for so long
- * that it could be taken for another ends the epoch first. */
+#define CHANNEL_REFUSED_MS         30000 /* before a refusal is tried again; doubles */
+#define CHANNEL_REFUSED_MAX_MS     900000
+#define CHANNEL_RESTART_MAX_MS     300000
+#define CHANNEL_RESTART_CALM_MS    60000 /* an epoch that lasted so long was a good one */
+#define CHANNEL_COMMIT_WAIT_MS     300   /* an acknowledgement that is due waits for the disk */
+#define CHANNEL_ACK_FRAMES         32    /* received without an acknowledgement at most */
+#define CHANNEL_PENDING_RECORDS    4096  /* encoded and not yet whole in a frame */
+#define CHANNEL_STREAM_MAX         (1u << 20)
+/* An acknowledgement names 16 bits of a number. One that rode on a frame which is repeated for so
+ * long that it could be taken for another ends the epoch first. */
 #define CHANNEL_STALE_ACK 32768u
 
 enum greet { GREET_NONE, GREET_HELLO, GREET_RESUME };
 
 /* A record that is encoded, and not yet whole in a frame. */
 struct pending_record {
-    uint64_t needed;       /* offset of the stream by which it is whole */
-    uint64_t check;        /* running hash with it */
+    uint64_t needed; /* offset of the stream by which it is whole */
+    uint64_t check;  /* running hash with it */
     uint32_t payload;
     bool urgent;
 };
@@ -57,45 +58,46 @@ struct channel {
     struct framing_decoder framing;
     struct pace pace;
     struct turn turn;
-    int64_t last_output_ms;  /* and how long until the line is taken for idle after it */
+    int64_t last_output_ms; /* and how long until the line is taken for idle after it */
 
     /* Epochs. live: both ends have had the handshake of this pair: it can be resumed. */
     uint32_t own_epoch, peer_epoch;
     bool live;
-    bool know_peer;          /* the peer's HELLO was accepted: `ours` is what it asked for */
+    bool know_peer; /* the peer's HELLO was accepted: `ours` is what it asked for */
     struct channel_marks ours;
-    unsigned codec_version;  /* as agreed */
+    unsigned codec_version; /* as agreed */
     size_t codec_memory;
     enum greet greet;
     unsigned greet_tries;
-    int64_t greet_at_ms;     /* when to try (again) */
-    int64_t hello_sent_ms;   /* under this epoch; -1 = not yet */
-    bool gone;               /* the peer said goodbye, and nothing since */
-    bool left;               /* we did: nothing more until the link comes up again */
+    int64_t greet_at_ms;   /* when to try (again) */
+    int64_t hello_sent_ms; /* under this epoch; -1 = not yet */
+    bool gone;             /* the peer said goodbye, and nothing since */
+    bool left;             /* we did: nothing more until the link comes up again */
     bool send_hello, send_marks, send_resume, send_resumed, send_bye, send_poll;
-    unsigned send_refusal;   /* code; 0 = none */
-    unsigned refusals;       /* of us, in a row */
-    unsigned errors;         /* epochs in a row that ended in nonsense */
+    unsigned send_refusal; /* code; 0 = none */
+    unsigned refusals;     /* of us, in a row */
+    unsigned errors;       /* epochs in a row that ended in nonsense */
     int64_t ready_at_ms;
 
     /* Out. */
     const struct codec *codec;
     struct codec_encoder *encoder;
-    struct buf stream;       /* encoded, not yet in a frame */
-    uint64_t framed;         /* offset of the stream up to which frames were made */
-    bool unit_open;          /* something was encoded since the last flush */
-    bool flushed;            /* the unit ends at flush_at, which no frame has reached yet */
+    struct buf stream; /* encoded, not yet in a frame */
+    uint64_t framed;   /* offset of the stream up to which frames were made */
+    bool unit_open;    /* something was encoded since the last flush */
+    bool flushed;      /* the unit ends at flush_at, which no frame has reached yet */
     uint64_t flush_at;
-    struct pending_record *pending; /* ring of CHANNEL_PENDING_RECORDS, allocated with the encoder */
+    struct pending_record
+        *pending; /* ring of CHANNEL_PENDING_RECORDS, allocated with the encoder */
     size_t pending_head, pending_count;
     uint64_t check_encoded, check_framed;
     uint64_t records_framed; /* whole in frames */
     uint64_t payload_given, payload_framed, payload_acked, grant_end;
-    bool granted;            /* false: the peer's grant is used up */
-    bool waiting;            /* the owner may have more */
+    bool granted; /* false: the peer's grant is used up */
+    bool waiting; /* the owner may have more */
     struct arq_send out;
     uint64_t control_out;
-    int64_t progress_ms;     /* the retransmission timer runs from here */
+    int64_t progress_ms; /* the retransmission timer runs from here */
     unsigned rto_tries, unheard;
 
     /* In. */
@@ -104,19 +106,20 @@ struct channel {
     uint64_t check_in;
     struct arq_receive in;
     uint64_t control_in;
-    uint64_t frame_base;     /* the owner's frame numbers go on through all epochs, so that a late commit of
-                                one cannot be taken for a commit of the next */
-    uint64_t acked_in;       /* cumulative number that we told last */
+    uint64_t frame_base; /* the owner's frame numbers go on through all epochs, so that a late
+                            commit of one cannot be taken for a commit of the next */
+    uint64_t acked_in;   /* cumulative number that we told last */
     bool ack_wanted, ack_now;
     int64_t ack_at_ms;
-    unsigned unacked;        /* frames since the last acknowledgement */
+    unsigned unacked; /* frames since the last acknowledgement */
     int64_t heard_ms;
     int64_t polled_ms;
-    unsigned polls;          /* unanswered */
-    unsigned grant_repeats;  /* metered: tellings of a grown grant still to come */
+    unsigned polls;         /* unanswered */
+    unsigned grant_repeats; /* metered: tellings of a grown grant still to come */
     int64_t grant_at_ms;
 
-    struct datagram *datagram; /* of a CHANNEL_DATAGRAM, with c->out, c->pace and the acknowledgement's timer; else NULL */
+    struct datagram *datagram; /* of a CHANNEL_DATAGRAM, with c->out, c->pace and the
+                                  acknowledgement's timer; else NULL */
     struct channel_status status;
 };
 
@@ -146,9 +149,10 @@ bool channel_send_ready(const struct channel *c);
 bool channel_ack_due(const struct channel *c, int64_t now_ms);
 size_t channel_send_pump(struct channel *c, size_t room, int64_t now_ms);
 /* Frames a whole frame and gives it to the link. Return: bytes, 0 = no room. */
-size_t channel_emit(struct channel *c, const uint8_t *frame, size_t n, bool urgent, bool over, size_t room, int64_t now_ms);
-void channel_on_ack(struct channel *c, uint16_t low, bool grant_known, uint8_t grant, const uint8_t *bitmap,
-                    size_t bitmap_bytes, int64_t now_ms);
+size_t channel_emit(struct channel *c, const uint8_t *frame, size_t n, bool urgent, bool over,
+                    size_t room, int64_t now_ms);
+void channel_on_ack(struct channel *c, uint16_t low, bool grant_known, uint8_t grant,
+                    const uint8_t *bitmap, size_t bitmap_bytes, int64_t now_ms);
 
 /* ---- channel_receive.c ---- */
 int channel_receive_begin(struct channel *c) MUST_CHECK;

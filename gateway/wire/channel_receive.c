@@ -10,9 +10,10 @@
 
 int channel_receive_begin(struct channel *c)
 {
-    struct codec_limits limits = {.max_message = c->config.max_message < UINT32_MAX - RECORD_EXTRA_MAX
-                                                     ? c->config.max_message + RECORD_EXTRA_MAX
-                                                     : UINT32_MAX};
+    struct codec_limits limits = {.max_message =
+                                      c->config.max_message < UINT32_MAX - RECORD_EXTRA_MAX
+                                          ? c->config.max_message + RECORD_EXTRA_MAX
+                                          : UINT32_MAX};
     const struct codec *codec = codec_find(c->codec_version);
     c->decoder = codec->decoder_new(c->codec_memory, &limits);
     c->check_in = RECORD_CHECK_START;
@@ -44,7 +45,8 @@ static void want_ack(struct channel *c, int64_t now_ms)
 }
 
 /* Decodes what the frame completes into c->records. Return: NULL, or what is wrong. */
-static const char *decode(struct channel *c, const struct frame_data *f, const uint8_t *content, size_t n)
+static const char *decode(struct channel *c, const struct frame_data *f, const uint8_t *content,
+                          size_t n)
 {
     struct record r;
     uint64_t needed;
@@ -68,7 +70,8 @@ static const char *decode(struct channel *c, const struct frame_data *f, const u
     return NULL;
 }
 
-/* The frame c->in.next: its records go to the owner once its check is right. Return: false = the epoch is over. */
+/* The frame c->in.next: its records go to the owner once its check is right. Return: false = the
+ * epoch is over. */
 static bool take(struct channel *c, const uint8_t *frame, size_t n, int64_t now_ms)
 {
     struct frame_data f;
@@ -104,8 +107,8 @@ static void take_all(struct channel *c, const uint8_t *frame, size_t n, int64_t 
 }
 
 /* Is it our own voice, come back through a loop or a transceiver that hears itself? */
-static bool is_echo(const struct channel *c, enum seal_space space, uint16_t low, unsigned bits, uint64_t near,
-                    uint8_t *frame, size_t n)
+static bool is_echo(const struct channel *c, enum seal_space space, uint16_t low, unsigned bits,
+                    uint64_t near, uint8_t *frame, size_t n)
 {
     struct seal_context own = {c->own_epoch, c->peer_epoch};
     size_t content;
@@ -168,8 +171,10 @@ static void on_control(struct channel *c, uint8_t *frame, size_t n, int64_t now_
     }
     uint16_t low = (uint16_t)((frame[0] & 3) << 8 | frame[1]);
     struct seal_context seal = {c->peer_epoch, c->own_epoch};
-    uint64_t number = frame_number(c->control_in + (1u << (FRAME_CONTROL_BITS - 2)), low, FRAME_CONTROL_BITS);
-    if (!seal_open(&seal, SEAL_SPACE_CONTROL, number, frame, n, &content) || !frame_control_decode(&f, frame, content)) {
+    uint64_t number =
+        frame_number(c->control_in + (1u << (FRAME_CONTROL_BITS - 2)), low, FRAME_CONTROL_BITS);
+    if (!seal_open(&seal, SEAL_SPACE_CONTROL, number, frame, n, &content) ||
+        !frame_control_decode(&f, frame, content)) {
         if (is_echo(c, SEAL_SPACE_CONTROL, low, FRAME_CONTROL_BITS, c->control_out, frame, n))
             c->status.echoes++;
         else

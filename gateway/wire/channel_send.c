@@ -41,7 +41,8 @@ void channel_send_end(struct channel *c)
     c->rto_tries = c->unheard = c->polls = 0;
 }
 
-size_t channel_emit(struct channel *c, const uint8_t *frame, size_t n, bool urgent, bool over, size_t room, int64_t now_ms)
+size_t channel_emit(struct channel *c, const uint8_t *frame, size_t n, bool urgent, bool over,
+                    size_t room, int64_t now_ms)
 {
     uint8_t framed[FRAMING_MAX_BYTES];
     bool lead = now_ms - c->last_output_ms > LINE_IDLE_MS + pace_line_ms(&c->pace, FRAME_MAX_BYTES);
@@ -87,7 +88,8 @@ static uint8_t grant_now(struct channel *c)
     return frame_grant_encode(c->ops->grant(c->ctx));
 }
 
-static size_t emit_control(struct channel *c, enum frame_control_type type, bool over, size_t room, int64_t now_ms)
+static size_t emit_control(struct channel *c, enum frame_control_type type, bool over, size_t room,
+                           int64_t now_ms)
 {
     uint8_t frame[FRAME_CONTROL_MAX_BYTES + SEAL_CRC_BYTES], bitmap[FRAME_BITMAP_MAX];
     struct frame_control f = {.type = type, .over = over, .number = c->control_out + 1};
@@ -109,11 +111,12 @@ static size_t emit_control(struct channel *c, enum frame_control_type type, bool
     return sent;
 }
 
-void channel_on_ack(struct channel *c, uint16_t low, bool grant_known, uint8_t grant, const uint8_t *bitmap,
-                    size_t bitmap_bytes, int64_t now_ms)
+void channel_on_ack(struct channel *c, uint16_t low, bool grant_known, uint8_t grant,
+                    const uint8_t *bitmap, size_t bitmap_bytes, int64_t now_ms)
 {
     uint64_t cumulative = frame_number(c->out.first - 1, low, FRAME_ACK_BITS);
-    struct arq_ack_result r = arq_send_on_ack(&c->out, cumulative, bitmap, bitmap_bytes, c->pace.min_rtt_ms, now_ms);
+    struct arq_ack_result r =
+        arq_send_on_ack(&c->out, cumulative, bitmap, bitmap_bytes, c->pace.min_rtt_ms, now_ms);
     if (!r.valid)
         return;
     if (r.records > 0 || r.payload_end > c->payload_acked) {
@@ -143,15 +146,18 @@ bool channel_send_ready(const struct channel *c)
     return c->config.half_duplex || pace_allows(&c->pace, c->out.in_flight_bytes, FRAME_MAX_BYTES);
 }
 
-/* Takes records until the frame has its `content`, or nothing waits. Return: false = the encoder failed. */
+/* Takes records until the frame has its `content`, or nothing waits. Return: false = the encoder
+ * failed. */
 static bool fill(struct channel *c, size_t content)
 {
     struct record r;
-    while (c->stream.len < content && !c->flushed && c->waiting && c->pending_count < CHANNEL_PENDING_RECORDS) {
+    while (c->stream.len < content && !c->flushed && c->waiting &&
+           c->pending_count < CHANNEL_PENDING_RECORDS) {
         c->granted = c->payload_given < c->grant_end;
         if (!c->granted)
             break;
-        /* A message is not torn for the rest of a frame that is nearly full: what overflows begins the next. */
+        /* A message is not torn for the rest of a frame that is nearly full: what overflows begins
+         * the next. */
         size_t left = content - c->stream.len;
         size_t room = left >= content / 4 ? left : left + content;
         if (c->codec->ratio16)
@@ -171,12 +177,14 @@ static bool fill(struct channel *c, size_t content)
         c->payload_given += payload;
         p->check = c->check_encoded;
         p->payload = payload;
-        p->urgent = r.type != RECORD_TOPIC && r.type != RECORD_TOPICS_RESET && r.class == CLASS_ALARM;
+        p->urgent =
+            r.type != RECORD_TOPIC && r.type != RECORD_TOPICS_RESET && r.class == CLASS_ALARM;
         c->unit_open = true;
     }
-    /* Nothing more for now: what the coder still holds must not wait. Where it holds nothing that the peer
-     * lacks, the unit stays open: its end would cost a frame. */
-    if (c->stream.len < content && !c->flushed && c->unit_open && (c->stream.len > 0 || c->pending_count > 0)) {
+    /* Nothing more for now: what the coder still holds must not wait. Where it holds nothing that
+     * the peer lacks, the unit stays open: its end would cost a frame. */
+    if (c->stream.len < content && !c->flushed && c->unit_open &&
+        (c->stream.len > 0 || c->pending_count > 0)) {
         if (c->codec->flush(c->encoder, &c->stream) < 0)
             return false;
         c->unit_open = false;
@@ -186,8 +194,8 @@ static bool fill(struct channel *c, size_t content)
     return true;
 }
 
-/* How much of the stream this frame takes: all that fits, and with bytes to avoid on the line so much that
- * its framed form is no longer than a frame's. */
+/* How much of the stream this frame takes: all that fits, and with bytes to avoid on the line so
+ * much that its framed form is no longer than a frame's. */
 static size_t slice(const struct channel *c, size_t content)
 {
     size_t n = c->stream.len < content ? c->stream.len : content;
@@ -322,7 +330,8 @@ size_t channel_send_pump(struct channel *c, size_t room, int64_t now_ms)
     if (c->ack_now || (!data && channel_ack_due(c, now_ms)))
         return emit_control(c, CONTROL_ACK, !data, room, now_ms);
     /* A frame is built only when it can leave: until then it may still be overtaken. */
-    if (!due && data && room >= pace_content_bytes(&c->pace) + FRAME_MAX_BYTES - FRAME_CONTENT_MAX + 3) {
+    if (!due && data &&
+        room >= pace_content_bytes(&c->pace) + FRAME_MAX_BYTES - FRAME_CONTENT_MAX + 3) {
         if (build(c, now_ms))
             due = arq_send_due(&c->out);
     }
@@ -331,7 +340,8 @@ size_t channel_send_pump(struct channel *c, size_t room, int64_t now_ms)
     if (due)
         return emit_data(c, due, room, now_ms);
     /* The turn must be given back: what was sent last did not know that it was the last. */
-    if (c->config.half_duplex && c->turn.holder == TURN_OURS && c->turn.spoke && !channel_send_ready(c))
+    if (c->config.half_duplex && c->turn.holder == TURN_OURS && c->turn.spoke &&
+        !channel_send_ready(c))
         return emit_control(c, CONTROL_ACK, true, room, now_ms);
     return 0;
 }

@@ -1,11 +1,13 @@
-/* One direction of a link as one entropy-coded byte stream of records ([P-7]). Pure: no clock, no fd, no allocation beyond
- * creation but what `memory` bounds. Encoder and decoder of one codec version keep the same model, as long as they see the same
- * records in the same order.
+/* One direction of a link as one entropy-coded byte stream of records ([P-7]). Pure: no clock, no
+ * fd, no allocation beyond creation but what `memory` bounds. Encoder and decoder of one codec
+ * version keep the same model, as long as they see the same records in the same order.
  *
- * The stream is cut into frames by the caller. A *unit* is a run of the stream between two flushes: after a flush the coder begins
- * byte-aligned, the model goes on. The frame that ends a unit says so, and the decoder is told.
+ * The stream is cut into frames by the caller. A *unit* is a run of the stream between two flushes:
+ * after a flush the coder begins byte-aligned, the model goes on. The frame that ends a unit says
+ * so, and the decoder is told.
  *
- * A codec is one ops table; codec_find() has the list. The plain one (varints, payload as it is) is version 1 level PLAIN. */
+ * A codec is one ops table; codec_find() has the list. The plain one (varints, payload as it is) is
+ * version 1 level PLAIN. */
 #ifndef WIRE_CODEC_H
 #define WIRE_CODEC_H
 
@@ -20,17 +22,19 @@ struct codec_encoder;
 struct codec_decoder;
 
 struct codec_limits {
-    uint32_t max_message;      /* payload + properties + topic of one record, bytes; more is an error in the decoder */
+    uint32_t max_message; /* payload + properties + topic of one record, bytes; more is an error in
+                             the decoder */
 };
 
 enum codec_outcome {
-    CODEC_MORE = 1,            /* decoder: the next record is not whole yet */
-    CODEC_BAD,                 /* decoder: not a stream of this codec, or beyond the limits; the decoder is of no more use */
+    CODEC_MORE = 1, /* decoder: the next record is not whole yet */
+    CODEC_BAD, /* decoder: not a stream of this codec, or beyond the limits; the decoder is of no
+                  more use */
 };
 
 struct codec {
-    const char *name;          /* "plain", "mix" */
-    unsigned version;          /* as in the handshake */
+    const char *name; /* "plain", "mix" */
+    unsigned version; /* as in the handshake */
 
     /* memory: bytes of model state (codec_memory as agreed). NULL when out of memory. */
     struct codec_encoder *(*encoder_new)(size_t memory);
@@ -38,24 +42,31 @@ struct codec {
     struct codec_decoder *(*decoder_new)(size_t memory, const struct codec_limits *limits);
     void (*decoder_free)(struct codec_decoder *d);
 
-    /* Appends the record to out (bytes of it may stay inside until later records or flush push them out).
-     * *needed: how many bytes of this stream, counted from its beginning, the decoder may need to have the record: once so many have
-     * arrived (or the unit's end), it has it. Return: 0; -ENOMEM (out full or no memory: the encoder is of no more use). */
-    int (*encode)(struct codec_encoder *e, const struct record *r, struct buf *out, uint64_t *needed) MUST_CHECK;
-    /* Ends the unit: appends what is still inside (at most 2 bytes more than the content needs; 0 when the unit is empty). */
+    /* Appends the record to out (bytes of it may stay inside until later records or flush push them
+     * out). *needed: how many bytes of this stream, counted from its beginning, the decoder may
+     * need to have the record: once so many have arrived (or the unit's end), it has it. Return: 0;
+     * -ENOMEM (out full or no memory: the encoder is of no more use). */
+    int (*encode)(struct codec_encoder *e, const struct record *r, struct buf *out,
+                  uint64_t *needed) MUST_CHECK;
+    /* Ends the unit: appends what is still inside (at most 2 bytes more than the content needs; 0
+     * when the unit is empty). */
     int (*flush)(struct codec_encoder *e, struct buf *out) MUST_CHECK;
 
-    /* Gives n further bytes of the stream; unit_end: they are the last of a unit. Then call decode until it returns CODEC_MORE. */
+    /* Gives n further bytes of the stream; unit_end: they are the last of a unit. Then call decode
+     * until it returns CODEC_MORE. */
     int (*feed)(struct codec_decoder *d, const uint8_t *bytes, size_t n, bool unit_end) MUST_CHECK;
-    /* The next record: 0 and *r (its pointers live until the next call on d), CODEC_MORE, CODEC_BAD, -ENOMEM.
-     * *needed as in encode, the same number. A record must come out with the feed that brings the stream to `needed` bytes (or ends its unit):
-     * not earlier, not later, since each frame's check covers exactly the records that it completes. */
+    /* The next record: 0 and *r (its pointers live until the next call on d), CODEC_MORE,
+     * CODEC_BAD, -ENOMEM. *needed as in encode, the same number. A record must come out with the
+     * feed that brings the stream to `needed` bytes (or ends its unit): not earlier, not later,
+     * since each frame's check covers exactly the records that it completes. */
     int (*decode)(struct codec_decoder *d, struct record *r, uint64_t *needed) MUST_CHECK;
 
-    /* Priming: lets the model see a record as if it had been coded, without output; the same calls at both ends. NULL = no model. */
+    /* Priming: lets the model see a record as if it had been coded, without output; the same calls
+     * at both ends. NULL = no model. */
     int (*prime_encoder)(struct codec_encoder *e, const struct record *r);
     int (*prime_decoder)(struct codec_decoder *d, const struct record *r);
-    /* How many payload bytes lately went into one coded byte, times 16 (16 = 1:1): sizes chunks. NULL = 16. */
+    /* How many payload bytes lately went into one coded byte, times 16 (16 = 1:1): sizes chunks.
+     * NULL = 16. */
     unsigned (*ratio16)(const struct codec_encoder *e);
 };
 

@@ -6,34 +6,34 @@
 #include <string.h>
 
 /* First byte: 1CCQQRNX a message, 0TTTCCab anything else. */
-#define MESSAGE       0x80
+#define MESSAGE        0x80
 #define MESSAGE_RETAIN 0x04
 #define MESSAGE_NUMBER 0x02 /* N: number given; else one more than the highest of the stream */
 #define MESSAGE_EXT    0x01 /* X: a byte of extension flags follows; else as the message before */
-#define EXT_ORIGIN  0x01
-#define EXT_MS      0x02
-#define EXT_EXPIRY  0x04
-#define EXT_PROPS   0x08
-#define EXT_HOPS    0x10
-#define EXT_PARTIAL 0x20
-#define EXT_TEXT    0x40
-#define EXT_KNOWN   0x7f
+#define EXT_ORIGIN     0x01
+#define EXT_MS         0x02
+#define EXT_EXPIRY     0x04
+#define EXT_PROPS      0x08
+#define EXT_HOPS       0x10
+#define EXT_PARTIAL    0x20
+#define EXT_TEXT       0x40
+#define EXT_KNOWN      0x7f
 #define CHUNK_EXPLICIT 0x02 /* a: number and offset are given */
-#define GAP_FROM 0x02       /* a: the time of the first is known */
-#define GAP_TO   0x01       /* b: the time of the last is known */
+#define GAP_FROM       0x02 /* a: the time of the first is known */
+#define GAP_TO         0x01 /* b: the time of the last is known */
 
 #define PROPS_MAX 65536u
 #define TEXT_MAX  65535u
 #define HOPS_MAX  1024u
 #define ROUTE_MAX 255u
 /* The longest record: whatever is longer is not waited for. */
-#define RECORD_MAX (RECORD_CHUNK_MAX + PROPS_MAX + TEXT_MAX + HOPS_MAX + 128)
+#define RECORD_MAX  (RECORD_CHUNK_MAX + PROPS_MAX + TEXT_MAX + HOPS_MAX + 128)
 #define TIME_MAX_MS (INT64_MAX / 4)
 
 /* What both ends remember of the stream so far. */
 struct memory {
-    uint64_t highest;            /* number */
-    uint64_t last[CLASS_COUNT];  /* number, of the class */
+    uint64_t highest;           /* number */
+    uint64_t last[CLASS_COUNT]; /* number, of the class */
     bool partial[CLASS_COUNT];
     uint64_t partial_number[CLASS_COUNT];
     uint32_t partial_have[CLASS_COUNT];
@@ -108,12 +108,14 @@ static void put_text(struct buf *out, const void *bytes, uint32_t n)
         buf_put(out, bytes, n);
 }
 
-/* Number and previous, in full: twice the step from the class's last, odd where previous is not that last. */
+/* Number and previous, in full: twice the step from the class's last, odd where previous is not
+ * that last. */
 static void put_number(struct buf *out, const struct memory *m, const struct record *r)
 {
     uint64_t last = m->last[r->class];
     bool other = r->previous != last;
-    assert(r->number > last && r->previous < r->number); /* rising within a class: the owner's promise */
+    assert(r->number > last &&
+           r->previous < r->number); /* rising within a class: the owner's promise */
     buf_put_varint(out, (r->number - last - 1) << 1 | (other ? 1 : 0));
     if (other)
         buf_put_varint(out, r->number - 1 - r->previous);
@@ -121,7 +123,8 @@ static void put_number(struct buf *out, const struct memory *m, const struct rec
 
 static uint8_t ext_of(const struct record *r)
 {
-    return (uint8_t)((r->has_origin ? EXT_ORIGIN : 0) | (r->has_origin && r->origin_in_ms ? EXT_MS : 0) |
+    return (uint8_t)((r->has_origin ? EXT_ORIGIN : 0) |
+                     (r->has_origin && r->origin_in_ms ? EXT_MS : 0) |
                      (r->has_expiry ? EXT_EXPIRY : 0) | (r->props_len > 0 ? EXT_PROPS : 0) |
                      (r->hops_len > 0 ? EXT_HOPS : 0) | (r->total > r->len ? EXT_PARTIAL : 0) |
                      (r->slot == RECORD_NO_SLOT ? EXT_TEXT : 0));
@@ -131,8 +134,9 @@ static void put_message(struct memory *m, const struct record *r, struct buf *ou
 {
     uint8_t ext = ext_of(r);
     bool numbered = r->number != m->highest + 1 || r->previous != m->last[r->class];
-    buf_put_u8(out, (uint8_t)(MESSAGE | r->class << 5 | r->qos << 3 | (r->retain ? MESSAGE_RETAIN : 0) |
-                              (numbered ? MESSAGE_NUMBER : 0) | (ext != m->ext ? MESSAGE_EXT : 0)));
+    buf_put_u8(out,
+               (uint8_t)(MESSAGE | r->class << 5 | r->qos << 3 | (r->retain ? MESSAGE_RETAIN : 0) |
+                         (numbered ? MESSAGE_NUMBER : 0) | (ext != m->ext ? MESSAGE_EXT : 0)));
     if (ext != m->ext)
         buf_put_u8(out, ext);
     if (!(ext & EXT_TEXT))
@@ -140,7 +144,8 @@ static void put_message(struct memory *m, const struct record *r, struct buf *ou
     if (numbered)
         put_number(out, m, r);
     if (ext & EXT_ORIGIN) {
-        int64_t step = ext & EXT_MS ? r->origin_ms - m->origin_ms : seconds(r->origin_ms) - seconds(m->origin_ms);
+        int64_t step = ext & EXT_MS ? r->origin_ms - m->origin_ms
+                                    : seconds(r->origin_ms) - seconds(m->origin_ms);
         buf_put_varint(out, zigzag(step));
         m->origin_ms = ext & EXT_MS ? r->origin_ms : seconds(r->origin_ms) * 1000;
     }
@@ -171,7 +176,8 @@ static void put_other(const struct record *r, unsigned flags, struct buf *out)
 static void put_chunk(struct memory *m, const struct record *r, struct buf *out)
 {
     unsigned c = r->class;
-    bool known = m->partial[c] && m->partial_number[c] == r->number && m->partial_have[c] == r->offset;
+    bool known =
+        m->partial[c] && m->partial_number[c] == r->number && m->partial_have[c] == r->offset;
     put_other(r, known ? 0 : CHUNK_EXPLICIT, out);
     if (!known) {
         buf_put_varint(out, r->number);
@@ -197,7 +203,8 @@ static void put_gap(struct memory *m, const struct record *r, struct buf *out)
     m->partial[r->class] = false;
 }
 
-static int plain_encode(struct codec_encoder *e, const struct record *r, struct buf *out, uint64_t *needed)
+static int plain_encode(struct codec_encoder *e, const struct record *r, struct buf *out,
+                        uint64_t *needed)
 {
     struct memory *m = &e->memory;
     size_t before = out->len;
@@ -337,7 +344,8 @@ static int64_t get_time(struct cursor *c, int64_t from, int64_t unit_ms)
     return c->bad ? 0 : ms;
 }
 
-static void get_message(struct cursor *c, struct memory *m, const struct codec_limits *limits, uint8_t first, struct record *r)
+static void get_message(struct cursor *c, struct memory *m, const struct codec_limits *limits,
+                        uint8_t first, struct record *r)
 {
     r->type = RECORD_MESSAGE;
     r->class = (enum msg_class)(first >> 5 & 3);
@@ -360,7 +368,8 @@ static void get_message(struct cursor *c, struct memory *m, const struct codec_l
     r->has_expiry = ext & EXT_EXPIRY;
     if (r->has_expiry) {
         int64_t step = unzigzag(get_varint(c));
-        if (step > UINT32_MAX || step < -(int64_t)UINT32_MAX || m->expiry_s + step < 0 || m->expiry_s + step > UINT32_MAX)
+        if (step > UINT32_MAX || step < -(int64_t)UINT32_MAX || m->expiry_s + step < 0 ||
+            m->expiry_s + step > UINT32_MAX)
             c->bad = true;
         else
             r->expiry_s = (uint64_t)(m->expiry_s + step);
@@ -396,7 +405,8 @@ static void get_message(struct cursor *c, struct memory *m, const struct codec_l
         m->partial[r->class] = false;
 }
 
-static void get_chunk(struct cursor *c, struct memory *m, const struct codec_limits *limits, uint8_t first, struct record *r)
+static void get_chunk(struct cursor *c, struct memory *m, const struct codec_limits *limits,
+                      uint8_t first, struct record *r)
 {
     bool given = first & CHUNK_EXPLICIT;
     uint32_t total = 0;
@@ -413,7 +423,8 @@ static void get_chunk(struct cursor *c, struct memory *m, const struct codec_lim
     r->len = (uint32_t)get_bounded(c, RECORD_CHUNK_MAX);
     r->bytes = get_bytes(c, r->len);
     uint64_t end = (uint64_t)r->offset + r->len;
-    if (!c->more && (r->number == 0 || r->len == 0 || end > limits->max_message || (total != 0 && end > total)))
+    if (!c->more &&
+        (r->number == 0 || r->len == 0 || end > limits->max_message || (total != 0 && end > total)))
         c->bad = true;
     if (!c->more && !c->bad)
         remember_piece(m, r, total);
@@ -445,7 +456,8 @@ static void get_abort(struct cursor *c, struct memory *m, uint8_t first, struct 
     int64_t number = 0;
     if (c->more)
         return;
-    if ((first & 3) || __builtin_add_overflow((int64_t)m->last[r->class], step, &number) || number <= 0) {
+    if ((first & 3) || __builtin_add_overflow((int64_t)m->last[r->class], step, &number) ||
+        number <= 0) {
         c->bad = true;
         return;
     }
@@ -455,7 +467,8 @@ static void get_abort(struct cursor *c, struct memory *m, uint8_t first, struct 
         remember_abort(m, r);
 }
 
-static void get_record(struct cursor *c, struct memory *m, const struct codec_limits *limits, struct record *r)
+static void get_record(struct cursor *c, struct memory *m, const struct codec_limits *limits,
+                       struct record *r)
 {
     uint8_t first = get_u8(c);
     if (first & MESSAGE) {

@@ -13,7 +13,8 @@ size_t datagram_header_encode(const struct datagram_header *h, uint8_t *out)
 {
     struct buf b;
     buf_init(&b, DATAGRAM_HEADER_BYTES + DATAGRAM_ANNOUNCE_MAX + DATAGRAM_ACK_BYTES);
-    buf_put_u8(&b, (uint8_t)(0x80 | (h->announces ? ANNOUNCES : 0) | (h->has_ack ? HAS_ACK : 0) | ((h->number >> 8) & 7)));
+    buf_put_u8(&b, (uint8_t)(0x80 | (h->announces ? ANNOUNCES : 0) | (h->has_ack ? HAS_ACK : 0) |
+                             ((h->number >> 8) & 7)));
     buf_put_u8(&b, (uint8_t)h->number);
     buf_put_u8(&b, (uint8_t)h->epoch);
     if (h->announces) {
@@ -56,7 +57,8 @@ size_t datagram_header_decode(struct datagram_header *h, const uint8_t *frame, s
         h->identity.predecessor_end = read_varint(&r);
         size_t name = read_u8(&r);
         const uint8_t *text = read_bytes(&r, name);
-        if (r.bad || name < 1 || name > CHANNEL_NAME_MAX || memchr(text, 0, name) || (uint8_t)h->epoch != h->epoch_low || h->epoch == 0)
+        if (r.bad || name < 1 || name > CHANNEL_NAME_MAX || memchr(text, 0, name) ||
+            (uint8_t)h->epoch != h->epoch_low || h->epoch == 0)
             return 0;
         memcpy(h->name, text, name);
     }
@@ -70,7 +72,8 @@ size_t datagram_header_decode(struct datagram_header *h, const uint8_t *frame, s
     return r.bad ? 0 : n - r.left;
 }
 
-size_t datagram_ack_encode(uint32_t epoch, uint64_t ack, uint8_t grant, const uint8_t *bitmap, size_t bitmap_bytes, uint8_t *out)
+size_t datagram_ack_encode(uint32_t epoch, uint64_t ack, uint8_t grant, const uint8_t *bitmap,
+                           size_t bitmap_bytes, uint8_t *out)
 {
     assert(bitmap_bytes <= FRAME_BITMAP_MAX);
     out[0] = 0xC0;
@@ -87,7 +90,8 @@ bool datagram_ack_decode(uint32_t epoch, uint8_t *frame, size_t n, uint16_t *ack
 {
     struct seal_context seal = {0, epoch};
     size_t content;
-    if (frame[0] != 0xC0 || n > DATAGRAM_ACK_FRAME_MAX || !seal_open(&seal, SEAL_SPACE_CONTROL, 0, frame, n, &content) || content < 4)
+    if (frame[0] != 0xC0 || n > DATAGRAM_ACK_FRAME_MAX ||
+        !seal_open(&seal, SEAL_SPACE_CONTROL, 0, frame, n, &content) || content < 4)
         return false;
     *ack = (uint16_t)(frame[1] << 8 | frame[2]);
     *grant = frame[3];

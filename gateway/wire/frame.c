@@ -69,7 +69,8 @@ size_t frame_control_encode(const struct frame_control *f, uint8_t *out)
 {
     assert(f->bitmap_bytes <= FRAME_BITMAP_MAX);
     size_t n = 0;
-    out[n++] = (uint8_t)(0xC0 | (f->over ? CONTROL_OVER : 0) | f->type << 2 | ((f->number >> 8) & 3));
+    out[n++] =
+        (uint8_t)(0xC0 | (f->over ? CONTROL_OVER : 0) | f->type << 2 | ((f->number >> 8) & 3));
     out[n++] = (uint8_t)f->number;
     if (f->type == CONTROL_BYE)
         return n;

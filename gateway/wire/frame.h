@@ -19,33 +19,40 @@ enum frame_kind { FRAME_DATA, FRAME_CONTROL, FRAME_HANDSHAKE, FRAME_UNKNOWN };
 enum frame_kind frame_kind(uint8_t first);
 
 #define FRAME_HEADER_BYTES 2 /* data and control */
-#define FRAME_ACK_BYTES 3    /* a cumulative number's low 16 bits, and a grant */
-#define FRAME_CHECK_BYTES 2  /* of the records complete by this frame */
-#define FRAME_CONTENT_MAX (FRAME_MAX_BYTES - FRAME_HEADER_BYTES - FRAME_CHECK_BYTES - SEAL_CRC_BYTES)
+#define FRAME_ACK_BYTES    3 /* a cumulative number's low 16 bits, and a grant */
+#define FRAME_CHECK_BYTES  2 /* of the records complete by this frame */
+#define FRAME_CONTENT_MAX                                                                          \
+    (FRAME_MAX_BYTES - FRAME_HEADER_BYTES - FRAME_CHECK_BYTES - SEAL_CRC_BYTES)
 
 /* Frames in flight at most. The 11 bits of a number on the wire name one of 2048: four windows, so
  * that what is repeated late is still told from what is new. */
-#define FRAME_WINDOW 512
-#define FRAME_DATA_BITS 11
+#define FRAME_WINDOW       512
+#define FRAME_DATA_BITS    11
 #define FRAME_CONTROL_BITS 10
-#define FRAME_ACK_BITS 16
+#define FRAME_ACK_BITS     16
 
 /* The number nearest to `near` (above or below) whose low `bits` are `low`. Never below 0. */
 uint64_t frame_number(uint64_t near, uint16_t low, unsigned bits);
 
 struct frame_data {
-    uint64_t number;           /* encode: all of it; decode: the low bits */
+    uint64_t number; /* encode: all of it; decode: the low bits */
     bool unit_end, over, has_ack;
     uint16_t ack;
     uint8_t grant;
     uint16_t check;
 };
-/* Return: bytes of header written (at most FRAME_HEADER_BYTES + FRAME_ACK_BYTES + FRAME_CHECK_BYTES). */
+/* Return: bytes of header written (at most FRAME_HEADER_BYTES + FRAME_ACK_BYTES +
+ * FRAME_CHECK_BYTES). */
 size_t frame_data_encode(const struct frame_data *f, uint8_t *out);
 /* frame: without its tag. Return: bytes of header, 0 = too short. */
 size_t frame_data_decode(struct frame_data *f, const uint8_t *frame, size_t n) MUST_CHECK;
 
-enum frame_control_type { CONTROL_ACK = 0, CONTROL_POLL = 1, CONTROL_BYE = 2, CONTROL_RESERVED = 3 };
+enum frame_control_type {
+    CONTROL_ACK = 0,
+    CONTROL_POLL = 1,
+    CONTROL_BYE = 2,
+    CONTROL_RESERVED = 3
+};
 #define FRAME_BITMAP_MAX (FRAME_WINDOW / 8)
 struct frame_control {
     enum frame_control_type type; /* POLL: an ACK that asks for one */
@@ -53,7 +60,7 @@ struct frame_control {
     uint64_t number;
     uint16_t ack;
     uint8_t grant;
-    const uint8_t *bitmap;        /* bit i (low bit first) = frame ack + 1 + i is here */
+    const uint8_t *bitmap; /* bit i (low bit first) = frame ack + 1 + i is here */
     size_t bitmap_bytes;
 };
 #define FRAME_CONTROL_MAX_BYTES (FRAME_HEADER_BYTES + FRAME_ACK_BYTES + FRAME_BITMAP_MAX)

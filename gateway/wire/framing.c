@@ -16,7 +16,8 @@ bool framing_avoid_set(struct framing_avoid *a, const uint8_t *values, size_t n)
     }
     a->escaped[FRAMING_ESCAPE] = a->on;
     for (unsigned v = 0; v < 256; v++)
-        if (a->escaped[v] && (a->escaped[v ^ FRAMING_FLIP] || (v ^ FRAMING_FLIP) == FRAMING_DELIMITER))
+        if (a->escaped[v] &&
+            (a->escaped[v ^ FRAMING_FLIP] || (v ^ FRAMING_FLIP) == FRAMING_DELIMITER))
             return false;
     return true;
 }
@@ -32,7 +33,8 @@ static size_t put(const struct framing_avoid *a, uint8_t byte, uint8_t *out)
     return 2;
 }
 
-/* COBS of one block: each zero is replaced by the distance to the next; the first distance leads. */
+/* COBS of one block: each zero is replaced by the distance to the next; the first distance leads.
+ */
 static void cobs(const uint8_t *frame, size_t n, uint8_t out[FRAME_MAX_BYTES + 1])
 {
     size_t code = 0;
@@ -47,7 +49,8 @@ static void cobs(const uint8_t *frame, size_t n, uint8_t out[FRAME_MAX_BYTES + 1
     out[code] = (uint8_t)(n + 1 - code);
 }
 
-size_t framing_encode(const struct framing_avoid *a, bool lead, const uint8_t *frame, size_t n, uint8_t *out)
+size_t framing_encode(const struct framing_avoid *a, bool lead, const uint8_t *frame, size_t n,
+                      uint8_t *out)
 {
     assert(n > 0 && n <= FRAME_MAX_BYTES);
     uint8_t block[FRAME_MAX_BYTES + 1];
@@ -117,7 +120,8 @@ enum framing_outcome framing_feed(struct framing_decoder *d, uint8_t byte, size_
             if (!d->avoid->escaped[byte])
                 d->bad = true;
         } else if (d->avoid->escaped[byte]) {
-            /* The line's own flow control, or noise: not from the peer's encoder, so not part of the frame. */
+            /* The line's own flow control, or noise: not from the peer's encoder, so not part of
+             * the frame. */
             return FRAMING_MORE;
         }
     }

@@ -28,7 +28,8 @@ void channel_guest_free(struct channel_guest *g)
     free(g);
 }
 
-static enum channel_guest_outcome on_frame(uint8_t *frame, size_t n, char name[CHANNEL_NAME_MAX + 1], uint32_t *epoch)
+static enum channel_guest_outcome on_frame(uint8_t *frame, size_t n,
+                                           char name[CHANNEL_NAME_MAX + 1], uint32_t *epoch)
 {
     struct hello h;
     struct resume r;
@@ -46,13 +47,15 @@ static enum channel_guest_outcome on_frame(uint8_t *frame, size_t n, char name[C
     return CHANNEL_GUEST_MORE;
 }
 
-enum channel_guest_outcome channel_guest_feed(struct channel_guest *g, const uint8_t *bytes, size_t n,
-                                              char name[CHANNEL_NAME_MAX + 1], uint32_t *epoch)
+enum channel_guest_outcome channel_guest_feed(struct channel_guest *g, const uint8_t *bytes,
+                                              size_t n, char name[CHANNEL_NAME_MAX + 1],
+                                              uint32_t *epoch)
 {
     enum channel_guest_outcome outcome = CHANNEL_GUEST_MORE;
     size_t known = g->n;
     if (n > sizeof g->bytes - g->n)
-        n = sizeof g->bytes - g->n; /* a frame that begins within the bound and ends beyond it is not waited for */
+        n = sizeof g->bytes -
+            g->n; /* a frame that begins within the bound and ends beyond it is not waited for */
     memcpy(g->bytes + g->n, bytes, n);
     g->n += n;
     for (size_t i = known; i < g->n && outcome == CHANNEL_GUEST_MORE; i++) {

@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 
-#define OVER 0x10
+#define OVER           0x10
 #define MARKS_PARTIALS 0x0f /* bit per class */
 #define MARKS_HISTORY  0x10
 #define MARKS_MESSAGE  0x20
@@ -21,7 +21,8 @@ enum handshake_type handshake_type(const uint8_t *frame, size_t n, bool *over)
         return (enum handshake_type)0;
     unsigned type = frame[0] & 0x0f;
     *over = frame[0] & OVER;
-    return type >= HANDSHAKE_HELLO && type <= HANDSHAKE_REFUSE ? (enum handshake_type)type : (enum handshake_type)0;
+    return type >= HANDSHAKE_HELLO && type <= HANDSHAKE_REFUSE ? (enum handshake_type)type
+                                                               : (enum handshake_type)0;
 }
 
 static uint8_t first_byte(enum handshake_type type, bool over)
@@ -73,7 +74,8 @@ static bool name_valid(const char *name, size_t n)
     if (n < 1 || n > CHANNEL_NAME_MAX)
         return false;
     for (size_t i = 0; i < n; i++)
-        if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') || name[i] == '-' || name[i] == '_'))
+        if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') ||
+              name[i] == '-' || name[i] == '_'))
             return false;
     return true;
 }
@@ -103,11 +105,13 @@ bool hello_decode(struct hello *h, uint8_t *frame, size_t n)
     return true;
 }
 
-size_t marks_encode(const struct channel_marks *m, uint32_t epoch, uint32_t peer_epoch, bool over, uint8_t *out)
+size_t marks_encode(const struct channel_marks *m, uint32_t epoch, uint32_t peer_epoch, bool over,
+                    uint8_t *out)
 {
     struct buf b;
     buf_init(&b, HANDSHAKE_MAX_BYTES);
-    unsigned flags = (m->history_hash != 0 ? MARKS_HISTORY : 0) | (m->max_message != HANDSHAKE_MESSAGE_USUAL ? MARKS_MESSAGE : 0);
+    unsigned flags = (m->history_hash != 0 ? MARKS_HISTORY : 0) |
+                     (m->max_message != HANDSHAKE_MESSAGE_USUAL ? MARKS_MESSAGE : 0);
     uint64_t top = 0;
     for (unsigned c = 0; c < CLASS_COUNT; c++) {
         flags |= m->partial[c] ? 1u << c : 0;
@@ -123,7 +127,9 @@ size_t marks_encode(const struct channel_marks *m, uint32_t epoch, uint32_t peer
     for (unsigned c = 0; c < CLASS_COUNT; c++) {
         if (!m->partial[c])
             continue;
-        buf_put_varint(&b, m->partial_number[c] > m->cumulative[c] ? m->partial_number[c] - m->cumulative[c] : 0);
+        buf_put_varint(&b, m->partial_number[c] > m->cumulative[c]
+                               ? m->partial_number[c] - m->cumulative[c]
+                               : 0);
         buf_put_varint(&b, m->partial_have[c]);
     }
     buf_put_varint(&b, m->topics_sequence);
@@ -145,7 +151,8 @@ static uint64_t read_number(struct reader *r)
     return r->bad ? 0 : v;
 }
 
-bool marks_decode(struct channel_marks *m, uint32_t epoch, uint32_t peer_epoch, uint8_t *frame, size_t n)
+bool marks_decode(struct channel_marks *m, uint32_t epoch, uint32_t peer_epoch, uint8_t *frame,
+                  size_t n)
 {
     struct reader r;
     struct seal_context seal = {epoch, peer_epoch};

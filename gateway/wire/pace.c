@@ -4,21 +4,23 @@
 
 #define FRAMED_MAX (FRAME_MAX_BYTES + 2)
 /* Before anything is measured: both ends' loops, a radio's key-up, a satellite's hop. */
-#define FIRST_RTT_MS 2000
-#define FIRST_FLIGHT (2 * FRAMED_MAX)
-#define MIN_RTT_SPAN_MS 20000
+#define FIRST_RTT_MS     2000
+#define FIRST_FLIGHT     (2 * FRAMED_MAX)
+#define MIN_RTT_SPAN_MS  20000
 #define BANDWIDTH_ROUNDS 10
 #define ACK_DELAY_MIN_MS 20
 #define ACK_DELAY_MAX_MS 1000
 /* What a frame costs beside its content: header, check, tag, framing. */
-#define FRAME_COST 10.0
+#define FRAME_COST  10.0
 #define CONTENT_MIN 48
-/* Bytes over which the error rate is remembered: long enough to see 1e-4, short enough to follow weather. */
+/* Bytes over which the error rate is remembered: long enough to see 1e-4, short enough to follow
+ * weather. */
 #define ERROR_MEMORY 65536.0
 
 void pace_init(struct pace *p, uint32_t rate_bytes_s)
 {
-    *p = (struct pace){.rate_bytes_s = rate_bytes_s, .srtt_ms = -1, .min_rtt_ms = -1, .startup = true};
+    *p = (struct pace){
+        .rate_bytes_s = rate_bytes_s, .srtt_ms = -1, .min_rtt_ms = -1, .startup = true};
 }
 
 void pace_restart(struct pace *p)
@@ -46,7 +48,8 @@ int64_t pace_rto_ms(const struct pace *p, unsigned tries)
         rto = FIRST_RTT_MS + 3 * pace_line_ms(p, FRAMED_MAX);
     } else {
         int64_t spread = 4 * p->rttvar_ms;
-        rto = p->srtt_ms + (spread > PACE_RTO_MIN_MS ? spread : PACE_RTO_MIN_MS) + pace_line_ms(p, FRAMED_MAX);
+        rto = p->srtt_ms + (spread > PACE_RTO_MIN_MS ? spread : PACE_RTO_MIN_MS) +
+              pace_line_ms(p, FRAMED_MAX);
     }
     for (unsigned i = 0; i < tries && rto < PACE_RTO_MAX_MS; i++)
         rto *= 2;
@@ -68,7 +71,8 @@ bool pace_allows(const struct pace *p, size_t in_flight, size_t more)
     uint64_t bw = bandwidth(p);
     if (bw == 0 || p->min_rtt_ms < 0)
         return in_flight + more <= FIRST_FLIGHT;
-    /* min_rtt holds one frame's own time on the line and the peer's delay of its acknowledgement. */
+    /* min_rtt holds one frame's own time on the line and the peer's delay of its acknowledgement.
+     */
     uint64_t pipe = bw * (uint64_t)p->min_rtt_ms / 1000;
     uint64_t limit;
     if (p->startup)

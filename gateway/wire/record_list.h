@@ -9,7 +9,7 @@
 
 /* A frame of 250 bytes cannot honestly become more, whatever the codec. */
 #define RECORD_LIST_MAX_RECORDS 4096
-#define RECORD_LIST_MAX_BYTES (1u << 20)
+#define RECORD_LIST_MAX_BYTES   (1u << 20)
 
 struct record_list {
     struct record **records;

@@ -12,7 +12,8 @@ static void put32(uint8_t *p, uint32_t v)
 
 /* The seed is as long for every frame, so two seeds that differ always give different checks to the
  * same bytes (unless 20 bytes' difference is a multiple of the polynomial: once in 2^32). */
-static uint32_t check_of(const struct seal_context *c, enum seal_space space, uint64_t number, const uint8_t *frame, size_t n)
+static uint32_t check_of(const struct seal_context *c, enum seal_space space, uint64_t number,
+                         const uint8_t *frame, size_t n)
 {
     uint8_t seed[20] = {'L', 'W', 0, (uint8_t)space};
     put32(seed + 4, c->epoch);
@@ -27,13 +28,15 @@ size_t seal_overhead(const struct seal_context *c)
     return SEAL_CRC_BYTES;
 }
 
-size_t seal_frame(const struct seal_context *c, enum seal_space space, uint64_t number, uint8_t *frame, size_t n)
+size_t seal_frame(const struct seal_context *c, enum seal_space space, uint64_t number,
+                  uint8_t *frame, size_t n)
 {
     put32(frame + n, check_of(c, space, number, frame, n));
     return n + SEAL_CRC_BYTES;
 }
 
-bool seal_open(const struct seal_context *c, enum seal_space space, uint64_t number, uint8_t *frame, size_t n, size_t *content)
+bool seal_open(const struct seal_context *c, enum seal_space space, uint64_t number, uint8_t *frame,
+               size_t n, size_t *content)
 {
     if (n < SEAL_CRC_BYTES)
         return false;

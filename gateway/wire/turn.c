@@ -1,11 +1,12 @@
 #include "gateway/wire/turn.h"
 
-#define FRAMED_MAX 256
+#define FRAMED_MAX      256
 #define FIRST_ANSWER_MS 1500
 
 void turn_init(struct turn *t, uint32_t rate_bytes_s, bool speaks_first)
 {
-    *t = (struct turn){.rate_bytes_s = rate_bytes_s, .speaks_first = speaks_first, .answer_ms = FIRST_ANSWER_MS};
+    *t = (struct turn){
+        .rate_bytes_s = rate_bytes_s, .speaks_first = speaks_first, .answer_ms = FIRST_ANSWER_MS};
 }
 
 static int64_t line_ms(const struct turn *t, size_t n)

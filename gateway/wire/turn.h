@@ -1,8 +1,8 @@
 /* Who may speak on a line that carries one voice at a time ([P-9]). Pure.
  *
- * The last frame of a burst says "over"; the other end then has the turn and, when it has nothing to
- * say, lets it lapse. After silence the one that speaks first may start after a fixed time, the other
- * after that and a random part, so that two that start at once do so only once. */
+ * The last frame of a burst says "over"; the other end then has the turn and, when it has nothing
+ * to say, lets it lapse. After silence the one that speaks first may start after a fixed time, the
+ * other after that and a random part, so that two that start at once do so only once. */
 #ifndef WIRE_TURN_H
 #define WIRE_TURN_H
 
@@ -10,10 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TURN_BURST_MS 3000     /* of line time at most: an alarm at the other end waits no longer */
+#define TURN_BURST_MS     3000 /* of line time at most: an alarm at the other end waits no longer */
 #define TURN_BURST_FRAMES 8    /* where the line's rate is not known */
-#define TURN_GAP_MS 20         /* between "over" and the answer, beside 4 characters: transceivers switch */
-#define TURN_SILENCE_MS 600    /* before the line counts as free: a radio's key-up is within it */
+#define TURN_GAP_MS       20 /* between "over" and the answer, beside 4 characters: transceivers switch \
+                              */
+#define TURN_SILENCE_MS 600 /* before the line counts as free: a radio's key-up is within it */
 
 enum turn_holder { TURN_FREE, TURN_OURS, TURN_THEIRS };
 
@@ -21,13 +22,14 @@ struct turn {
     uint32_t rate_bytes_s;
     bool speaks_first;
     enum turn_holder holder;
-    int64_t from_ms;     /* OURS: may speak from here. THEIRS: theirs lapses here. FREE: may start from here */
+    int64_t from_ms; /* OURS: may speak from here. THEIRS: theirs lapses here. FREE: may start from
+                        here */
     int64_t line_free_ms; /* when what we gave to the line will have left */
-    int64_t answer_ms;   /* how long the other took to answer lately */
+    int64_t answer_ms;    /* how long the other took to answer lately */
     size_t burst_bytes;
     unsigned burst_frames;
-    bool spoke;          /* this turn */
-    bool awaiting;       /* we said "over" and have heard nothing since */
+    bool spoke;    /* this turn */
+    bool awaiting; /* we said "over" and have heard nothing since */
 };
 
 void turn_init(struct turn *t, uint32_t rate_bytes_s, bool speaks_first);

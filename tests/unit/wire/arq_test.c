@@ -47,7 +47,8 @@ static struct arq_ack_result ack(uint64_t cumulative, uint8_t bits, int64_t now_
 static void frames_are_kept_until_the_peer_has_them_on_disk(void **state)
 {
     send_new(3, 0);
-    assert_int_equal(ack(0, 7, 100).records, 0); /* they arrived, and may still be lost to a power cut */
+    assert_int_equal(ack(0, 7, 100).records,
+                     0); /* they arrived, and may still be lost to a power cut */
     assert_int_equal(out.in_flight, 0);
     assert_int_equal(out.first, 1);
     assert_int_equal(ack(2, 1, 120).records, 2);
@@ -82,7 +83,8 @@ static void an_early_answer_to_a_second_sending_belongs_to_the_first(void **stat
     assert_true(arq_send_timeout(&out));
     send_new(1, 400);
     arq_send_sent(&out, arq_send_get(&out, 1), 500);
-    /* 20 ms later, where a round trip takes 100: the first sending was late, 2 and 3 may come still. */
+    /* 20 ms later, where a round trip takes 100: the first sending was late, 2 and 3 may come
+     * still. */
     assert_int_equal(ack(1, 0, 520).lost, 0);
     assert_int_equal(ack(1, 0, 520).rtt_ms, -1);
 }
@@ -209,14 +211,21 @@ static void over_gives_the_turn_and_silence_frees_the_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(frames_are_kept_until_the_peer_has_them_on_disk, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_frame_sent_before_one_that_arrived_is_lost, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_frame_sent_again_is_not_lost_because_of_what_left_before_it, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_early_answer_to_a_second_sending_belongs_to_the_first, setup, teardown),
-        cmocka_unit_test_setup_teardown(numbers_that_were_never_sent_are_not_acknowledged, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_interrupted_link_sends_again_what_has_not_arrived, setup, teardown),
+        cmocka_unit_test_setup_teardown(frames_are_kept_until_the_peer_has_them_on_disk, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_frame_sent_before_one_that_arrived_is_lost, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            a_frame_sent_again_is_not_lost_because_of_what_left_before_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_early_answer_to_a_second_sending_belongs_to_the_first,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(numbers_that_were_never_sent_are_not_acknowledged, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(an_interrupted_link_sends_again_what_has_not_arrived, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(the_window_is_bounded, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_comes_early_waits_for_what_is_missing, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_comes_early_waits_for_what_is_missing, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(frames_beyond_the_window_are_dropped, setup, teardown),
         cmocka_unit_test(timeouts_follow_the_round_trip_and_back_off),
         cmocka_unit_test(frames_are_long_on_a_clean_line_and_short_on_a_bad_one),

@@ -1,4 +1,5 @@
-/* Two channels on a datagram link that loses, repeats, delays and reorders: each message must come, and count, once. */
+/* Two channels on a datagram link that loses, repeats, delays and reorders: each message must come,
+ * and count, once. */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -11,8 +12,8 @@
 #include "gateway/wire/datagram_frame.h"
 
 #define MESSAGES 2000
-#define FLYING 400
-#define MTU 340
+#define FLYING   400
+#define MTU      340
 
 struct disk {
     bool have[MESSAGES + 1]; /* of the peer's messages */
@@ -28,7 +29,7 @@ struct end {
     struct channel_identity identity;
     unsigned made;
     bool acked[MESSAGES + 1], given[MESSAGES + 1];
-    uint16_t index[20000];  /* records given in this epoch */
+    uint16_t index[20000]; /* records given in this epoch */
     unsigned given_count;
     struct disk live, disk;
     uint64_t frame_live;
@@ -86,7 +87,11 @@ static void fly(struct sim *s, int to, const uint8_t *bytes, size_t n)
         struct flying *f = &s->flying[i];
         if (f->used)
             continue;
-        *f = (struct flying){.used = true, .to = to, .at_ms = s->now_ms + s->delay_ms + rnd(s) % (unsigned)(4 * s->delay_ms), .n = n};
+        *f =
+            (struct flying){.used = true,
+                            .to = to,
+                            .at_ms = s->now_ms + s->delay_ms + rnd(s) % (unsigned)(4 * s->delay_ms),
+                            .n = n};
         memcpy(f->bytes, bytes, n);
         return;
     }
@@ -123,8 +128,16 @@ static bool on_next_record(void *ctx, size_t room, struct record *r)
         assert_true(e->given_count < 20000);
         e->index[e->given_count++] = (uint16_t)n;
         memset(e->payload, (int)n, sizeof e->payload);
-        *r = (struct record){.type = RECORD_MESSAGE, .class = n % 50 == 0 ? CLASS_ALARM : CLASS_NORMAL, .number = n, .previous = n - 1,
-                             .slot = RECORD_NO_SLOT, .topic = "sensors/t", .topic_len = 9, .bytes = e->payload, .len = length(n), .total = length(n)};
+        *r = (struct record){.type = RECORD_MESSAGE,
+                             .class = n % 50 == 0 ? CLASS_ALARM : CLASS_NORMAL,
+                             .number = n,
+                             .previous = n - 1,
+                             .slot = RECORD_NO_SLOT,
+                             .topic = "sensors/t",
+                             .topic_len = 9,
+                             .bytes = e->payload,
+                             .len = length(n),
+                             .total = length(n)};
         return true;
     }
     return false;
@@ -147,7 +160,8 @@ static void on_acked_record(void *ctx, uint64_t index)
 static int on_record(void *ctx, const struct record *r, uint64_t frame)
 {
     struct end *e = ctx;
-    assert_true(r->type == RECORD_MESSAGE && r->number >= 1 && r->number <= e->sim->end[!e->side].made);
+    assert_true(r->type == RECORD_MESSAGE && r->number >= 1 &&
+                r->number <= e->sim->end[!e->side].made);
     assert_int_equal(r->len, length((unsigned)r->number));
     for (unsigned i = 0; i < r->len; i++)
         assert_int_equal(r->bytes[i], (uint8_t)r->number);
@@ -200,9 +214,18 @@ static uint64_t on_grant(void *ctx)
 }
 
 static const struct channel_ops ops = {
-    .output = on_output, .next_record = on_next_record, .acked = on_acked, .acked_record = on_acked_record, .record = on_record,
-    .frame_done = on_frame_done, .greeting = on_greeting, .greeted = on_greeted, .state = on_state, .give_up = on_give_up,
-    .random = on_random, .grant = on_grant,
+    .output = on_output,
+    .next_record = on_next_record,
+    .acked = on_acked,
+    .acked_record = on_acked_record,
+    .record = on_record,
+    .frame_done = on_frame_done,
+    .greeting = on_greeting,
+    .greeted = on_greeted,
+    .state = on_state,
+    .give_up = on_give_up,
+    .random = on_random,
+    .grant = on_grant,
 };
 
 static void commit(struct end *e)
@@ -241,7 +264,11 @@ static struct sim *sim_new(uint64_t seed, bool metered)
         struct end *e = &s->end[i];
         e->sim = s;
         e->side = i;
-        e->config = (struct channel_config){.kind = CHANNEL_DATAGRAM, .metered = metered, .mtu = MTU, .max_message = 1048576, .codec_version = 1};
+        e->config = (struct channel_config){.kind = CHANNEL_DATAGRAM,
+                                            .metered = metered,
+                                            .mtu = MTU,
+                                            .max_message = 1048576,
+                                            .codec_version = 1};
         snprintf(e->config.own_name, sizeof e->config.own_name, "end-%d", i);
         snprintf(e->config.peer_name, sizeof e->config.peer_name, "end-%d", !i);
         start(s, i);
@@ -285,7 +312,8 @@ static void step(struct sim *s, int64_t until)
         channel_on_timer(e->channel, s->now_ms);
         for (int k = 0; k < 3 && channel_wants(e->channel, s->now_ms); k++)
             channel_pump(e->channel, MTU, s->now_ms);
-        int64_t at = channel_wants(e->channel, s->now_ms) ? s->now_ms + 300 : channel_deadline(e->channel, s->now_ms);
+        int64_t at = channel_wants(e->channel, s->now_ms) ? s->now_ms + 300
+                                                          : channel_deadline(e->channel, s->now_ms);
         next = at < next ? at : next;
         next = e->commit_at_ms < next ? e->commit_at_ms : next;
     }
@@ -345,7 +373,9 @@ static void frames_are_filled_and_cost_seven_bytes_once_the_epoch_is_known(void 
         least += length(n);
     struct channel_status st;
     channel_status(s->end[0].channel, &st);
-    print_message("# %d resent, rtt %d; %d frames of %d bytes, payload %d\n", (int)st.retransmits, (int)st.rtt_ms, (int)s->end[0].frames, (int)(s->end[0].bytes / s->end[0].frames), (int)least);
+    print_message("# %d resent, rtt %d; %d frames of %d bytes, payload %d\n", (int)st.retransmits,
+                  (int)st.rtt_ms, (int)s->end[0].frames, (int)(s->end[0].bytes / s->end[0].frames),
+                  (int)least);
     assert_true(s->end[0].largest <= MTU);
     assert_true(s->end[0].bytes / s->end[0].frames > MTU * 3 / 4);
     /* Topic as text 10, five of the record, and 7 a frame. */
@@ -419,7 +449,8 @@ static void a_metered_link_is_silent_when_all_is_said(void **state)
     make(s, 0, 5);
     run(s, 7 * 86400000ll);
     assert_true(all_acked(s));
-    assert_int_equal(s->end[0].frames, 1); /* the frame, and one acknowledgement rather than the frame again */
+    assert_int_equal(s->end[0].frames,
+                     1); /* the frame, and one acknowledgement rather than the frame again */
     assert_int_equal(s->end[1].frames, 1);
     assert_true(s->end[1].bytes <= 8);
     sim_free(s);
@@ -445,14 +476,24 @@ static void any_bytes_at_all_are_survived(void **state)
 
 static void headers_survive_and_an_announcement_is_whole_or_nothing(void **state)
 {
-    struct datagram_header h = {.number = 2047, .epoch = 0xa1b2c3d4, .announces = true, .identity = {1, 2, 3, 70000}, .name = "edge",
-                                .has_ack = true, .ack_epoch = 5, .ack = 6, .grant = 7, .bitmap = 8}, g;
+    struct datagram_header h = {.number = 2047,
+                                .epoch = 0xa1b2c3d4,
+                                .announces = true,
+                                .identity = {1, 2, 3, 70000},
+                                .name = "edge",
+                                .has_ack = true,
+                                .ack_epoch = 5,
+                                .ack = 6,
+                                .grant = 7,
+                                .bitmap = 8},
+                           g;
     uint8_t bytes[DATAGRAM_HEADER_BYTES + DATAGRAM_ANNOUNCE_MAX + DATAGRAM_ACK_BYTES];
     size_t n = datagram_header_encode(&h, bytes);
     h.epoch_low = 0xd4;
     assert_int_equal(datagram_header_decode(&g, bytes, n), n);
     assert_memory_equal(g.name, "edge", 5);
-    assert_true(g.number == 2047 && g.epoch == h.epoch && g.identity.predecessor_end == 70000 && g.ack_epoch == 5 && g.bitmap == 8);
+    assert_true(g.number == 2047 && g.epoch == h.epoch && g.identity.predecessor_end == 70000 &&
+                g.ack_epoch == 5 && g.bitmap == 8);
     for (size_t cut = 0; cut < n; cut++)
         assert_int_equal(datagram_header_decode(&g, bytes, cut), 0);
     h = (struct datagram_header){.number = 1, .epoch = 9};

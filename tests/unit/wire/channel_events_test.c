@@ -1,4 +1,5 @@
-/* What happens at the edges of a channel's life: refusals, goodbyes, silence, nonsense, full disks. */
+/* What happens at the edges of a channel's life: refusals, goodbyes, silence, nonsense, full disks.
+ */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -27,7 +28,8 @@ static struct pair *ready(const struct pair_options *options)
 static void the_sender_keeps_to_what_the_peer_can_take(void **state)
 {
     for (int metered = 0; metered < 2; metered++) {
-        struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .metered = metered, .seed = 61});
+        struct pair *p = pair_new(&(struct pair_options){
+            .rate = LINE_9600, .delay_ms = 20, .metered = metered, .seed = 61});
         p->owner[1].grant = 2000;
         pair_up(p, 2);
         for (int i = 0; i < 100; i++)
@@ -56,7 +58,8 @@ static void the_sender_keeps_to_what_the_peer_can_take(void **state)
 
 static void a_refusal_is_told_and_tried_again_slowly(void **state)
 {
-    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 62});
+    struct pair *p =
+        pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 62});
     p->owner[1].refuse = CHANNEL_REFUSED_UNKNOWN;
     pair_up(p, 0);
     pair_run(p, 100);
@@ -75,7 +78,8 @@ static void a_refusal_is_told_and_tried_again_slowly(void **state)
 
 static void a_peer_of_another_name_is_refused(void **state)
 {
-    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 63});
+    struct pair *p =
+        pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 63});
     snprintf(p->owner[1].config.peer_name, sizeof p->owner[1].config.peer_name, "buoy-18");
     pair_up(p, 0);
     pair_restart(p, 1);
@@ -87,7 +91,8 @@ static void a_peer_of_another_name_is_refused(void **state)
 
 static void goodbye_is_heard_and_a_new_start_is_welcome(void **state)
 {
-    struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .probe_ms = 30000, .seed = 64});
+    struct pair *p = ready(
+        &(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .probe_ms = 30000, .seed = 64});
     channel_goodbye(p->owner[0].channel, p->now_ms);
     pair_run(p, 500);
     assert_int_equal(channel_state(p->owner[1].channel), CHANNEL_SILENT);
@@ -102,7 +107,8 @@ static void goodbye_is_heard_and_a_new_start_is_welcome(void **state)
 static void a_dead_peer_is_noticed_by_probes_and_by_unanswered_data(void **state)
 {
     for (int data = 0; data < 2; data++) {
-        struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .probe_ms = data ? 0 : 30000, .seed = 65});
+        struct pair *p = ready(&(struct pair_options){
+            .rate = LINE_9600, .delay_ms = 20, .probe_ms = data ? 0 : 30000, .seed = 65});
         p->line[0].dead = p->line[1].dead = true;
         if (data)
             pair_send(p, 0, CLASS_NORMAL, 10);
@@ -120,7 +126,8 @@ static void a_dead_peer_is_noticed_by_probes_and_by_unanswered_data(void **state
 
 static void a_silent_but_living_peer_is_probed_and_nothing_more(void **state)
 {
-    struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .probe_ms = 60000, .seed = 66});
+    struct pair *p = ready(
+        &(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .probe_ms = 60000, .seed = 66});
     p->owner[0].bytes_out = p->owner[1].bytes_out = 0;
     pair_run(p, 3600000);
     assert_int_equal(p->owner[0].give_ups + p->owner[1].give_ups, 0);
@@ -131,7 +138,8 @@ static void a_silent_but_living_peer_is_probed_and_nothing_more(void **state)
 
 static void a_metered_peer_that_was_started_anew_is_found_out(void **state)
 {
-    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .metered = true, .seed = 67});
+    struct pair *p = pair_new(
+        &(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .metered = true, .seed = 67});
     pair_up(p, 2);
     pair_send(p, 0, CLASS_NORMAL, 10);
     assert_true(pair_drain(p, 20000));
@@ -189,7 +197,8 @@ static void a_channel_may_be_restarted_by_its_owner(void **state)
 
 static void our_own_echo_is_told_from_errors(void **state)
 {
-    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 71});
+    struct pair *p =
+        pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 71});
     p->echo = true;
     pair_up(p, 2);
     for (int i = 0; i < 40; i++) {
@@ -205,7 +214,8 @@ static void our_own_echo_is_told_from_errors(void **state)
 
 static void a_plug_looped_to_ourselves_never_becomes_ready(void **state)
 {
-    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 72});
+    struct pair *p =
+        pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 72});
     p->echo = true;
     p->line[0].dead = true;
     pair_up(p, 0);
@@ -238,7 +248,8 @@ static void a_modem_that_buffers_holds_little_of_ours(void **state)
         int64_t queue = p->line[0].free_us / 1000 - p->now_ms;
         most = queue > most ? queue : most;
     }
-    double share = (double)(p->line[0].carried - carried) / 120 / ((double)(p->now_ms - from) / 1000);
+    double share =
+        (double)(p->line[0].carried - carried) / 120 / ((double)(p->now_ms - from) / 1000);
     print_message("# queue at most %d ms, line used %.3f\n", (int)most, share);
     assert_true(share > 0.95);
     /* Two frames and a second: less would leave the line idle between them. */
@@ -266,7 +277,8 @@ static void a_fast_link_is_filled(void **state)
 
 static void an_alarm_waits_one_turn_at_most_on_a_half_duplex_line(void **state)
 {
-    struct pair *p = ready(&(struct pair_options){.rate = 120, .delay_ms = 50, .half_duplex = true, .seed = 75});
+    struct pair *p =
+        ready(&(struct pair_options){.rate = 120, .delay_ms = 50, .half_duplex = true, .seed = 75});
     for (int i = 0; i < 1000; i++) {
         pair_send(p, 0, CLASS_NORMAL, 100);
         pair_send(p, 1, CLASS_NORMAL, 100);
@@ -297,7 +309,8 @@ static void a_single_message_leaves_at_once_and_costs_few_bytes(void **state)
     assert_true(p->now_ms - from < 120);
     assert_true(pair_drain(p, 5000));
     pair_run(p, 60000);
-    /* Message 4 + 20, frame 8, check 2, a delimiter before it on the idle line; the acknowledgement alone. */
+    /* Message 4 + 20, frame 8, check 2, a delimiter before it on the idle line; the acknowledgement
+     * alone. */
     assert_true(p->owner[0].bytes_out <= 5 + 20 + 8 + 2 + 1);
     assert_true(p->owner[1].bytes_out <= 12);
     pair_free(p);
@@ -307,7 +320,8 @@ static void any_bytes_at_all_are_survived(void **state)
 {
     struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 77});
     for (int i = 0; i < 100000; i++) {
-        /* Short runs between delimiters, with first bytes of all kinds: most reach the parsers behind the framing. */
+        /* Short runs between delimiters, with first bytes of all kinds: most reach the parsers
+         * behind the framing. */
         uint8_t bytes[24];
         size_t n = 3 + pair_random(p) % 20;
         bytes[0] = (uint8_t)n;

@@ -29,7 +29,8 @@ static uint64_t received(const struct pair *p, int side)
 
 static void messages_cross_both_ways_once_and_in_order(void **state)
 {
-    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 11});
+    struct pair *p =
+        pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 11});
     pair_up(p, 2);
     for (int i = 0; i < 300; i++) {
         pair_send(p, i % 2, (enum msg_class)(i % 4), 10 + (uint32_t)i);
@@ -44,7 +45,8 @@ static void messages_cross_both_ways_once_and_in_order(void **state)
 static void a_handshake_costs_at_most_64_bytes_each_way_and_the_name(void **state)
 {
     for (int first = 0; first < 3; first++) {
-        struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 12});
+        struct pair *p =
+            pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 12});
         /* As after two million messages. */
         for (unsigned k = 0; k < CLASS_COUNT; k++)
             for (int i = 0; i < 2; i++) {
@@ -71,7 +73,8 @@ static void a_handshake_costs_at_most_64_bytes_each_way_and_the_name(void **stat
 static void a_link_that_comes_back_is_resumed_for_at_most_16_bytes_each_way(void **state)
 {
     for (int sides = 0; sides < 3; sides++) {
-        struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 13});
+        struct pair *p =
+            pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 13});
         pair_up(p, 2);
         backlog(p, 0, 5, 50);
         assert_true(pair_drain(p, 20000));
@@ -112,8 +115,9 @@ static double utilisation(const struct pair_options *o, double *frames)
     double stream = (double)(after.stream_bytes_in - before.stream_bytes_in) / line;
     struct channel_status s;
     channel_status(p->owner[0].channel, &s);
-    print_message("# frames %.4f of the line, stream %.4f; resent %d of %d, bad %d, rtt %d\n", *frames, stream,
-                  (int)s.retransmits, (int)s.frames_out, (int)after.bad_frames, (int)s.rtt_ms);
+    print_message("# frames %.4f of the line, stream %.4f; resent %d of %d, bad %d, rtt %d\n",
+                  *frames, stream, (int)s.retransmits, (int)s.frames_out, (int)after.bad_frames,
+                  (int)s.rtt_ms);
     pair_free(p);
     return stream;
 }
@@ -121,7 +125,8 @@ static double utilisation(const struct pair_options *o, double *frames)
 static void a_backlog_fills_a_clean_9600_line(void **state)
 {
     double frames;
-    double stream = utilisation(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 14}, &frames);
+    double stream =
+        utilisation(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 14}, &frames);
     assert_true(frames >= 0.97);
     assert_true(stream >= 0.93);
 }
@@ -129,7 +134,8 @@ static void a_backlog_fills_a_clean_9600_line(void **state)
 static void a_backlog_fills_a_line_with_a_second_of_delay(void **state)
 {
     double frames;
-    double stream = utilisation(&(struct pair_options){.rate = LINE_9600, .delay_ms = 1000, .seed = 15}, &frames);
+    double stream = utilisation(
+        &(struct pair_options){.rate = LINE_9600, .delay_ms = 1000, .seed = 15}, &frames);
     assert_true(frames >= 0.95);
     assert_true(stream >= 0.91);
 }
@@ -137,18 +143,25 @@ static void a_backlog_fills_a_line_with_a_second_of_delay(void **state)
 static void one_bit_error_in_100000_leaves_nine_tenths(void **state)
 {
     double frames;
-    assert_true(utilisation(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .bit_error = 1e-5, .seed = 16}, &frames) >= 0.90);
+    assert_true(utilisation(
+                    &(struct pair_options){
+                        .rate = LINE_9600, .delay_ms = 20, .bit_error = 1e-5, .seed = 16},
+                    &frames) >= 0.90);
 }
 
 static void one_bit_error_in_10000_leaves_three_quarters(void **state)
 {
     double frames;
-    assert_true(utilisation(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .bit_error = 1e-4, .seed = 17}, &frames) >= 0.75);
+    assert_true(utilisation(
+                    &(struct pair_options){
+                        .rate = LINE_9600, .delay_ms = 20, .bit_error = 1e-4, .seed = 17},
+                    &frames) >= 0.75);
 }
 
 static void an_alarm_overtakes_a_backlog_at_1200_bps(void **state)
 {
-    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_1200, .delay_ms = 50, .seed = 18});
+    struct pair *p =
+        pair_new(&(struct pair_options){.rate = LINE_1200, .delay_ms = 50, .seed = 18});
     pair_up(p, 2);
     pair_run(p, 30000);
     backlog(p, 0, 2000, 100);
@@ -159,7 +172,8 @@ static void an_alarm_overtakes_a_backlog_at_1200_bps(void **state)
     }
     assert_false(p->wrong);
     int64_t frame_ms = 256 * 1000 / LINE_1200;
-    print_message("# worst %d ms, two frame times %d ms\n", (int)p->owner[1].worst_alarm_ms, (int)(2 * frame_ms));
+    print_message("# worst %d ms, two frame times %d ms\n", (int)p->owner[1].worst_alarm_ms,
+                  (int)(2 * frame_ms));
     assert_true(p->owner[1].worst_alarm_ms <= 2 * frame_ms + 2 * 50 + 250);
     assert_true(p->owner[0].alarms_urgent >= 20);
     pair_free(p);
@@ -167,7 +181,8 @@ static void an_alarm_overtakes_a_backlog_at_1200_bps(void **state)
 
 static void a_metered_link_is_silent_when_idle(void **state)
 {
-    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .metered = true, .probe_ms = 60000, .seed = 19});
+    struct pair *p = pair_new(&(struct pair_options){
+        .rate = LINE_9600, .delay_ms = 20, .metered = true, .probe_ms = 60000, .seed = 19});
     pair_up(p, 2);
     pair_run(p, 86400000);
     assert_int_equal(p->owner[0].bytes_out + p->owner[1].bytes_out, 0);
@@ -182,7 +197,8 @@ static void a_metered_link_is_silent_when_idle(void **state)
 
 static void either_end_may_be_killed_at_any_time(void **state)
 {
-    struct pair *p = pair_new(&(struct pair_options){.rate = 11520, .delay_ms = 20, .bit_error = 1e-5, .seed = 20});
+    struct pair *p = pair_new(
+        &(struct pair_options){.rate = 11520, .delay_ms = 20, .bit_error = 1e-5, .seed = 20});
     pair_up(p, 2);
     for (int i = 0; i < 60; i++) {
         backlog(p, i % 2, 40, 60);
@@ -198,7 +214,12 @@ static void either_end_may_be_killed_at_any_time(void **state)
 static void a_line_that_drops_damages_loses_and_adds_bytes_only_costs_time(void **state)
 {
     for (uint64_t seed = 21; seed < 27; seed++) {
-        struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 30, .bit_error = 1e-5, .avoid = seed % 2, .probe_ms = 20000, .seed = seed});
+        struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600,
+                                                         .delay_ms = 30,
+                                                         .bit_error = 1e-5,
+                                                         .avoid = seed % 2,
+                                                         .probe_ms = 20000,
+                                                         .seed = seed});
         for (int i = 0; i < 2; i++)
             p->line[i].byte_loss = p->line[i].byte_insert = 0.0003;
         pair_up(p, 2);
@@ -223,8 +244,11 @@ static void a_line_that_drops_damages_loses_and_adds_bytes_only_costs_time(void 
 static void half_duplex_ends_take_turns_and_both_progress(void **state)
 {
     for (uint64_t seed = 31; seed < 35; seed++) {
-        struct pair *p = pair_new(&(struct pair_options){.rate = LINE_1200, .delay_ms = 100, .half_duplex = true,
-                                                         .bit_error = seed % 2 ? 1e-5 : 0, .seed = seed});
+        struct pair *p = pair_new(&(struct pair_options){.rate = LINE_1200,
+                                                         .delay_ms = 100,
+                                                         .half_duplex = true,
+                                                         .bit_error = seed % 2 ? 1e-5 : 0,
+                                                         .seed = seed});
         pair_up(p, 2);
         backlog(p, 0, 200, 60);
         backlog(p, 1, 200, 60);
@@ -240,7 +264,8 @@ static void half_duplex_ends_take_turns_and_both_progress(void **state)
 static void garbage_and_banners_cost_no_more_than_the_frames_they_hit(void **state)
 {
     static const char banner[] = "\r\nRB1\r\nLinux buoy 6.1 #1 SMP\r\nlogin: AT+GCAP\r\r\nOK\r\n";
-    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 41});
+    struct pair *p =
+        pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 41});
     pair_up(p, 2);
     for (int i = 0; i < 100; i++) {
         uint8_t noise[3000];

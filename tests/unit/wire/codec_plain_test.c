@@ -30,12 +30,25 @@ static struct record message(struct stream *s, enum msg_class class, uint32_t le
 {
     s->number += rnd() % 4 == 0 ? 1 + rnd() % 1000 : 1;
     struct record r = {
-        .type = RECORD_MESSAGE, .class = class, .number = s->number, .previous = s->last[class],
-        .slot = rnd() % RECORD_TOPIC_SLOTS, .qos = (uint8_t)(rnd() % 3), .retain = rnd() % 2,
-        .has_origin = rnd() % 8 != 0, .origin_in_ms = rnd() % 2, .origin_ms = 1700000000000 + (int64_t)(rnd() % 100000000) - 50000000,
-        .has_expiry = rnd() % 4 == 0, .expiry_s = rnd() % 100000,
-        .props = noise, .props_len = rnd() % 5 == 0 ? rnd() % 300 : 0,
-        .hops = "edge,hub", .hops_len = rnd() % 5 == 0 ? 8 : 0, .total = total, .bytes = noise + 3, .len = len,
+        .type = RECORD_MESSAGE,
+        .class = class,
+        .number = s->number,
+        .previous = s->last[class],
+        .slot = rnd() % RECORD_TOPIC_SLOTS,
+        .qos = (uint8_t)(rnd() % 3),
+        .retain = rnd() % 2,
+        .has_origin = rnd() % 8 != 0,
+        .origin_in_ms = rnd() % 2,
+        .origin_ms = 1700000000000 + (int64_t)(rnd() % 100000000) - 50000000,
+        .has_expiry = rnd() % 4 == 0,
+        .expiry_s = rnd() % 100000,
+        .props = noise,
+        .props_len = rnd() % 5 == 0 ? rnd() % 300 : 0,
+        .hops = "edge,hub",
+        .hops_len = rnd() % 5 == 0 ? 8 : 0,
+        .total = total,
+        .bytes = noise + 3,
+        .len = len,
     };
     r.origin_in_ms &= r.has_origin;
     if (!r.origin_in_ms)
@@ -61,13 +74,21 @@ static struct record next(struct stream *s)
     if (s->partial[c]) {
         uint32_t left = s->total[c] - s->have[c], len = 1 + rnd() % 400;
         if (rnd() % 10 == 0) {
-            r = (struct record){.type = RECORD_ABORT, .class = c, .number = s->partial[c], .previous = s->before[c]};
+            r = (struct record){.type = RECORD_ABORT,
+                                .class = c,
+                                .number = s->partial[c],
+                                .previous = s->before[c]};
             s->partial[c] = 0;
             s->last[c] = s->before[c];
             return r;
         }
         len = len < left ? len : left;
-        r = (struct record){.type = RECORD_CHUNK, .class = c, .number = s->partial[c], .offset = s->have[c], .bytes = noise + 9, .len = len};
+        r = (struct record){.type = RECORD_CHUNK,
+                            .class = c,
+                            .number = s->partial[c],
+                            .offset = s->have[c],
+                            .bytes = noise + 9,
+                            .len = len};
         s->have[c] += len;
         if (s->have[c] == s->total[c])
             s->partial[c] = 0;
@@ -75,14 +96,25 @@ static struct record next(struct stream *s)
     }
     switch (rnd() % 12) {
     case 0:
-        return (struct record){.type = RECORD_TOPIC, .slot = rnd() % RECORD_TOPIC_SLOTS, .topic = "a/topic/of/some/length", .topic_len = rnd() % 22};
+        return (struct record){.type = RECORD_TOPIC,
+                               .slot = rnd() % RECORD_TOPIC_SLOTS,
+                               .topic = "a/topic/of/some/length",
+                               .topic_len = rnd() % 22};
     case 1:
         return (struct record){.type = RECORD_TOPICS_RESET};
     case 2:
         s->number += 1 + rnd() % 9;
-        r = (struct record){.type = RECORD_GAP, .class = c, .number = s->number, .previous = s->last[c], .first_number = s->number - rnd() % s->number,
-                            .count = 1 + rnd() % 100, .reason = rnd() % 7, .from_ms = rnd() % 2 ? 1700000000000 : 0, .to_ms = rnd() % 2 ? 1700000100000 : 0,
-                            .route = "telemetry", .route_len = rnd() % 10};
+        r = (struct record){.type = RECORD_GAP,
+                            .class = c,
+                            .number = s->number,
+                            .previous = s->last[c],
+                            .first_number = s->number - rnd() % s->number,
+                            .count = 1 + rnd() % 100,
+                            .reason = rnd() % 7,
+                            .from_ms = rnd() % 2 ? 1700000000000 : 0,
+                            .to_ms = rnd() % 2 ? 1700000100000 : 0,
+                            .route = "telemetry",
+                            .route_len = rnd() % 10};
         s->last[c] = s->number;
         return r;
     case 3:
@@ -151,8 +183,17 @@ static void a_small_message_costs_four_bytes_beside_its_payload(void **state)
     buf_init(&out, 1 << 16);
     for (unsigned i = 1; i <= 20; i++) {
         size_t before = out.len;
-        struct record r = {.type = RECORD_MESSAGE, .class = CLASS_NORMAL, .number = i, .previous = i - 1, .slot = i % 100, .qos = 1,
-                           .has_origin = true, .origin_ms = 1700000000000 + i * 5000, .total = 10, .len = 10, .bytes = noise};
+        struct record r = {.type = RECORD_MESSAGE,
+                           .class = CLASS_NORMAL,
+                           .number = i,
+                           .previous = i - 1,
+                           .slot = i % 100,
+                           .qos = 1,
+                           .has_origin = true,
+                           .origin_ms = 1700000000000 + i * 5000,
+                           .total = 10,
+                           .len = 10,
+                           .bytes = noise};
         assert_int_equal(c->encode(e, &r, &out, &needed), 0);
         if (i > 1)
             assert_int_equal(out.len - before, 4 + 10);
@@ -171,7 +212,12 @@ static void a_large_message_goes_on_after_a_handshake(void **state)
     uint64_t needed;
     buf_init(&out, 1 << 16);
     for (uint32_t at = 5000; at < 5600; at += 200) {
-        struct record chunk = {.type = RECORD_CHUNK, .class = CLASS_BULK, .number = 900, .offset = at, .bytes = noise, .len = 200};
+        struct record chunk = {.type = RECORD_CHUNK,
+                               .class = CLASS_BULK,
+                               .number = 900,
+                               .offset = at,
+                               .bytes = noise,
+                               .len = 200};
         assert_int_equal(c->encode(e, &chunk, &out, &needed), 0);
         assert_int_equal(c->feed(d, buf_bytes(&out), out.len, true), 0);
         /* Number and offset are told once. */
@@ -186,7 +232,8 @@ static void a_large_message_goes_on_after_a_handshake(void **state)
     buf_fini(&out);
 }
 
-static int decode_all(const uint8_t *bytes, size_t n, bool unit_end, uint32_t max_message, struct record *r)
+static int decode_all(const uint8_t *bytes, size_t n, bool unit_end, uint32_t max_message,
+                      struct record *r)
 {
     const struct codec *c = codec_find(1);
     struct codec_decoder *d = c->decoder_new(0, &(struct codec_limits){.max_message = max_message});
@@ -205,27 +252,28 @@ static void what_cannot_be_is_refused(void **state)
         const char *bytes;
         size_t n;
     } bad[] = {
-        {"\x98\x00\x00", 3},                      /* QoS 3 */
-        {"\xc0\x80\x20\x01x", 5},                 /* slot 4096 */
-        {"\x81\x80\x00\x00", 4},                  /* reserved extension */
-        {"\x81\x02\x00\x00\x00", 5},              /* milliseconds of no time */
-        {"\x00", 1},                              /* message in the other form */
-        {"\x60", 1},                              /* no such type */
-        {"\x51", 1},                              /* reserved bits */
-        {"\x10\x01x", 3},                         /* a piece of nothing */
-        {"\x12\x05\x00\x00", 4},                  /* an empty piece */
-        {"\x30\x02\x10\x01\x00\x00", 6},          /* reason 16 */
-        {"\x30\x02\x01\x00\x00\x00", 6},          /* a gap of none */
-        {"\xc0\x80\x00", 3},                      /* not the shortest varint */
-        {"\xc0\x05\xff\xff\x7f", 5},              /* longer than a piece may be */
-        {"\xa1\x20\x05\x03\x05", 5},              /* a piece longer than the whole */
+        {"\x98\x00\x00", 3},             /* QoS 3 */
+        {"\xc0\x80\x20\x01x", 5},        /* slot 4096 */
+        {"\x81\x80\x00\x00", 4},         /* reserved extension */
+        {"\x81\x02\x00\x00\x00", 5},     /* milliseconds of no time */
+        {"\x00", 1},                     /* message in the other form */
+        {"\x60", 1},                     /* no such type */
+        {"\x51", 1},                     /* reserved bits */
+        {"\x10\x01x", 3},                /* a piece of nothing */
+        {"\x12\x05\x00\x00", 4},         /* an empty piece */
+        {"\x30\x02\x10\x01\x00\x00", 6}, /* reason 16 */
+        {"\x30\x02\x01\x00\x00\x00", 6}, /* a gap of none */
+        {"\xc0\x80\x00", 3},             /* not the shortest varint */
+        {"\xc0\x05\xff\xff\x7f", 5},     /* longer than a piece may be */
+        {"\xa1\x20\x05\x03\x05", 5},     /* a piece longer than the whole */
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         if (decode_all((const uint8_t *)bad[i].bytes, bad[i].n, false, 1 << 20, &r) != CODEC_BAD)
             fail_msg("case %zu was taken", i);
     }
     /* Half a record is only half, until the unit ends with it. */
-    assert_int_equal(decode_all((const uint8_t *)"\xc0\x05\x0a", 3, false, 1 << 20, &r), CODEC_MORE);
+    assert_int_equal(decode_all((const uint8_t *)"\xc0\x05\x0a", 3, false, 1 << 20, &r),
+                     CODEC_MORE);
     assert_int_equal(decode_all((const uint8_t *)"\xc0\x05\x0a", 3, true, 1 << 20, &r), CODEC_BAD);
     assert_int_equal(decode_all((const uint8_t *)"\xc0\x05\x05hello", 8, false, 4, &r), CODEC_BAD);
     assert_int_equal(decode_all((const uint8_t *)"\xc0\x05\x05hello", 8, false, 5, &r), CODEC_MORE);
@@ -249,7 +297,8 @@ static void any_bytes_at_all_only_give_valid_records(void **state)
                 assert_true(r.type < RECORD_TYPES && r.class < CLASS_COUNT && r.qos < 3);
                 assert_true(r.slot < RECORD_TOPIC_SLOTS || r.slot == RECORD_NO_SLOT);
                 assert_true(r.len <= RECORD_CHUNK_MAX && needed <= n);
-                assert_true(r.type == RECORD_TOPIC || r.type == RECORD_TOPICS_RESET || r.type == RECORD_CHUNK || r.previous < r.number);
+                assert_true(r.type == RECORD_TOPIC || r.type == RECORD_TOPICS_RESET ||
+                            r.type == RECORD_CHUNK || r.previous < r.number);
                 if (r.type == RECORD_MESSAGE)
                     assert_true(r.len <= r.total && r.total <= 100000);
                 record_check_add(0, &r); /* reads all of it: the sanitizer watches */

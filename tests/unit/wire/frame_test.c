@@ -19,7 +19,8 @@ static uint8_t random_byte(void)
     return (uint8_t)(seed >> 24);
 }
 
-static void round_trip(const struct framing_avoid *a, const uint8_t *frame, size_t n, const uint8_t *never, size_t never_n)
+static void round_trip(const struct framing_avoid *a, const uint8_t *frame, size_t n,
+                       const uint8_t *never, size_t never_n)
 {
     uint8_t framed[FRAMING_MAX_BYTES];
     struct framing_decoder d;
@@ -51,7 +52,11 @@ static void every_frame_survives_framing_with_two_bytes_more(void **state)
         for (int kind = 0; kind < 5; kind++) {
             uint8_t frame[FRAME_MAX_BYTES];
             for (size_t i = 0; i < n; i++)
-                frame[i] = kind == 0 ? 0 : kind == 1 ? 1 : kind == 2 ? 0x11 : kind == 3 ? random_byte() : random_byte() & 1;
+                frame[i] = kind == 0   ? 0
+                           : kind == 1 ? 1
+                           : kind == 2 ? 0x11
+                           : kind == 3 ? random_byte()
+                                       : random_byte() & 1;
             round_trip(&none, frame, n, NULL, 0);
             round_trip(&some, frame, n, flow, 2);
             assert_int_equal(framing_length(&none, false, frame, n), n + 2);
@@ -68,7 +73,8 @@ static void sets_that_cannot_be_kept_off_the_line_are_refused(void **state)
     assert_false(framing_avoid_set(&a, (const uint8_t[]){1, 2, 3, 4, 5, 6, 7, 8, 9}, 9));
 }
 
-static enum framing_outcome feed(struct framing_decoder *d, const void *bytes, size_t n, size_t *len)
+static enum framing_outcome feed(struct framing_decoder *d, const void *bytes, size_t n,
+                                 size_t *len)
 {
     enum framing_outcome last = FRAMING_MORE;
     for (size_t i = 0; i < n; i++)
@@ -101,8 +107,9 @@ static void flow_control_characters_of_the_line_itself_are_skipped(void **state)
     framing_decoder_init(&d, &some);
     assert_int_equal(feed(&d, "\x03\x13\x81\x11\x82\x00", 6, &len), FRAMING_FRAME);
     assert_memory_equal(d.frame, "\x81\x82", 2);
-    assert_int_equal(feed(&d, "\x03\x7d\x41\x82\x00", 5, &len), FRAMING_BAD); /* escapes what needs none */
-    assert_int_equal(feed(&d, "\x03\x81\x7d\x00", 4, &len), FRAMING_BAD);     /* ends in an escape */
+    assert_int_equal(feed(&d, "\x03\x7d\x41\x82\x00", 5, &len),
+                     FRAMING_BAD); /* escapes what needs none */
+    assert_int_equal(feed(&d, "\x03\x81\x7d\x00", 4, &len), FRAMING_BAD); /* ends in an escape */
 }
 
 static void low_bits_name_the_nearest_number(void **state)
@@ -130,8 +137,14 @@ static void a_grant_is_told_in_one_byte_and_never_too_much(void **state)
 static void headers_survive(void **state)
 {
     for (unsigned bits = 0; bits < 8; bits++) {
-        struct frame_data f = {.number = 5000 + bits, .unit_end = bits & 1, .over = bits & 2, .has_ack = bits & 4,
-                               .ack = 0xfedc, .grant = 77, .check = 0x1234}, g;
+        struct frame_data f = {.number = 5000 + bits,
+                               .unit_end = bits & 1,
+                               .over = bits & 2,
+                               .has_ack = bits & 4,
+                               .ack = 0xfedc,
+                               .grant = 77,
+                               .check = 0x1234},
+                          g;
         uint8_t bytes[16];
         size_t n = frame_data_encode(&f, bytes);
         assert_int_equal(frame_kind(bytes[0]), FRAME_DATA);
@@ -150,7 +163,14 @@ static void headers_survive(void **state)
 static void a_control_frame_with_a_bitmap_survives_and_malformed_ones_do_not(void **state)
 {
     uint8_t bitmap[FRAME_BITMAP_MAX] = {0x05, 0xff};
-    struct frame_control f = {.type = CONTROL_POLL, .over = true, .number = 1023, .ack = 9, .grant = 8, .bitmap = bitmap, .bitmap_bytes = 64}, g;
+    struct frame_control f = {.type = CONTROL_POLL,
+                              .over = true,
+                              .number = 1023,
+                              .ack = 9,
+                              .grant = 8,
+                              .bitmap = bitmap,
+                              .bitmap_bytes = 64},
+                         g;
     uint8_t bytes[FRAME_CONTROL_MAX_BYTES + 1];
     size_t n = frame_control_encode(&f, bytes);
     assert_int_equal(n, FRAME_CONTROL_MAX_BYTES);
@@ -179,8 +199,10 @@ static void a_seal_opens_only_under_what_it_was_made_for(void **state)
     assert_int_equal(content, 21);
     assert_false(seal_open(&c, SEAL_SPACE_DATA, 8, frame, n, &content));
     assert_false(seal_open(&c, SEAL_SPACE_CONTROL, 7, frame, n, &content));
-    assert_false(seal_open(&(struct seal_context){0x11223344, 0}, SEAL_SPACE_DATA, 7, frame, n, &content));
-    assert_false(seal_open(&(struct seal_context){0x55667788, 0x11223344}, SEAL_SPACE_DATA, 7, frame, n, &content));
+    assert_false(
+        seal_open(&(struct seal_context){0x11223344, 0}, SEAL_SPACE_DATA, 7, frame, n, &content));
+    assert_false(seal_open(&(struct seal_context){0x55667788, 0x11223344}, SEAL_SPACE_DATA, 7,
+                           frame, n, &content));
     assert_false(seal_open(&c, SEAL_SPACE_DATA, 7, frame, 3, &content));
     for (size_t bit = 0; bit < n * 8; bit++) {
         frame[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -193,8 +215,13 @@ static void handshake_frames_survive(void **state)
 {
     uint8_t bytes[HANDSHAKE_MAX_BYTES];
     bool over;
-    struct hello h = {.protocol = 0, .codec_version = 1, .memory_log2 = 20, .epoch = 0xdeadbeef, .seen = 0x1234,
-                      .identity = {1, 2, 3, 1ull << 40}}, g;
+    struct hello h = {.protocol = 0,
+                      .codec_version = 1,
+                      .memory_log2 = 20,
+                      .epoch = 0xdeadbeef,
+                      .seen = 0x1234,
+                      .identity = {1, 2, 3, 1ull << 40}},
+                 g;
     memset(h.name, 'n', CHANNEL_NAME_MAX);
     size_t n = hello_encode(&h, true, bytes);
     assert_int_equal(handshake_type(bytes, n, &over), HANDSHAKE_HELLO);
@@ -208,9 +235,16 @@ static void handshake_frames_survive(void **state)
     assert_int_equal(g.epoch, h.epoch);
     assert_int_equal(g.seen, h.seen);
 
-    struct channel_marks m = {.cumulative = {0, 2000000, 1999999, 5}, .partial = {false, true, false, true},
-                              .partial_number = {0, 2000001, 0, 900}, .partial_have = {0, 12, 0, 99999},
-                              .topics_sequence = 3, .topics_hash = 4, .history_hash = 5, .grant_bytes = 1 << 20, .max_message = 70000}, k;
+    struct channel_marks m = {.cumulative = {0, 2000000, 1999999, 5},
+                              .partial = {false, true, false, true},
+                              .partial_number = {0, 2000001, 0, 900},
+                              .partial_have = {0, 12, 0, 99999},
+                              .topics_sequence = 3,
+                              .topics_hash = 4,
+                              .history_hash = 5,
+                              .grant_bytes = 1 << 20,
+                              .max_message = 70000},
+                         k;
     n = marks_encode(&m, 1, 2, false, bytes);
     assert_true(marks_decode(&k, 1, 2, bytes, n));
     uint8_t again[HANDSHAKE_MAX_BYTES];
@@ -241,7 +275,8 @@ static void handshake_frames_with_impossible_content_are_refused(void **state)
     struct hello h = {.codec_version = 1, .memory_log2 = 20, .epoch = 1, .name = "edge"}, g;
     static const struct seal_context any = {0, 0};
     size_t n = hello_encode(&h, false, bytes);
-    /* Every byte of it changed at random, under a right tag: taken only where it still makes sense. */
+    /* Every byte of it changed at random, under a right tag: taken only where it still makes sense.
+     */
     for (int i = 0; i < 20000; i++) {
         uint8_t copy[HANDSHAKE_MAX_BYTES];
         memcpy(copy, bytes, n);
@@ -251,7 +286,8 @@ static void handshake_frames_with_impossible_content_are_refused(void **state)
         if (!hello_decode(&g, copy, len))
             continue;
         assert_true(g.epoch != 0 && g.codec_version != 0 && g.memory_log2 < 32);
-        assert_true(strlen(g.name) >= 1 && strspn(g.name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == strlen(g.name));
+        assert_true(strlen(g.name) >= 1 &&
+                    strspn(g.name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == strlen(g.name));
     }
     h.epoch = 0;
     n = hello_encode(&h, false, bytes);
@@ -267,7 +303,8 @@ static void a_guest_is_known_by_its_first_frame(void **state)
     struct hello h = {.codec_version = 1, .memory_log2 = 20, .epoch = 77, .name = "edge-1"};
     size_t n = framing_encode(&none, true, frame, hello_encode(&h, false, frame), framed), fed;
     struct channel_guest *g = channel_guest_new();
-    assert_int_equal(channel_guest_feed(g, (const uint8_t *)"SSH-2.0\r\n", 9, name, &epoch), CHANNEL_GUEST_MORE);
+    assert_int_equal(channel_guest_feed(g, (const uint8_t *)"SSH-2.0\r\n", 9, name, &epoch),
+                     CHANNEL_GUEST_MORE);
     for (size_t i = 0; i + 1 < n; i++)
         assert_int_equal(channel_guest_feed(g, framed + i, 1, name, &epoch), CHANNEL_GUEST_MORE);
     assert_int_equal(channel_guest_feed(g, framed + n - 1, 1, name, &epoch), CHANNEL_GUEST_NAME);

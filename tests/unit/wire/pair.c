@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define DRIVER_MS 100
-#define FRAMED 260
+#define FRAMED    260
 
 uint32_t pair_random(struct pair *p)
 {
@@ -54,7 +54,8 @@ static void line_write(struct pair *p, int from, const uint8_t *bytes, size_t n)
     struct line *l = &p->line[from], *back = &p->line[!from];
     int64_t now_us = p->now_ms * 1000;
     if (l->port_rate)
-        l->port_free_us = (l->port_free_us > now_us ? l->port_free_us : now_us) + (int64_t)n * 1000000 / l->port_rate;
+        l->port_free_us = (l->port_free_us > now_us ? l->port_free_us : now_us) +
+                          (int64_t)n * 1000000 / l->port_rate;
     for (size_t i = 0; i < n; i++) {
         if (l->free_us < now_us)
             l->free_us = now_us;
@@ -67,7 +68,8 @@ static void line_write(struct pair *p, int from, const uint8_t *bytes, size_t n)
         /* Both at once on one medium: neither is understood. */
         if (p->half_duplex && back->free_us > l->free_us - 2000000 / (l->rate ? l->rate : 1000)) {
             value = (uint8_t)pair_random(p);
-            for (size_t k = back->count; k > 0 && back->bytes[back->head + k - 1].leaves_us > now_us; k--)
+            for (size_t k = back->count;
+                 k > 0 && back->bytes[back->head + k - 1].leaves_us > now_us; k--)
                 back->bytes[back->head + k - 1].value = (uint8_t)pair_random(p);
         }
         if (p->echo)
@@ -84,7 +86,8 @@ static size_t line_room(const struct pair *p, const struct line *l)
 {
     if (!l->rate)
         return 32768;
-    /* What the driver sees is the port; a modem behind it takes more than its radio sends, and holds it. */
+    /* What the driver sees is the port; a modem behind it takes more than its radio sends, and
+     * holds it. */
     int64_t ahead_us = (l->port_rate ? l->port_free_us : l->free_us) - p->now_ms * 1000;
     int64_t rate = l->port_rate ? l->port_rate : l->rate;
     int64_t queued = ahead_us > 0 ? ahead_us * rate / 1000000 : 0;
@@ -186,7 +189,8 @@ static void settle(struct owner *o, enum msg_class class, uint64_t number)
 {
     const struct owner *peer = &o->pair->owner[!o->side];
     if (peer->disk.cumulative[class] < number)
-        broke(o->pair, "acknowledged and not on the peer's disk", number, peer->disk.cumulative[class]);
+        broke(o->pair, "acknowledged and not on the peer's disk", number,
+              peer->disk.cumulative[class]);
     if (number > o->settled[class])
         o->settled[class] = number;
 }
@@ -221,7 +225,8 @@ static int on_record(void *ctx, const struct record *r, uint64_t frame)
     if (r->type == RECORD_MESSAGE) {
         if (r->previous != in->cumulative[k] || r->number <= in->cumulative[k])
             broke(o->pair, "out of order, doubled or missing", r->number, in->cumulative[k]);
-        if (r->total != m->len || r->slot != r->number % 100 || r->origin_ms != m->made_ms / 1000 * 1000)
+        if (r->total != m->len || r->slot != r->number % 100 ||
+            r->origin_ms != m->made_ms / 1000 * 1000)
             broke(o->pair, "fields changed on the way", r->number, r->total);
         in->partial[k] = true;
         in->partial_number[k] = r->number;
@@ -264,7 +269,10 @@ static int on_greeting(void *ctx, const struct channel_identity *peer, struct ch
         return o->refuse;
     /* What is not on disk was never acknowledged: it will come again. */
     o->live = o->disk;
-    *ours = (struct channel_marks){.grant_bytes = o->grant, .max_message = 1048576, .topics_sequence = 100, .topics_hash = 0xabcdef01};
+    *ours = (struct channel_marks){.grant_bytes = o->grant,
+                                   .max_message = 1048576,
+                                   .topics_sequence = 100,
+                                   .topics_hash = 0xabcdef01};
     for (unsigned k = 0; k < CLASS_COUNT; k++) {
         ours->cumulative[k] = o->disk.cumulative[k];
         ours->partial[k] = o->disk.partial[k];
@@ -350,7 +358,10 @@ struct pair *pair_new(const struct pair_options *options)
         o->commit_ms = 10;
         o->commit_at_ms = CHANNEL_NEVER;
         o->grant = 100000000;
-        o->identity = (struct channel_identity){.generation = 7u + (unsigned)i, .segment = 100, .predecessor = 99, .predecessor_end = 100000};
+        o->identity = (struct channel_identity){.generation = 7u + (unsigned)i,
+                                                .segment = 100,
+                                                .predecessor = 99,
+                                                .predecessor_end = 100000};
         o->config = (struct channel_config){
             .kind = CHANNEL_STREAM,
             .metered = options->metered,
@@ -367,8 +378,10 @@ struct pair *pair_new(const struct pair_options *options)
         snprintf(o->config.own_name, sizeof o->config.own_name, "%s", i ? "hub" : "buoy-17");
         snprintf(o->config.peer_name, sizeof o->config.peer_name, "%s", i ? "buoy-17" : "hub");
         o->channel = channel_new(&o->config, &o->identity, &ops, o);
-        p->line[i] = (struct line){.rate = options->rate, .delay_ms = options->delay_ms,
-                                   .byte_error = options->bit_error * 10, .driver_ms = DRIVER_MS};
+        p->line[i] = (struct line){.rate = options->rate,
+                                   .delay_ms = options->delay_ms,
+                                   .byte_error = options->bit_error * 10,
+                                   .driver_ms = DRIVER_MS};
     }
     return p;
 }
@@ -490,12 +503,17 @@ bool pair_drain(struct pair *p, int64_t ms)
         printf("# %s\n", p->why);
     for (int i = 0; i < 2 && !p->wrong; i++)
         for (unsigned k = 0; k < CLASS_COUNT; k++)
-            if (p->owner[i].settled[k] != p->owner[i].last_of[k])
-            {
+            if (p->owner[i].settled[k] != p->owner[i].last_of[k]) {
                 channel_status(p->owner[i].channel, &st);
-                printf("# side %d inflight %u out %d in %d bad %d resent %d deadline %d wants %d\n", i, st.in_flight, (int)st.frames_out, (int)st.frames_in, (int)st.bad_frames, (int)st.retransmits, (int)(channel_deadline(p->owner[i].channel, p->now_ms) - p->now_ms), channel_wants(p->owner[i].channel, p->now_ms));
-                printf("# side %d class %u: %llu of %llu (state %d, %s)\n", i, k, (unsigned long long)p->owner[i].settled[k],
-                       (unsigned long long)p->owner[i].last_of[k], p->owner[i].state, p->owner[i].why);
+                printf("# side %d inflight %u out %d in %d bad %d resent %d deadline %d wants %d\n",
+                       i, st.in_flight, (int)st.frames_out, (int)st.frames_in, (int)st.bad_frames,
+                       (int)st.retransmits,
+                       (int)(channel_deadline(p->owner[i].channel, p->now_ms) - p->now_ms),
+                       channel_wants(p->owner[i].channel, p->now_ms));
+                printf("# side %d class %u: %llu of %llu (state %d, %s)\n", i, k,
+                       (unsigned long long)p->owner[i].settled[k],
+                       (unsigned long long)p->owner[i].last_of[k], p->owner[i].state,
+                       p->owner[i].why);
             }
     return !p->wrong && drained(p);
 }

@@ -1,5 +1,5 @@
-/* Two channels joined by a simulated line, each with an owner that keeps a tiny store: what the tests of
- * the whole wire stand on. Time is simulated; a seed replays a run exactly. */
+/* Two channels joined by a simulated line, each with an owner that keeps a tiny store: what the
+ * tests of the whole wire stand on. Time is simulated; a seed replays a run exactly. */
 #ifndef TESTS_UNIT_WIRE_PAIR_H
 #define TESTS_UNIT_WIRE_PAIR_H
 
@@ -10,7 +10,7 @@
 #include "gateway/wire/channel.h"
 
 #define PAIR_MESSAGES 200000
-#define PAIR_GIVEN 65536
+#define PAIR_GIVEN    65536
 
 struct message {
     enum msg_class class;
@@ -52,15 +52,15 @@ struct owner {
     struct given given[PAIR_GIVEN];
     uint64_t given_count, acked_count;
     uint8_t payload[70000];
-    uint32_t chunk_max;           /* messages above it go in pieces; 0 = as room says */
+    uint32_t chunk_max; /* messages above it go in pieces; 0 = as room says */
     /* In. */
     struct inbox live, disk;
     uint64_t frame_live, frame_disk;
     int64_t commit_at_ms;
-    int64_t commit_ms;            /* how long the disk takes */
+    int64_t commit_ms; /* how long the disk takes */
     uint64_t grant;
-    int refuse;                   /* answer greetings with this */
-    unsigned poison;              /* say of so many records that they make no sense */
+    int refuse;      /* answer greetings with this */
+    unsigned poison; /* say of so many records that they make no sense */
     /* Counted. */
     unsigned greetings, greeteds, give_ups, restarts;
     uint64_t bytes_out, alarms_urgent;
@@ -75,26 +75,27 @@ struct wire_byte {
 };
 
 struct line {
-    uint32_t rate;        /* bytes a second; 0 = not limited */
+    uint32_t rate; /* bytes a second; 0 = not limited */
     int64_t delay_ms;
     double byte_error, byte_loss, byte_insert;
-    bool dead;            /* swallows everything */
-    uint32_t port_rate;   /* of the serial port before the modem, where that is faster; 0 = the same */
+    bool dead; /* swallows everything */
+    uint32_t
+        port_rate; /* of the serial port before the modem, where that is faster; 0 = the same */
     int64_t port_free_us;
     int64_t free_us;
     struct wire_byte *bytes;
     size_t head, count, cap;
     uint64_t carried;
-    uint32_t driver_ms;   /* what the driver takes ahead, beside a frame */
+    uint32_t driver_ms; /* what the driver takes ahead, beside a frame */
 };
 
 struct pair {
     uint64_t seed;
     int64_t now_ms;
     struct owner owner[2];
-    struct line line[2];  /* [i]: from owner i */
+    struct line line[2]; /* [i]: from owner i */
     bool half_duplex, echo;
-    bool wrong;           /* an invariant broke: see why */
+    bool wrong; /* an invariant broke: see why */
     char why[200];
 };
 

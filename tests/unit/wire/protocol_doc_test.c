@@ -196,12 +196,16 @@ static void check_data(const struct example *e)
     uint8_t frame[FRAME_MAX_BYTES], stream[300];
     uint64_t check;
     size_t len = encode_records(e, stream, &check);
-    struct frame_data f = {.number = number(e, "number", 10), .unit_end = number(e, "unit_end", 10), .has_ack = text(e, "ack"),
-                           .ack = (uint16_t)number(e, "ack", 10), .grant = frame_grant_encode(number(e, "grant", 10)),
+    struct frame_data f = {.number = number(e, "number", 10),
+                           .unit_end = number(e, "unit_end", 10),
+                           .has_ack = text(e, "ack"),
+                           .ack = (uint16_t)number(e, "ack", 10),
+                           .grant = frame_grant_encode(number(e, "grant", 10)),
                            .check = record_check_fold(check)};
     size_t n = frame_data_encode(&f, frame);
     memcpy(frame + n, stream, len);
-    struct seal_context c = {(uint32_t)number(e, "epoch", 16), (uint32_t)number(e, "peer_epoch", 16)};
+    struct seal_context c = {(uint32_t)number(e, "epoch", 16),
+                             (uint32_t)number(e, "peer_epoch", 16)};
     compare_frame(e, frame, seal_frame(&c, SEAL_SPACE_DATA, f.number, frame, n + len));
 }
 
@@ -209,10 +213,17 @@ static void check_control(const struct example *e)
 {
     uint8_t frame[FRAME_MAX_BYTES], bitmap[FRAME_BITMAP_MAX];
     const char *what = text(e, "what");
-    struct frame_control f = {.type = strcmp(what, "ack") == 0 ? CONTROL_ACK : strcmp(what, "poll") == 0 ? CONTROL_POLL : CONTROL_BYE,
-                              .number = number(e, "number", 10), .over = number(e, "over", 10), .ack = (uint16_t)number(e, "ack", 10),
-                              .grant = frame_grant_encode(number(e, "grant", 10)), .bitmap = bitmap, .bitmap_bytes = hex(text(e, "bitmap"), bitmap)};
-    struct seal_context c = {(uint32_t)number(e, "epoch", 16), (uint32_t)number(e, "peer_epoch", 16)};
+    struct frame_control f = {.type = strcmp(what, "ack") == 0    ? CONTROL_ACK
+                                      : strcmp(what, "poll") == 0 ? CONTROL_POLL
+                                                                  : CONTROL_BYE,
+                              .number = number(e, "number", 10),
+                              .over = number(e, "over", 10),
+                              .ack = (uint16_t)number(e, "ack", 10),
+                              .grant = frame_grant_encode(number(e, "grant", 10)),
+                              .bitmap = bitmap,
+                              .bitmap_bytes = hex(text(e, "bitmap"), bitmap)};
+    struct seal_context c = {(uint32_t)number(e, "epoch", 16),
+                             (uint32_t)number(e, "peer_epoch", 16)};
     size_t n = frame_control_encode(&f, frame);
     compare_frame(e, frame, seal_frame(&c, SEAL_SPACE_CONTROL, f.number, frame, n));
 }
@@ -220,10 +231,13 @@ static void check_control(const struct example *e)
 static void check_hello(const struct example *e)
 {
     uint8_t frame[HANDSHAKE_MAX_BYTES];
-    struct hello h = {.protocol = (unsigned)number(e, "protocol", 10), .codec_version = (unsigned)number(e, "codec", 10),
-                      .epoch = (uint32_t)number(e, "epoch", 16), .seen = (uint16_t)number(e, "seen", 16),
-                      .identity = {(uint32_t)number(e, "generation", 16), (uint32_t)number(e, "segment", 16),
-                                   (uint32_t)number(e, "predecessor", 16), number(e, "predecessor_end", 10)}};
+    struct hello h = {
+        .protocol = (unsigned)number(e, "protocol", 10),
+        .codec_version = (unsigned)number(e, "codec", 10),
+        .epoch = (uint32_t)number(e, "epoch", 16),
+        .seen = (uint16_t)number(e, "seen", 16),
+        .identity = {(uint32_t)number(e, "generation", 16), (uint32_t)number(e, "segment", 16),
+                     (uint32_t)number(e, "predecessor", 16), number(e, "predecessor_end", 10)}};
     while (1u << h.memory_log2 < number(e, "memory", 10))
         h.memory_log2++;
     snprintf(h.name, sizeof h.name, "%s", text(e, "name"));
@@ -233,11 +247,14 @@ static void check_hello(const struct example *e)
 static void check_marks(const struct example *e)
 {
     uint8_t frame[HANDSHAKE_MAX_BYTES];
-    struct channel_marks m = {.topics_sequence = number(e, "topics_sequence", 10), .topics_hash = (uint32_t)number(e, "topics_hash", 16),
-                              .history_hash = (uint32_t)number(e, "history_hash", 16), .grant_bytes = number(e, "grant", 10),
+    struct channel_marks m = {.topics_sequence = number(e, "topics_sequence", 10),
+                              .topics_hash = (uint32_t)number(e, "topics_hash", 16),
+                              .history_hash = (uint32_t)number(e, "history_hash", 16),
+                              .grant_bytes = number(e, "grant", 10),
                               .max_message = (uint32_t)number(e, "max_message", 10)};
     unsigned long long v[4];
-    assert_int_equal(sscanf(text(e, "marks"), "%llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3]), 4);
+    assert_int_equal(sscanf(text(e, "marks"), "%llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3]),
+                     4);
     for (unsigned i = 0; i < 4; i++)
         m.cumulative[i] = v[i];
     if (text(e, "partial")) {
@@ -246,7 +263,9 @@ static void check_marks(const struct example *e)
         m.partial_number[v[0]] = v[1];
         m.partial_have[v[0]] = (uint32_t)v[2];
     }
-    compare_frame(e, frame, marks_encode(&m, (uint32_t)number(e, "epoch", 16), (uint32_t)number(e, "peer_epoch", 16), false, frame));
+    compare_frame(e, frame,
+                  marks_encode(&m, (uint32_t)number(e, "epoch", 16),
+                               (uint32_t)number(e, "peer_epoch", 16), false, frame));
 }
 
 static void check_datagram(const struct example *e)
@@ -254,11 +273,17 @@ static void check_datagram(const struct example *e)
     uint8_t frame[512], bitmap[8] = {0};
     uint64_t check;
     hex(text(e, "bitmap"), bitmap);
-    struct datagram_header h = {.number = number(e, "number", 10), .epoch = (uint32_t)number(e, "epoch", 16), .announces = text(e, "name"),
-                                .identity = {(uint32_t)number(e, "generation", 16), (uint32_t)number(e, "segment", 16),
-                                             (uint32_t)number(e, "predecessor", 16), number(e, "predecessor_end", 10)},
-                                .has_ack = text(e, "ack"), .ack_epoch = (uint16_t)number(e, "ack_epoch", 16), .ack = (uint16_t)number(e, "ack", 10),
-                                .grant = frame_grant_encode(number(e, "grant", 10)), .bitmap = bitmap[0]};
+    struct datagram_header h = {
+        .number = number(e, "number", 10),
+        .epoch = (uint32_t)number(e, "epoch", 16),
+        .announces = text(e, "name"),
+        .identity = {(uint32_t)number(e, "generation", 16), (uint32_t)number(e, "segment", 16),
+                     (uint32_t)number(e, "predecessor", 16), number(e, "predecessor_end", 10)},
+        .has_ack = text(e, "ack"),
+        .ack_epoch = (uint16_t)number(e, "ack_epoch", 16),
+        .ack = (uint16_t)number(e, "ack", 10),
+        .grant = frame_grant_encode(number(e, "grant", 10)),
+        .bitmap = bitmap[0]};
     snprintf(h.name, sizeof h.name, "%s", h.announces ? text(e, "name") : "");
     size_t n = datagram_header_encode(&h, frame);
     n += encode_records(e, frame + n, &check);
@@ -270,8 +295,9 @@ static void check_datagram_ack(const struct example *e)
 {
     uint8_t frame[DATAGRAM_ACK_FRAME_MAX], bitmap[FRAME_BITMAP_MAX];
     size_t n = hex(text(e, "bitmap"), bitmap);
-    compare(e, "frame", frame, datagram_ack_encode((uint32_t)number(e, "epoch", 16), number(e, "ack", 10),
-                                                   frame_grant_encode(number(e, "grant", 10)), bitmap, n, frame));
+    compare(e, "frame", frame,
+            datagram_ack_encode((uint32_t)number(e, "epoch", 16), number(e, "ack", 10),
+                                frame_grant_encode(number(e, "grant", 10)), bitmap, n, frame));
 }
 
 static unsigned check_all(const char *kind)
@@ -299,19 +325,21 @@ static unsigned check_all(const char *kind)
         else if (strcmp(kind, "plain") == 0)
             compare(e, "stream", stream, encode_records(e, stream, &check));
         else if (strcmp(kind, "refuse") == 0)
-            compare_frame(e, frame, refuse_encode((enum channel_refusal)number(e, "code", 10), false, frame));
+            compare_frame(e, frame,
+                          refuse_encode((enum channel_refusal)number(e, "code", 10), false, frame));
         else if (strcmp(kind, "resume") == 0) {
-            struct resume r = {number(e, "answer", 10), (uint32_t)number(e, "epoch", 16), (uint16_t)number(e, "seen", 16), (uint16_t)number(e, "ack", 10)};
+            struct resume r = {number(e, "answer", 10), (uint32_t)number(e, "epoch", 16),
+                               (uint16_t)number(e, "seen", 16), (uint16_t)number(e, "ack", 10)};
             compare_frame(e, frame, resume_encode(&r, false, frame));
         }
     }
     return count;
 }
 
-#define CASE(kind, least)                                             \
-    static void the_document_tells_the_bytes_of_##kind(void **state)  \
-    {                                                                 \
-        assert_true(check_all(#kind) >= least);                       \
+#define CASE(kind, least)                                                                          \
+    static void the_document_tells_the_bytes_of_##kind(void **state)                               \
+    {                                                                                              \
+        assert_true(check_all(#kind) >= least);                                                    \
     }
 CASE(data, 2)
 CASE(control, 3)
