@@ -207,6 +207,11 @@ static void on_refuse(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
         c->status.bad_frames++;
         return;
     }
+    if (c->greet == GREET_RESUME) {
+        /* A listener that was started anew cannot tell whose epoch it is. */
+        channel_greet(c, GREET_HELLO, now_ms);
+        return;
+    }
     if (c->greet == GREET_NONE || c->hello_sent_ms < 0)
         return; /* not meant for us: we asked for nothing */
     clear_pending(c);

@@ -76,6 +76,26 @@ static void a_refusal_is_told_and_tried_again_slowly(void **state)
     pair_free(p);
 }
 
+static void a_refused_resumption_is_followed_by_a_handshake_at_once(void **state)
+{
+    struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 78});
+    uint8_t framed[64];
+    pair_down(p, 0);
+    pair_kill(p, 1);
+    pair_down(p, 1); /* a guest is all that there is at the other end yet */
+    pair_up(p, 0);
+    pair_run(p, 100);
+    uint64_t before = p->owner[0].bytes_out;
+    pair_inject(p, 0, framed,
+                channel_guest_refusal(CHANNEL_REFUSED_BUSY, framed, sizeof framed));
+    pair_run(p, 100);
+    assert_true(p->owner[0].bytes_out > before + 30);
+    pair_up(p, 1);
+    pair_send(p, 0, CLASS_NORMAL, 10);
+    assert_true(pair_drain(p, 20000));
+    pair_free(p);
+}
+
 static void a_peer_of_another_name_is_refused(void **state)
 {
     struct pair *p =
@@ -346,6 +366,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sender_keeps_to_what_the_peer_can_take),
         cmocka_unit_test(a_refusal_is_told_and_tried_again_slowly),
+        cmocka_unit_test(a_refused_resumption_is_followed_by_a_handshake_at_once),
         cmocka_unit_test(a_peer_of_another_name_is_refused),
         cmocka_unit_test(goodbye_is_heard_and_a_new_start_is_welcome),
         cmocka_unit_test(a_dead_peer_is_noticed_by_probes_and_by_unanswered_data),
