@@ -56,6 +56,9 @@ struct bridge_env {
     int (*link_send)(void *ctx, size_t link, uint64_t station, const uint8_t *bytes, size_t n, uint64_t token, bool urgent);
     void (*link_reset)(void *ctx, size_t link, uint64_t station, const char *why);
     void (*link_counts)(void *ctx, size_t link, uint64_t *bytes_out, uint64_t *bytes_in, char *detail, size_t detail_size);
+    /* The store's file is damaged: nothing more can be done with it. Free the bridge, open the store again (which sets the file
+     * aside) and begin anew, once this call into the bridge has returned. */
+    void (*store_damaged)(void *ctx);
     void (*random)(void *ctx, void *bytes, size_t n);
     /* text ends in key=value pairs. */
     void (*log)(void *ctx, enum bridge_log level, const char *subsystem, const char *text);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SUBSCRIBE_ID_FIRST 60000u   /* packet ids of SUBSCRIBE and UNSUBSCRIBE; messages use 1..FLIGHTS_MAX */
+#define SUBSCRIBE_ID_FIRST 40000u   /* packet ids of SUBSCRIBE, by filter; UNSUBSCRIBE from the end down; messages use 1..FLIGHTS_MAX */
 #define OUT_MAX_BYTES      (272u << 20) /* one packet of the largest size MQTT has, and room for acknowledgements */
 #define RECEIVE_MAXIMUM    4096     /* in-flight window we offer; the broker's own is mostly smaller */
 #define PACKET_OVERHEAD    (TOPIC_ROOM + MSG_PROPS_MAX_BYTES + 64)
@@ -15,73 +15,100 @@
 #define CONNECT_TIMEOUT_MS 20000
 #define FILTERS_VALUE_MAX  4000     /* bytes of a stored value that lists subscribed filters */
 
-/* ---- which filters the broker's session holds: remembered, so that a route taken out of the file is unsubscribed ---- */
+/* ---- which subscriptions the broker's session holds: remembered, so that a route taken out of the file is unsubscribed ---- */
 
-static void unsubscribe_removed(struct bridge *b)
+/* "QOS FILTER" lines, in values of a few KB under "filters.0", "filters.1" ... ended by an empty one. */
+static void filters_key(unsigned k, char key[32])
+{
+    snprintf(key, 32, "filters.%u", k);
+}
+
+static const struct route_filter *find_filter(const struct bridge *b, const char *filter)
+{
+    for (size_t i = 0; i < b->routes.filter_count; i++)
+        if (strcmp(b->routes.filters[i].filter, filter) == 0)
+            return &b->routes.filters[i];
+    return NULL;
+}
+
+/* Unsubscribes what no route wants any more. Return: the session holds just what the routes want. */
+static bool compare_subscriptions(struct bridge *b)
 {
     uint16_t packet_id = UINT16_MAX;
+    size_t same = 0, others = 0;
     for (unsigned k = 0;; k++) {
         char key[32], value[4096];
         size_t n = sizeof value - 1;
-        snprintf(key, sizeof key, "filters.%u", k);
+        filters_key(k, key);
         int rc = store_get(b->store, key, value, &n);
         if (rc != 0 || n == 0) {
             custody_failed(b, rc);
-            return;
+            return rc == 0 && others == 0 && same == b->routes.filter_count;
         }
         value[n] = '\0';
         char *save = NULL;
-        for (char *f = strtok_r(value, "\n", &save); f; f = strtok_r(NULL, "\n", &save)) {
-            bool still = false;
-            for (size_t i = 0; i < b->routes.filter_count; i++)
-                still = still || strcmp(b->routes.filters[i].filter, f) == 0;
-            if (!still && mqtt_session_unsubscribe(b->broker.session, f, packet_id--) == 0)
-                bridge_logf(b, BRIDGE_INFO, "broker", "unsubscribed filter=%s", f);
+        for (char *line = strtok_r(value, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+            if (strlen(line) < 3)
+                continue;
+            const struct route_filter *f = find_filter(b, line + 2);
+            if (f && f->qos == line[0] - '0')
+                same++;
+            else
+                others++;
+            if (!f && mqtt_session_unsubscribe(b->broker.session, line + 2, packet_id--) == 0)
+                bridge_logf(b, BRIDGE_INFO, "broker", "unsubscribed filter=%s", line + 2);
         }
     }
 }
 
-static void remember_filters(struct bridge *b)
+static bool save_filters(struct bridge *b, unsigned k, const char *value, size_t n)
+{
+    char key[32];
+    filters_key(k, key);
+    return !custody_failed(b, store_set(b->store, key, value, n));
+}
+
+static void remember_subscriptions(struct bridge *b)
 {
     char value[FILTERS_VALUE_MAX];
     size_t n = 0;
     unsigned k = 0;
-    char key[32];
-    for (size_t i = 0; i <= b->routes.filter_count; i++) {
-        const char *f = i < b->routes.filter_count ? b->routes.filters[i].filter : NULL;
-        size_t len = f ? strlen(f) : 0;
-        if (f && len + 1 > sizeof value)
-            continue; /* cannot be remembered; it stays subscribed if its route goes */
-        if (!f || n + len + 1 > sizeof value) {
-            snprintf(key, sizeof key, "filters.%u", k++);
-            if (custody_failed(b, store_set(b->store, key, value, n)))
+    for (size_t i = 0; i < b->routes.filter_count; i++) {
+        const struct route_filter *f = &b->routes.filters[i];
+        size_t len = strlen(f->filter) + 3;
+        if (len > sizeof value)
+            continue; /* cannot be remembered: it stays subscribed if its route goes */
+        if (n + len > sizeof value) {
+            if (!save_filters(b, k++, value, n))
                 return;
             n = 0;
         }
-        if (f) {
-            memcpy(value + n, f, len);
-            value[n + len] = '\n';
-            n += len + 1;
-        }
+        value[n] = (char)('0' + f->qos);
+        value[n + 1] = ' ';
+        memcpy(value + n + 2, f->filter, len - 3);
+        value[n + len - 1] = '\n';
+        n += len;
     }
-    snprintf(key, sizeof key, "filters.%u", k);
-    custody_failed(b, store_set(b->store, key, "", 0));
-    custody_dirty(b, COMMIT_SOON_MS);
+    if ((n == 0 || save_filters(b, k++, value, n)) && save_filters(b, k, "", 0))
+        custody_dirty(b, COMMIT_SOON_MS);
 }
 
 static void subscribe_all(struct bridge *b)
 {
     const struct mqtt_connack *server = mqtt_session_server(b->broker.session);
-    b->broker.subscriptions_pending = 0;
+    bool same = compare_subscriptions(b);
+    /* MQTT 5 says with retain handling 1 that a subscription that is there brings no retained messages again; under 3.1.1 each SUBSCRIBE
+     * brings them all. */
+    if (same && server->session_present && server->version != MQTT_5)
+        return;
     for (size_t i = 0; i < b->routes.filter_count; i++) {
         const struct route_filter *f = &b->routes.filters[i];
         struct mqtt_subscription sub = {f->filter, f->qos, server->sub_id_available ? f->id : 0};
-        uint16_t packet_id = (uint16_t)(SUBSCRIBE_ID_FIRST + i % 5000);
-        if (mqtt_session_subscribe(b->broker.session, &sub, packet_id) == 0)
-            b->broker.subscriptions_pending++;
+        if (mqtt_session_subscribe(b->broker.session, &sub, (uint16_t)(SUBSCRIBE_ID_FIRST + i)) != 0)
+            bridge_logf(b, BRIDGE_ERR, "broker", "cannot subscribe filter=%s", f->filter);
     }
-    unsubscribe_removed(b);
-    remember_filters(b);
+    if (!same)
+        remember_subscriptions(b);
 }
 
 /* ---- acknowledgements ---- */
@@ -181,9 +208,17 @@ static bool copy_counts(const struct bridge *b, const struct mqtt_publish *p, co
     return false;
 }
 
+static void on_oversize(void *ctx, const struct mqtt_publish *p, size_t packet_bytes);
+
 static void on_publish(void *ctx, const struct mqtt_publish *p)
 {
     struct bridge *b = ctx;
+    if (p->props_len > MSG_PROPS_MAX_BYTES) {
+        struct mqtt_publish bare = *p;
+        bare.props_len = 0;
+        on_oversize(b, &bare, p->props_len);
+        return;
+    }
     if (b->failed || b->broker.dropping)
         return;
     if (store_full(b->store)) {
@@ -273,8 +308,6 @@ static void on_pubcomp(void *ctx, uint16_t packet_id, uint8_t reason)
 static void on_suback(void *ctx, uint16_t packet_id, const uint8_t *reasons, size_t n)
 {
     struct bridge *b = ctx;
-    if (b->broker.subscriptions_pending)
-        b->broker.subscriptions_pending--;
     for (size_t i = 0; i < n; i++) {
         size_t k = packet_id >= SUBSCRIBE_ID_FIRST ? packet_id - SUBSCRIBE_ID_FIRST : SIZE_MAX;
         const char *filter = k < b->routes.filter_count ? b->routes.filters[k].filter : "?";

@@ -56,6 +56,10 @@ bool custody_commit(struct bridge *b)
 static void recover(struct bridge *b)
 {
     bool full = store_full(b->store);
+    if (b->failed_error == -EBADMSG) {
+        bridge_logf(b, BRIDGE_ERR, "store", "damaged: %s", store_error(b->store));
+        b->env.store_damaged(b->env.ctx);
+    }
     bridge_logf(b, full ? BRIDGE_WARN : BRIDGE_ERR, "store", "%s: nothing since the last commit was kept or told; "
                 "starting over from there error=%d", full ? "no room" : store_error(b->store), b->failed_error);
     store_rollback(b->store);

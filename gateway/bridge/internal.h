@@ -74,6 +74,7 @@ struct sender {
     bool uncommitted;           /* rows beyond the cursors were changed and not yet committed: give nothing */
     unsigned turn;              /* of the 8:4:1 sharing */
     bool greeted;
+    uint32_t peer_max_message;  /* payload bytes that the peer takes at most, as it said; 0 = not known */
     bool datagram;              /* the channel's kind: acknowledgements in any order, no handshake */
 };
 
@@ -156,7 +157,6 @@ struct broker {
     bool connected;
     struct owed_ack *owed;
     size_t owed_count, owed_size;
-    unsigned subscriptions_pending;
     uint64_t received, published, refused_full;
     bool took_nothing;          /* full store: something was not taken; reconnect when there is room (I1) */
     bool dropping;              /* the connection is to be closed: nothing it brings counts any more */

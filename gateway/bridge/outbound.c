@@ -141,8 +141,11 @@ static bool hold_back(struct offer *o, bool *held)
         return !custody_failed(b, store_interval_set(b->store, o->put.peer, o->route->name, o->put.msg->topic,
                                                      age + o->route->min_interval_ms));
     bool replaced;
-    if (custody_failed(b, store_held_put(b->store, &o->put, next, &replaced)))
+    int rc = store_held_put(b->store, &o->put, next, &replaced);
+    if (custody_failed(b, rc))
         return false;
+    if (rc == STORE_REFUSED)
+        return true; /* too many topics wait: this one goes at once */
     *held = true;
     if (next < b->held_age_ms)
         b->held_age_ms = next;
@@ -296,42 +299,49 @@ static void expire(struct bridge *b, int64_t age)
     b->expiry_age_ms = next <= age ? age + 1000 : next;
 }
 
-/* A message that had waited goes out now: the topic's next one waits for a whole interval from here. */
-static bool begin_interval(struct bridge *b, struct peer *p, enum msg_class class, uint64_t number, int64_t age)
+/* What a message that had waited brings with it: the topic's next one waits for a whole interval from here, and with keep = latest an
+ * older one that is still queued goes. Return: false: the store failed. */
+static bool before_release(struct bridge *b, const struct outbox_row *row, int64_t age)
 {
-    struct outbox_row row;
-    int rc = store_outbox_next(b->store, p->id, class, number - 1, 0, &row);
-    if (custody_failed(b, rc))
-        return false;
-    if (rc != 0)
-        return true;
+    struct peer *p = peers_by_id(b, row->peer);
     const struct config_route *route = NULL;
     for (size_t i = 0; i < b->config->route_count; i++)
-        if (strcmp(b->config->routes[i].name, row.route) == 0)
+        if (strcmp(b->config->routes[i].name, row->route) == 0)
             route = &b->config->routes[i];
-    if (route && row.msg && row.number == number)
-        rc = store_interval_set(b->store, p->id, row.route, row.msg->topic, age + route->min_interval_ms);
-    msg_free(row.msg);
-    return !custody_failed(b, rc);
+    if (!p || !route)
+        return true; /* taken out of the file since: it goes as it is */
+    struct offer o = {.b = b, .peer = p, .route = route, .put = {.peer = row->peer, .msg = row->msg}};
+    if (route->keep == KEEP_LATEST && !replace_older(&o))
+        return false;
+    return !custody_failed(b, store_interval_set(b->store, row->peer, row->route, row->msg->topic,
+                                                 age + route->min_interval_ms));
 }
 
 static void release_held(struct bridge *b, int64_t age)
 {
     for (unsigned i = 0; i < EXPIRE_BATCH; i++) {
+        struct outbox_row row;
         int id;
         enum msg_class class;
         uint64_t number;
         int64_t next;
-        int rc = store_held_release(b->store, age, &id, &class, &number, &next);
+        int rc = store_held_due(b->store, age, &row, &next);
         if (custody_failed(b, rc))
             return;
         if (rc != 0) {
             b->held_age_ms = next;
             return;
         }
-        struct peer *p = peers_by_id(b, id);
-        if (p && !begin_interval(b, p, class, number, age))
+        bool ok = before_release(b, &row, age);
+        msg_free(row.msg);
+        rc = ok ? store_held_release(b->store, age, &id, &class, &number, &next) : -EIO;
+        if (!ok || custody_failed(b, rc))
             return;
+        if (rc != 0) {
+            b->held_age_ms = next; /* the disk is full: looked at again when there is room */
+            return;
+        }
+        struct peer *p = peers_by_id(b, id);
         if (p)
             p->sender.lanes[class].empty = false;
         b->expiry_age_ms = 0; /* the released one may expire; looked up at the next turn */

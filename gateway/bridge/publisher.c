@@ -131,6 +131,18 @@ void publisher_connected(struct bridge *b, bool session_present)
     pub->running = true;
 }
 
+/* The broker here will not have a message: its sender is told by a gap record of our direction, so that both ends report it (I3). */
+static void report_refused(struct bridge *b, const struct flight *f)
+{
+    struct peer *p = peers_by_id(b, f->peer);
+    if (!p)
+        return;
+    bridge_count(p, "dropped.broker_refused", 1);
+    if (custody_failed(b, store_outbox_gap(b->store, p->id, f->class, "", GAP_REFUSED, b->now.wall_ms, sender_fixed(p, f->class))))
+        return;
+    sender_changed(p, f->class);
+}
+
 void publisher_closed(struct bridge *b)
 {
     struct publisher *pub = &b->publisher;
@@ -148,8 +160,7 @@ void publisher_closed(struct bridge *b)
         bridge_logf(b, BRIDGE_ERR, "broker", "the broker closed %d times on a message: set aside peer=%s", REFUSALS_MAX,
                     peers_by_id(b, suspect->peer) ? peers_by_id(b, suspect->peer)->config->name : "?");
         custody_failed(b, store_inbox_set_aside(b->store, suspect->key, "connection closed on it", b->now.wall_ms));
-        if (peers_by_id(b, suspect->peer))
-            bridge_count(peers_by_id(b, suspect->peer), "dropped.broker_refused", 1);
+        report_refused(b, suspect);
         pub->cleared[suspect->packet_id] = false;
         custody_dirty(b, 0);
     } else if (!b->failed && unanswered == 1) {
@@ -177,8 +188,7 @@ static void set_aside(struct bridge *b, struct flight *f, const char *why)
                 f->msg ? f->msg->topic : "?");
     if (custody_failed(b, store_inbox_set_aside(b->store, f->key, why, b->now.wall_ms)))
         return;
-    if (p)
-        bridge_count(p, "dropped.broker_refused", 1);
+    report_refused(b, f);
     custody_dirty(b, COMMIT_LATEST_MS);
     remove_flight(&b->publisher, f);
 }

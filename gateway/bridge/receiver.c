@@ -406,7 +406,9 @@ static int on_message(struct peer *p, const struct record *r)
     if (!topic)
         return -EPROTO;
     int rc = 0;
-    if (r->len < r->total) {
+    if (r->total > (uint64_t)p->config->max_message) {
+        rc = -EPROTO; /* it was told the limit in the handshake */
+    } else if (r->len < r->total) {
         rc = on_first_piece(p, r, topic);
     } else {
         struct msg *m = msg_of(p, r, topic, r->bytes, r->len);

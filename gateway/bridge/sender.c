@@ -67,11 +67,25 @@ void sender_changed(struct peer *p, enum msg_class class)
     p->sender.uncommitted = true;
 }
 
+/* The next row of the lane becomes a gap record, which goes out after the commit. Return: false, for the caller to pass on. */
+static bool give_up(struct peer *p, enum msg_class class, enum gap_reason reason, const char *counter)
+{
+    struct lane *l = &p->sender.lanes[class];
+    if (custody_failed(p->bridge, store_outbox_discard(p->bridge->store, p->id, class, l->row.number, reason, l->cursor)))
+        return false;
+    bridge_count(p, counter, 1);
+    sender_changed(p, class);
+    custody_dirty(p->bridge, 0);
+    return false;
+}
+
 bool sender_lane_ready(struct peer *p, enum msg_class class)
 {
     struct sender *s = &p->sender;
     struct bridge *b = p->bridge;
     struct lane *l = &s->lanes[class];
+    if (!(p->bridge->config->links[p->link].carry & 1u << class))
+        return false;
     if (l->lost_to)
         return true;
     if (!l->have_row) {
@@ -94,14 +108,12 @@ bool sender_lane_ready(struct peer *p, enum msg_class class)
         custody_dirty(b, 0); /* sender_before_commit allows more */
         return false;
     }
-    if (!l->row.gap && l->offset == 0 && l->row.expire_age_ms <= bridge_age(b)) {
-        if (custody_failed(b, store_outbox_discard(b->store, p->id, class, l->row.number, GAP_EXPIRED, l->cursor)))
-            return false;
-        bridge_count(p, "dropped.expired", 1);
-        sender_changed(p, class);
-        custody_dirty(b, 0);
-        return false;
-    }
+    if (l->row.gap || l->offset)
+        return true;
+    if (l->row.expire_age_ms <= bridge_age(b))
+        return give_up(p, class, GAP_EXPIRED, "dropped.expired");
+    if (s->peer_max_message && l->row.payload_len > s->peer_max_message)
+        return give_up(p, class, GAP_OVERSIZE, "dropped.oversize");
     return true;
 }
 

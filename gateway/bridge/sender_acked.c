@@ -168,6 +168,7 @@ void sender_greeted(struct peer *p, const struct channel_marks *theirs)
         return;
     }
     s->greeted = true;
+    s->peer_max_message = theirs->max_message;
     if (!sender_agree_on_topics(p, theirs))
         return;
     for (int c = 0; c < CLASS_COUNT; c++)

@@ -26,6 +26,7 @@ struct demo_client {
     char filter[64];
     char last[128];
     bool ready;
+    bool gateway_online;
     uint16_t packet_id;
     unsigned unsent;
     struct expected *expected;
@@ -50,8 +51,9 @@ static void on_connected(void *ctx, const struct mqtt_connack *server)
     struct demo_client *c = ctx;
     (void)server;
     mqtt_connection_settled(c->connection);
-    struct mqtt_subscription sub = {.filter = c->filter, .qos = 2};
-    if (mqtt_session_subscribe(c->session, &sub, UINT16_MAX) != 0)
+    struct mqtt_subscription sub = {.filter = c->filter, .qos = 2}, state = {.filter = "longwire/+/state"};
+    if (mqtt_session_subscribe(c->session, &sub, UINT16_MAX) != 0 ||
+        (strcmp(c->filter, "#") != 0 && mqtt_session_subscribe(c->session, &state, UINT16_MAX - 1) != 0))
         mqtt_connection_drop(c->connection, false);
 }
 
@@ -89,7 +91,9 @@ static void account(struct demo_client *c, uint64_t topic, uint64_t content)
 static void on_publish(void *ctx, const struct mqtt_publish *p)
 {
     struct demo_client *c = ctx;
-    if (p->topic_len < 9 || memcmp(p->topic, "longwire/", 9) != 0) {
+    if (p->topic_len >= 9 && memcmp(p->topic, "longwire/", 9) == 0) {
+        c->gateway_online = c->gateway_online || (p->payload_len == 6 && memcmp(p->payload, "online", 6) == 0);
+    } else {
         account(c, hash_of(p->topic, p->topic_len), hash_of(p->payload, p->payload_len));
         snprintf(c->last, sizeof c->last, "%.*s", (int)p->topic_len, p->topic);
     }
@@ -131,7 +135,7 @@ static void on_suback(void *ctx, uint16_t packet_id, const uint8_t *reasons, siz
 {
     struct demo_client *c = ctx;
     (void)packet_id;
-    c->ready = n == 1 && reasons[0] < 0x80;
+    c->ready = c->ready || (n == 1 && reasons[0] < 0x80);
 }
 
 static void on_unsuback(void *ctx, uint16_t packet_id)
@@ -254,7 +258,7 @@ void demo_client_free(struct demo_client *c)
 
 bool demo_client_ready(const struct demo_client *c)
 {
-    return c->ready;
+    return c->ready && c->gateway_online;
 }
 
 bool demo_client_publish(struct demo_client *c, const char *topic, const void *payload, size_t n, bool retain)

@@ -18,7 +18,7 @@ struct demo_account {
 /* Connects to 127.0.0.1:port and subscribes to filter with QoS 2. Return: NULL when out of memory. */
 struct demo_client *demo_client_new(struct event_base *base, uint16_t port, const char *id, const char *filter) MUST_CHECK;
 void demo_client_free(struct demo_client *c);
-/* Connected and subscribed. */
+/* Connected and subscribed, and the gateway at this broker is, too. */
 bool demo_client_ready(const struct demo_client *c);
 /* Publishes with QoS 2. Return: false: not connected or the window is full; try again. */
 bool demo_client_publish(struct demo_client *c, const char *topic, const void *payload, size_t n, bool retain) MUST_CHECK;

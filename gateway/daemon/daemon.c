@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <event2/event.h>
@@ -26,6 +27,8 @@
 #define PASSWORD_MAX   65535   /* MQTT-3.1.3.6: a 16-bit length */
 #define STOP_LINGER_MS 500     /* for the last packets to the broker; SIGTERM ends within 2 s */
 #define STOP_LATEST_MS 1500
+#define GOODBYE_MS     400     /* closing a serial port discards what it has not sent: line time for the last frames */
+#define DESCRIPTORS_MAX 65536
 
 struct instance {
     struct config *config;
@@ -44,6 +47,7 @@ struct daemon {
     struct store *store;
     struct instance now;
     bool stop, reload;
+    bool damaged;              /* the store's file: to be opened anew, which sets it aside */
 };
 
 /* ---- services of the bridge ---- */
@@ -93,6 +97,11 @@ static void env_link_reset(void *ctx, size_t link, uint64_t station, const char 
 static void env_link_counts(void *ctx, size_t link, uint64_t *bytes_out, uint64_t *bytes_in, char *detail, size_t detail_size)
 {
     links_counts(((struct daemon *)ctx)->now.links, link, bytes_out, bytes_in, detail, detail_size);
+}
+
+static void env_store_damaged(void *ctx)
+{
+    ((struct daemon *)ctx)->damaged = true;
 }
 
 static void random_bytes(void *ctx, void *bytes, size_t n)
@@ -250,6 +259,7 @@ static int instance_start(struct daemon *d, struct config *config)
             .link_send = env_link_send,
             .link_reset = env_link_reset,
             .link_counts = env_link_counts,
+            .store_damaged = env_store_damaged,
             .random = random_bytes,
             .log = env_log,
         };
@@ -277,9 +287,9 @@ static void finish(struct daemon *d)
     struct store_now now = clock_now();
     bridge_stop(d->now.bridge, &now);
     mqtt_connection_stop(d->now.connection, STOP_LINGER_MS);
-    int64_t until = clock_mono_ms() + STOP_LATEST_MS;
-    while (!d->now.closed && clock_mono_ms() < until) {
-        struct timeval tv = {0, 100000};
+    int64_t begun = clock_mono_ms(), t;
+    while ((t = clock_mono_ms() - begun) < STOP_LATEST_MS && (!d->now.closed || t < GOODBYE_MS)) {
+        struct timeval tv = {0, 50000};
         evtimer_add(d->timer, &tv);
         event_base_loop(d->base, EVLOOP_ONCE);
     }
@@ -317,6 +327,45 @@ static void reload(struct daemon *d)
         }
     }
     d->reload = false;
+}
+
+static int open_store(struct daemon *d, const struct config *config)
+{
+    char err[512] = "";
+    struct store_opened opened;
+    struct store_now now = clock_now();
+    int rc = store_open(&d->store, config->store.path, &now, random_bytes, NULL, &opened, err, sizeof err);
+    if (rc == STORE_LOCKED) {
+        log_fmt(LOG_LEVEL_ERR, "store", "%s is in use: another longwire runs on it", config->store.path);
+        return -1;
+    }
+    if (rc != 0) {
+        log_fmt(LOG_LEVEL_ERR, "store", "cannot open: %s", err);
+        return -1;
+    }
+    if (opened.damaged)
+        log_fmt(LOG_LEVEL_ERR, "store", "the file was damaged: set aside, a new one begun path=%s", opened.aside_path);
+    log_fmt(LOG_LEVEL_INFO, "store", "%s path=%s generation=%08x segment=%08x", opened.created ? "created" : "opened",
+            config->store.path, opened.generation, opened.segment);
+    return 0;
+}
+
+/* Nothing can be said or saved any more: from the last commit of the file that is set aside, the peer's marks and the broker's session
+ * decide what comes again. */
+static void begin_anew(struct daemon *d)
+{
+    struct config *config = d->now.config;
+    d->now.config = NULL;
+    d->damaged = false;
+    instance_free(&d->now);
+    store_close(d->store);
+    d->store = NULL;
+    if (open_store(d, config) != 0) {
+        config_free(config);
+        d->stop = true;
+    } else if (instance_start(d, config) != 0) {
+        d->stop = true;
+    }
 }
 
 /* ---- the loop ---- */
@@ -365,6 +414,17 @@ static char *status(void *ctx)
     return d->now.bridge ? bridge_status_json(d->now.bridge, &now) : NULL;
 }
 
+/* A listener may hold more connections than the usual soft limit of 1,024 descriptors allows. */
+static void raise_descriptors(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+        return;
+    r.rlim_cur = r.rlim_max < DESCRIPTORS_MAX ? r.rlim_max : DESCRIPTORS_MAX;
+    if (setrlimit(RLIMIT_NOFILE, &r) != 0)
+        log_text(LOG_LEVEL_WARN, "loop", "the limit of open descriptors stays low");
+}
+
 static int setup_loop(struct daemon *d)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE};
@@ -381,27 +441,6 @@ static int setup_loop(struct daemon *d)
             return -1;
     }
     return d->timer ? 0 : -1;
-}
-
-static int open_store(struct daemon *d, const struct config *config)
-{
-    char err[512] = "";
-    struct store_opened opened;
-    struct store_now now = clock_now();
-    int rc = store_open(&d->store, config->store.path, &now, random_bytes, NULL, &opened, err, sizeof err);
-    if (rc == STORE_LOCKED) {
-        log_fmt(LOG_LEVEL_ERR, "store", "%s is in use: another longwire runs on it", config->store.path);
-        return -1;
-    }
-    if (rc != 0) {
-        log_fmt(LOG_LEVEL_ERR, "store", "cannot open: %s", err);
-        return -1;
-    }
-    if (opened.damaged)
-        log_fmt(LOG_LEVEL_ERR, "store", "the file was damaged: set aside, a new one begun path=%s", opened.aside_path);
-    log_fmt(LOG_LEVEL_INFO, "store", "%s path=%s generation=%08x segment=%08x", opened.created ? "created" : "opened",
-            config->store.path, opened.generation, opened.segment);
-    return 0;
 }
 
 static void warn_seal(const struct config *config)
@@ -432,6 +471,7 @@ int daemon_run(const char *file)
     char err[256] = "";
     int status_code = 1;
     log_init();
+    raise_descriptors();
     struct config *config = load(&d);
     if (!config)
         return 1;
@@ -454,7 +494,9 @@ int daemon_run(const char *file)
                 status_code = 1;
                 break;
             }
-            if (d.reload && !d.stop)
+            if (d.damaged)
+                begin_anew(&d);
+            else if (d.reload && !d.stop)
                 reload(&d);
             if (!d.now.bridge) {
                 status_code = 1;
