@@ -38,26 +38,29 @@ static uint16_t *line_of(const struct mix_contexts *c, uint32_t hash)
     return line;
 }
 
+static unsigned seen(uint16_t history)
+{
+    const struct mix_state *state = &mix_states[history & 255];
+
+    return (unsigned)state->zeros + state->ones;
+}
+
 /* The history of a node in the line: found by its check, else the least seen of four places. */
 static uint16_t *slot_of(uint16_t *line, uint32_t hash, unsigned node)
 {
     uint32_t h = (hash + node * 0x9e3779b1u) * 0x2c1b3c6du;
-    uint16_t *worst = NULL;
-    unsigned least = UINT32_MAX;
 
     h ^= h >> 15;
     unsigned check = h & 0xff, place = h >> 8 & (MIX_LINE - 1);
     for (unsigned k = 0; k < 4; k++) {
         uint16_t *slot = line + (place ^ k);
-        const struct mix_state *state = &mix_states[*slot & 255];
-        unsigned seen = (unsigned)state->zeros + state->ones;
-        if (seen && *slot >> 8 == check)
+        if (*slot >> 8 == check && *slot & 255)
             return slot;
-        if (seen < least) {
-            least = seen;
-            worst = slot;
-        }
     }
+    uint16_t *worst = line + place;
+    for (unsigned k = 1; k < 4; k++)
+        if (seen(line[place ^ k]) < seen(*worst))
+            worst = line + (place ^ k);
     *worst = (uint16_t)(check << 8);
     return worst;
 }

@@ -7,8 +7,9 @@
 #define WEIGHT_START (WEIGHT_ONE * 35 / 1000)
 #define WEIGHT_MAX   (4 * WEIGHT_ONE - 1) /* so that dot() cannot overflow 32 bits */
 #define FINAL_ONE    (1 << 16)
-#define RATE_FIRST   20 /* learning rates of a set, at its first uses and later */
-#define RATE_LAST    4
+#define RATE_FIRST   28 /* learning rates of a set, at its first uses and later */
+#define RATE_LAST    5
+#define RATE_USES    256
 #define MAP_RATE     6
 
 void mix_mixer_init(struct mix_mixer *m)
@@ -32,6 +33,12 @@ void mix_mixer_init(struct mix_mixer *m)
 static int clamp(int64_t logit)
 {
     return logit > MIX_LOGIT_MAX ? MIX_LOGIT_MAX : logit < -MIX_LOGIT_MAX ? -MIX_LOGIT_MAX : (int)logit;
+}
+
+/* x modulo n; mostly x is below n, and a division a decision is dear. */
+static uint32_t within(uint32_t x, uint32_t n)
+{
+    return x < n ? x : x % n;
 }
 
 static int dot(const int32_t *w, const int16_t *in)
@@ -59,7 +66,7 @@ int mix_mixer_predict(struct mix_mixer *m, const uint32_t select[MIX_SELECTORS],
     int64_t sum = 0;
 
     for (unsigned k = 0; k < MIX_SELECTORS; k++) {
-        m->chosen[k] = m->first[k] + select[k] % m->count[k];
+        m->chosen[k] = m->first[k] + within(select[k], m->count[k]);
         m->logit[k] = clamp(dot(m->sets[m->chosen[k]].w, m->in));
         m->p[k] = mix_squash(m->logit[k]);
         sum += (int64_t)final[k] * m->logit[k];
@@ -71,7 +78,7 @@ int mix_mixer_predict(struct mix_mixer *m, const uint32_t select[MIX_SELECTORS],
     int p = 2 * m->mixed;
     unsigned bucket = (unsigned)(logit + MIX_LOGIT_MAX + 90) / 180;
     for (unsigned k = 0; k < MIX_MAPS; k++) {
-        m->map_at[k] = &m->map[k][map[k] % m->map_count[k] * MIX_MAP_BUCKETS + bucket];
+        m->map_at[k] = &m->map[k][within(map[k], m->map_count[k]) * MIX_MAP_BUCKETS + bucket];
         p += *m->map_at[k];
     }
     p /= 2 + MIX_MAPS;
@@ -84,7 +91,7 @@ void mix_mixer_update(struct mix_mixer *m, int bit)
 
     for (unsigned k = 0; k < MIX_SELECTORS; k++) {
         uint16_t *uses = &m->uses[m->chosen[k]];
-        int rate = RATE_LAST + (RATE_FIRST - RATE_LAST) * 64 / (64 + *uses);
+        int rate = RATE_LAST + (RATE_FIRST - RATE_LAST) * RATE_USES / (RATE_USES + *uses);
         int error = (target - m->p[k]) * rate / 128;
         if (*uses < 4096)
             ++*uses;

@@ -13,7 +13,7 @@
 #define NESTED_LOOK      256 /* bytes of a string that may turn out to be a message */
 
 /* Weight sets a selector chooses from, at the reference size. */
-static const uint16_t selector_sets[MIX_SELECTORS] = {256, 648, 512, 512, 512, 512};
+static const uint16_t selector_sets[MIX_SELECTORS] = {256, 648, 512, 512, 1024, 512};
 static const uint16_t map_contexts[MIX_MAPS] = {256, 1024};
 
 /* Where everything stands in the storage. */
@@ -315,7 +315,8 @@ static void text_contexts(const struct mix_payload *m, uint32_t x[MIX_CONTEXTS])
                      t->expected[MIX_EXPECT_LINE].length - t->value_at);
     x[7] = mix_hash2(c4 & 0xffff00, (uint32_t)(m->history >> 32) & 255);
     x[8] = mix_hash3(match, last, least(m->long_match.agreed, 31) | m->long_match.missed << 8);
-    x[9] = mix_hash3(t->class_field, t->value, 77);
+    x[9] = t->number_known ? mix_hash3(t->field, t->trend | t->last_diverged << 8, last | t->value_at << 9)
+                           : mix_hash3(t->class_field, t->value, 77);
     x[10] = t->spelled ? mix_hash3(told, t->class_field, 5)
                        : mix_hash3(t->field, t->last_diverged, t->last_length - t->value_at);
     x[11] = mix_hash3(t->word, t->last_word, c1);
@@ -487,7 +488,8 @@ int mix_payload_predict(struct mix_payload *m)
                                          : (t->last_diverged & 7) * 2 +
                                                (t->expected[MIX_EXPECT_LINE].diverged != 0)),
         binary ? 256 + m->binary.column : t->field & 255,
-        (m->topic_index & 15) * 32 + least(t->value_at, 3) * 8 + bits,
+        !binary && t->weighed ? 512 + (t->place * 4 + t->steady) * 8 + bits
+                              : (m->topic_index & 15) * 32 + least(t->value_at, 3) * 8 + bits,
         binary && m->value.open && m->value.size ? 216 + 2 * m->value.choices + (bits > 3)
         : binary && expected[MIX_EXPECT_OTHER]   ? 248 + expected[0] * 2 + expected[1] - 1
         : binary                                 ? 256 + ((uint32_t)m->history & 255)

@@ -480,7 +480,7 @@ static enum mix_records_state after_numbers(struct mix_records *w)
 {
     switch (w->record.type) {
     case RECORD_MESSAGE:
-        return ask(w, STEP_SLOT_NEW);
+        return ask(w, w->type == RECORD_TOPIC ? STEP_SLOT_NEW : STEP_SLOT);
     case RECORD_GAP:
         return ask(w, STEP_GAP_SPAN);
     default:

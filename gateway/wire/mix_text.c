@@ -7,11 +7,17 @@
 #define NUMBER_DIGITS_MAX 15
 #define FLOAT_DIGITS      10 /* significant digits that make a float's text a hit */
 #define FLOAT_TRUST_MAX   7
+#define CALIBRATION_STEP  (2 * MIX_LOGIT_MAX / MIX_CALIBRATION)
 #define LAST_DIVERGED_STEP 8 /* last_diverged: how in the low bits, bytes since then above */
 
 void mix_text_init(struct mix_text *t)
 {
     mix_expectation_map_init(&t->map);
+    for (unsigned k = 0; k < MIX_PREDICTORS; k++)
+        for (unsigned b = 0; b < 4; b++)
+            for (int i = 0; i < MIX_CALIBRATION; i++)
+                t->calibration[k][b][i] =
+                    mix_counter_of((uint32_t)mix_squash((2 * i + 1 - MIX_CALIBRATION) * CALIBRATION_STEP / 2), 6);
 }
 
 /* Writes a number the way the field's last one was written. */
@@ -45,6 +51,37 @@ static void expect_number(struct mix_expectation *e, int64_t value, const struct
 {
     e->length = (uint8_t)format_number(e->text, value, f);
     e->sure = (uint8_t)sure;
+}
+
+static unsigned log_of(uint64_t v)
+{
+    unsigned n = 0;
+
+    for (; v; v >>= 1)
+        n++;
+    return n;
+}
+
+/* What the digit to come weighs against how far the value is wont to move. */
+static void place_digit(struct mix_text *t)
+{
+    const struct mix_number_field *f = t->numbers->field;
+    int below = t->point ? f->decimals - (int)t->decimals - 1
+                         : f->digits - (int)t->digits - 1 + f->decimals;
+    int weight = (int)log_of((uint64_t)mix_power10(below < 0 ? 0 : below > 17 ? 17 : (unsigned)below) * 16) -
+                 (int)log_of(f->spread[MIX_GUESS_LAST]) + 8;
+
+    t->place = weight < 0 ? 0 : weight > 15 ? 15 : (unsigned)weight;
+    t->steady = f->hits[MIX_GUESS_LAST] >> 6;
+}
+
+/* 0 not, 1 up a little, 2 down a little, 3 up, 4 down, as against a field's usual step. */
+static unsigned direction(int64_t change, uint32_t spread)
+{
+    if (change == 0)
+        return 0;
+    uint64_t size = change < 0 ? 0 - (uint64_t)change : (uint64_t)change;
+    return (size * 16 > spread ? 3u : 1u) + (change < 0);
 }
 
 /* Looks up what the field held before. */
@@ -86,6 +123,10 @@ static void field_begin(struct mix_text *t)
     t->number_known = mix_numbers_open(t->numbers, t->field);
     if (t->number_known) {
         const struct mix_numbers *n = t->numbers;
+        const struct mix_number_recent *r =
+            &n->recent[(n->recent_at + MIX_NUMBERS_RECENT - 1) % MIX_NUMBERS_RECENT];
+        t->trend = direction(n->field->last - n->field->before, n->field->spread[MIX_GUESS_LAST]) * 5 +
+                   direction(r->value - r->before, 0);
         if (n->field->seen > 1)
             expect_number(&t->expected[MIX_EXPECT_LINE], n->guess[MIX_GUESS_LINE], n->field,
                           n->field->hits[MIX_GUESS_LINE] >> 4);
@@ -132,6 +173,7 @@ void mix_text_prepare(struct mix_text *t)
     t->weighed = false;
     if (!t->is_number || !t->number_known || t->digits + t->decimals >= NUMBER_DIGITS_MAX)
         return;
+    place_digit(t);
     unsigned from = f->digits, to = f->digits; /* digits before the point that are thought possible */
     if (t->point) {
         if (t->decimals >= f->decimals)
@@ -174,8 +216,9 @@ void mix_text_prepare(struct mix_text *t)
     t->weighed = true;
 }
 
-void mix_text_predict_digit(const struct mix_text *t, unsigned node, unsigned bits, int16_t *in)
+void mix_text_predict_digit(struct mix_text *t, unsigned node, unsigned bits, int16_t *in)
 {
+    memset(t->calibrated, 0, sizeof t->calibrated);
     memset(in, 0, MIX_TEXT_NUMBER_INPUTS * sizeof *in);
     if (!t->weighed || bits < 4 || node >> (bits - 4) != (16 | '0' >> 4))
         return;
@@ -186,9 +229,12 @@ void mix_text_predict_digit(const struct mix_text *t, unsigned node, unsigned bi
             zeros += t->share[k][low + i];
             ones += t->share[k][low + half + i];
         }
-        int p = (int)((uint64_t)ones * 65535 / (zeros + ones));
-        in[2 * k] = (int16_t)mix_stretch(p);
-        in[2 * k + 1] = (int16_t)((p - 32768) / 32);
+        int logit = mix_stretch((int)((uint64_t)ones * 65535 / (zeros + ones)));
+        int bucket = (logit + MIX_LOGIT_MAX) / CALIBRATION_STEP;
+        t->calibrated[k] =
+            &t->calibration[k][bits - 4][bucket < MIX_CALIBRATION ? bucket : MIX_CALIBRATION - 1];
+        in[2 * k] = (int16_t)logit;
+        in[2 * k + 1] = (int16_t)mix_stretch(mix_counter_p(*t->calibrated[k]));
     }
 }
 
@@ -205,6 +251,9 @@ void mix_text_update(struct mix_text *t, int bit)
 {
     for (unsigned k = 0; k < MIX_EXPECTATIONS; k++)
         mix_expectation_update(&t->expected[k], bit);
+    for (unsigned k = 0; k < MIX_PREDICTORS; k++)
+        if (t->calibrated[k])
+            mix_counter_update(t->calibrated[k], bit, 511);
 }
 
 void mix_text_follow(struct mix_text *t, uint8_t c)

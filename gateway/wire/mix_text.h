@@ -17,6 +17,7 @@
 
 #define MIX_TEXT_DEPTH         30
 #define MIX_TEXT_FLOATS        256
+#define MIX_CALIBRATION        32
 #define MIX_TEXT_NUMBER_INPUTS (2 * MIX_PREDICTORS)
 
 /* Where the last value of a field stands in the window. */
@@ -56,6 +57,9 @@ struct mix_text {
     int64_t prefix;
     bool padded;
     bool weighed;                   /* share[] is filled for the digit to come */
+    unsigned place;                 /* 0 .. 15: its weight against how far the value moves, 8 = alike */
+    unsigned steady;                /* 0 .. 3: how often the value stays as it is */
+    unsigned trend;                 /* 0 .. 15: how it moved last, and the number before it just now */
     uint32_t share[MIX_PREDICTORS][16];
 
     /* Floats written out: how far fields of a kind are believed to be, and how many digits they show
@@ -67,6 +71,9 @@ struct mix_text {
     bool spelled;         /* the expectation under way is a float's */
 
     struct mix_expectation_map map;
+    /* How likely a 1 really is where a predictor says so. */
+    uint32_t calibration[MIX_PREDICTORS][4][MIX_CALIBRATION];
+    uint32_t *calibrated[MIX_PREDICTORS]; /* behind the votes under way, or NULL */
 };
 
 void mix_text_init(struct mix_text *t);
@@ -74,7 +81,7 @@ void mix_text_begin(struct mix_text *t, uint32_t slot, uint32_t topic_class);
 /* Before a byte: weighs the digits. */
 void mix_text_prepare(struct mix_text *t);
 /* MIX_TEXT_NUMBER_INPUTS inputs of the number's predictors. */
-void mix_text_predict_digit(const struct mix_text *t, unsigned node, unsigned bits, int16_t *in);
+void mix_text_predict_digit(struct mix_text *t, unsigned node, unsigned bits, int16_t *in);
 /* Two inputs of an expectation. Return: as mix_expectation_predict. */
 unsigned mix_text_predict_expected(struct mix_text *t, enum mix_expectation_kind kind, unsigned node,
                                    unsigned bits, int16_t in[2]);
