@@ -100,8 +100,10 @@ int db_write(struct store *s)
 
 int db_add(struct store *s)
 {
-    if (!s->broken && s->full)
+    if (!s->broken && s->full) {
+        snprintf(s->error, sizeof(s->error), "%s: the disk is full", s->path);
         return -ENOSPC; /* the transaction stays as it is: what deletes goes on */
+    }
     return db_write(s);
 }
 
