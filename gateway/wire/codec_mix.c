@@ -43,14 +43,14 @@ static size_t clamp_memory(size_t memory)
                                            : memory;
 }
 
-static struct mix_records *records_new(size_t memory, uint32_t max_bytes)
+static struct mix_records *records_new(size_t memory, uint32_t max_bytes, uint32_t max_message)
 {
     memory = clamp_memory(memory);
     void *storage = NULL;
     if (posix_memalign(&storage, 64, mix_records_size(memory)) != 0)
         return NULL;
     memset(storage, 0, mix_records_size(memory));
-    return mix_records_init(storage, memory, max_bytes);
+    return mix_records_init(storage, memory, max_bytes, max_message);
 }
 
 static void records_free(struct mix_records *w)
@@ -69,7 +69,7 @@ static struct codec_encoder *encoder_new(size_t memory)
 
     if (!e)
         return NULL;
-    e->records = records_new(memory, ENCODER_BYTES_MAX);
+    e->records = records_new(memory, ENCODER_BYTES_MAX, UINT32_MAX);
     if (!e->records) {
         free(e);
         return NULL;
@@ -164,7 +164,7 @@ static struct codec_decoder *decoder_new(size_t memory, const struct codec_limit
 
     if (!d)
         return NULL;
-    d->records = records_new(memory, limits->max_message);
+    d->records = records_new(memory, limits->max_message, limits->max_message);
     if (!d->records) {
         free(d);
         return NULL;

@@ -103,7 +103,7 @@ size_t mix_records_size(size_t memory)
     return own_size(memory) + mix_payload_size(memory - own_size(memory));
 }
 
-struct mix_records *mix_records_init(void *storage, size_t memory, uint32_t max_bytes)
+struct mix_records *mix_records_init(void *storage, size_t memory, uint32_t max_bytes, uint32_t max_message)
 {
     struct mix_records *w = storage;
     uint8_t *base = storage;
@@ -116,6 +116,7 @@ struct mix_records *mix_records_init(void *storage, size_t memory, uint32_t max_
     base = (uint8_t *)storage + own_size(memory);
     w->payload = mix_payload_init(base, memory - own_size(memory));
     w->max_bytes = max_bytes;
+    w->max_message = max_message;
     w->class = CLASS_NORMAL;
     buf_init(&w->bytes, max_bytes);
     return w;
@@ -522,12 +523,12 @@ static enum mix_records_state take_number(struct mix_records *w, uint64_t number
 static enum mix_records_state take_length(struct mix_records *w, uint64_t v)
 {
     struct record *r = &w->record;
+    bool piece = w->form & FORM_PIECE && r->type == RECORD_MESSAGE;
+    uint64_t end = piece ? r->total : r->offset + v;
 
-    if (v > RECORD_CHUNK_MAX || v > w->max_bytes)
+    if (v > RECORD_CHUNK_MAX || (piece && v > r->total))
         return MIX_RECORDS_BAD;
-    if (w->form & FORM_PIECE && r->type == RECORD_MESSAGE && v > r->total)
-        return MIX_RECORDS_BAD;
-    if (v > UINT32_MAX - r->offset)
+    if (end + r->topic_len + r->props_len > w->max_message)
         return MIX_RECORDS_BAD;
     return ask_string(w, STEP_PAYLOAD, mix_payload_topic(w->payload, w->slot_index),
                       (enum mix_format)(w->form & FORM_FORMAT), (uint32_t)v);
@@ -595,7 +596,7 @@ static enum mix_records_state advance(struct mix_records *w, uint64_t v)
         return take_form(w, (unsigned)v);
     case STEP_TOTAL:
         r->total = (uint32_t)v;
-        return v > w->max_bytes ? MIX_RECORDS_BAD : ask(w, STEP_LENGTH);
+        return v > w->max_message ? MIX_RECORDS_BAD : ask(w, STEP_LENGTH);
     case STEP_LENGTH:
         return take_length(w, v);
     case STEP_CHUNK_KNOWN:

@@ -45,6 +45,7 @@ struct mix_records {
     struct mix_slot *slots;
     uint32_t slot_count;
     uint32_t max_bytes;     /* of one record's strings together */
+    uint32_t max_message;   /* of a whole message: payload, topic and properties */
 
     /* What has gone before. */
     uint64_t number[CLASS_COUNT], highest;
@@ -79,8 +80,9 @@ struct mix_records {
 
 /* Bytes of storage that a budget of `memory` makes. */
 size_t mix_records_size(size_t memory);
-/* Storage: zero, mix_records_size bytes, the caller's. max_bytes: of one record's strings together. */
-struct mix_records *mix_records_init(void *storage, size_t memory, uint32_t max_bytes);
+/* Storage: zero, mix_records_size bytes, the caller's. max_bytes: of one record's strings together. max_message: of a whole
+ * message, payload, topic and properties, of which a record may be one piece. */
+struct mix_records *mix_records_init(void *storage, size_t memory, uint32_t max_bytes, uint32_t max_message);
 /* Frees what it holds beside the storage. */
 void mix_records_fini(struct mix_records *w);
 

@@ -328,6 +328,43 @@ static void a_record_beyond_the_limit_is_refused(void **state)
     run_end(&run);
 }
 
+static void a_message_of_any_size_is_coded_piece_by_piece(void **state)
+{
+    struct run run;
+    uint8_t piece[1000] = "x";
+
+    run_begin(&run, &codec_mix, MEMORY);
+    run_put(&run, &(struct record){.type = RECORD_MESSAGE, .class = CLASS_BULK, .number = 1, .slot = 1,
+                                   .total = 16u << 20, .bytes = piece, .len = 1000});
+    run_put(&run, &(struct record){.type = RECORD_CHUNK, .class = CLASS_BULK, .number = 1, .offset = 1000,
+                                   .bytes = piece, .len = 1000});
+    run_put(&run, &(struct record){.type = RECORD_CHUNK, .class = CLASS_BULK, .number = 1,
+                                   .offset = (16u << 20) - 1000, .bytes = piece, .len = 1000});
+    run_flush(&run);
+    assert_right(&run, MEMORY, 220, "16 MB");
+    run_end(&run);
+}
+
+static void a_piece_beyond_the_largest_message_is_refused(void **state)
+{
+    struct codec_encoder *e = codec_mix.encoder_new(MEMORY);
+    struct codec_decoder *d = codec_mix.decoder_new(MEMORY, &(struct codec_limits){.max_message = 5000});
+    struct record r = {.type = RECORD_CHUNK, .class = CLASS_BULK, .number = 1, .offset = 4990,
+                       .bytes = (const uint8_t *)"0123456789a", .len = 11};
+    struct buf out;
+    uint64_t needed;
+
+    assert_true(e && d);
+    buf_init(&out, 1000);
+    assert_int_equal(codec_mix.encode(e, &r, &out, &needed), 0);
+    assert_int_equal(codec_mix.flush(e, &out), 0);
+    assert_int_equal(codec_mix.feed(d, buf_bytes(&out), out.len, true), 0);
+    assert_int_equal(codec_mix.decode(d, &r, &needed), CODEC_BAD);
+    buf_fini(&out);
+    codec_mix.encoder_free(e);
+    codec_mix.decoder_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +378,8 @@ int main(void)
         cmocka_unit_test(checksums_are_found_and_cost_next_to_nothing),
         cmocka_unit_test(priming_both_ends_saves_what_was_learned),
         cmocka_unit_test(a_record_beyond_the_limit_is_refused),
+        cmocka_unit_test(a_message_of_any_size_is_coded_piece_by_piece),
+        cmocka_unit_test(a_piece_beyond_the_largest_message_is_refused),
         cmocka_unit_test(any_bytes_are_refused_or_taken_within_the_limits),
         cmocka_unit_test(damaged_streams_are_refused_or_taken_within_the_limits),
     };
