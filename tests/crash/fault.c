@@ -117,6 +117,7 @@ int __wrap_posix_memalign(void **p, size_t align, size_t n);
 char *__wrap_strdup(const char *s);
 char *__wrap_strndup(const char *s, size_t n);
 char *__wrap_realpath(const char *path, char *out);
+char *__wrap___realpath_chk(const char *path, char *out, size_t room);
 int __wrap_asprintf(char **out, const char *fmt, ...);
 int __wrap___asprintf_chk(char **out, int flag, const char *fmt, ...);
 
@@ -169,6 +170,11 @@ char *__wrap_realpath(const char *path, char *out)
     return fails(FAULT_ALLOC) ? NULL : out ? __real_realpath(path, out) : took(__real_realpath(path, NULL));
 }
 
+char *__wrap___realpath_chk(const char *path, char *out, size_t room)
+{
+    return __wrap_realpath(path, out);
+}
+
 static int print_to(char **out, const char *fmt, va_list args)
 {
     int n = fails(FAULT_ALLOC) ? -1 : vasprintf(out, fmt, args);
@@ -206,8 +212,9 @@ int __wrap___asprintf_chk(char **out, int flag, const char *fmt, ...)
     }
 
 WRAP(FAULT_SYNC, -1, int, fsync, (int fd), (fd))
-WRAP(FAULT_WRITE, -1, int, ftruncate, (int fd, off_t n), (fd, n))
-WRAP(FAULT_WRITE, armed.error, int, posix_fallocate, (int fd, off_t at, off_t n), (fd, at, n))
+/* Files are of 64 bits here (meson's default): the names behind open, ftruncate and posix_fallocate say so. */
+WRAP(FAULT_WRITE, -1, int, ftruncate64, (int fd, off_t n), (fd, n))
+WRAP(FAULT_WRITE, armed.error, int, posix_fallocate64, (int fd, off_t at, off_t n), (fd, at, n))
 WRAP(FAULT_OPEN, -1, int, rename, (const char *from, const char *to), (from, to))
 WRAP(FAULT_READ, -1, ssize_t, read, (int fd, void *to, size_t n), (fd, to, n))
 WRAP(FAULT_READ, -1, ssize_t, __read_chk, (int fd, void *to, size_t n, size_t room), (fd, to, n, room))
@@ -221,15 +228,15 @@ WRAP(FAULT_SOCKET, -1, ssize_t, recv, (int fd, void *to, size_t n, int flags), (
 WRAP(FAULT_SOCKET, -1, int, setsockopt, (int fd, int level, int name, const void *v, socklen_t n), (fd, level, name, v, n))
 WRAP(FAULT_SOCKET, -1, int, getsockopt, (int fd, int level, int name, void *v, socklen_t *n), (fd, level, name, v, n))
 
-int __real_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...)
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...)
 {
     va_list args;
     va_start(args, flags);
     int mode = flags & O_CREAT ? va_arg(args, int) : 0;
     va_end(args);
-    return fails(FAULT_OPEN) ? -1 : __real_open(path, flags, mode);
+    return fails(FAULT_OPEN) ? -1 : __real_open64(path, flags, mode);
 }
 
 /* ---- SQLite: its memory ---- */
