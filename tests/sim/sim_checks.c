@@ -1,0 +1,143 @@
+#include "tests/sim/sim_world.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "store/inbox.h"
+#include "store/outbox.h"
+#include "store/peers.h"
+
+#define IDLE_SETTLE_MS  (10 * 60 * 1000)   /* for the last acknowledgements after everything is delivered */
+#define IDLE_MS         (6ll * 3600 * 1000)
+#define IDLE_TIMERS_A_S 2                  /* timer calls a second, at most, of an idle site with keepalives and probes */
+#define LIVENESS_BASE_MS (20 * 60 * 1000)  /* back-offs, time limits of silent peers, reopening of links */
+#define MESSAGE_COST    120                /* bytes on the line beside a payload: topic, frame, record, acknowledgement */
+#define LINE_SHARE      4                  /* the line may take this many times as long as the bytes alone */
+#define PROBE_BYTES_MAX 64                 /* of one probe and its answer */
+
+/* ---- what the stores hold ---- */
+
+/* Marks the messages in a site's outbox and inbox. */
+static void mark_stored(struct sim_world *w, unsigned site, bool outbox, uint8_t *marks)
+{
+    struct sim_site *s = &w->sites[site];
+    int peer;
+    if (!s->alive || store_peer_id(s->store, w->sites[!site].name, &peer) != 0)
+        return;
+    for (int c = 0; c < CLASS_COUNT; c++) {
+        struct outbox_row out;
+        struct inbox_row in;
+        uint64_t after = 0;
+        int64_t key = 0;
+        while (outbox && store_outbox_next(s->store, peer, (enum msg_class)c, after, UINT32_MAX, &out) == 0) {
+            after = out.number;
+            if (out.msg) {
+                uint32_t id = sim_ledger_find(&w->ledger, out.msg->topic, out.msg->payload, out.msg->payload_len);
+                if (id != SIM_NO_MESSAGE)
+                    marks[id] = 1;
+                msg_free(out.msg);
+            }
+        }
+        while (!outbox && store_inbox_next(s->store, (enum msg_class)c, key, &in) == 0) {
+            key = in.key;
+            uint32_t id = sim_ledger_find(&w->ledger, in.msg->topic, in.msg->payload, in.msg->payload_len);
+            if (id != SIM_NO_MESSAGE)
+                marks[id] = 1;
+            msg_free(in.msg);
+        }
+    }
+}
+
+void sim_check_custody(struct sim_world *w, unsigned site)
+{
+    struct sim_ledger *l = &w->ledger;
+    if (!w->sites[0].alive || !w->sites[1].alive || w->sites[0].disk.error_ppm || w->sites[1].disk.error_ppm)
+        return;
+    uint8_t *marks = calloc(l->count + 1, 1);
+    mark_stored(w, site, true, marks);
+    mark_stored(w, !site, false, marks);
+    for (uint32_t i = 0; marks && i < l->count; i++) {
+        const struct sim_message *m = &l->messages[i];
+        const struct sim_route *r = &l->routes[m->from][m->route];
+        if (m->from == site && m->acked && m->qos && r->qos && !m->accepted && !r->discards && !m->store_lost && !marks[i])
+            sim_fail(&w->report, "custody", "message %u was acknowledged to %s's broker; after a restart it is in neither store", i,
+                     w->sites[site].name);
+    }
+    free(marks);
+}
+
+void sim_check_excuse(struct sim_world *w)
+{
+    struct sim_ledger *l = &w->ledger;
+    uint8_t *marks = calloc(l->count + 1, 1);
+    for (unsigned site = 0; marks && site < 2; site++) {
+        mark_stored(w, site, true, marks);
+        mark_stored(w, site, false, marks);
+    }
+    for (uint32_t i = 0; marks && i < l->count; i++) {
+        struct sim_message *m = &l->messages[i];
+        if (m->offers && (!m->accepted || marks[i] || m->open_copies || w->plan.hazards & HAZARD_STORE_OLD))
+            m->store_lost = true;
+    }
+    free(marks);
+}
+
+/* ---- rest ---- */
+
+static bool queues_empty(struct sim_site *s, const char *peer_name)
+{
+    struct store_queue q;
+    int peer;
+    if (!s->alive || store_peer_id(s->store, peer_name, &peer) != 0 || store_peer_queue(s->store, peer, &q) != 0)
+        return false;
+    return q.messages == 0 && q.inbox_messages == 0 && q.held_messages == 0;
+}
+
+bool sim_check_rest(struct sim_world *w)
+{
+    return sim_ledger_due(&w->ledger) == 0 && sim_broker_backlog(&w->sites[0].broker) == 0 &&
+           sim_broker_backlog(&w->sites[1].broker) == 0 && queues_empty(&w->sites[0], "hub") && queues_empty(&w->sites[1], "edge");
+}
+
+int64_t sim_check_bound_ms(const struct sim_world *w)
+{
+    int64_t bytes = 0, round_trip = 2 * (w->plan.line.profile.delay_ms + w->plan.line.profile.jitter_ms);
+    for (uint32_t i = 0; i < w->ledger.count; i++)
+        if (!w->ledger.messages[i].accepted)
+            bytes += (int64_t)w->ledger.messages[i].len + MESSAGE_COST;
+    return LIVENESS_BASE_MS + LINE_SHARE * bytes * 1000 / w->plan.line.profile.rate_bytes_s + 200 * round_trip +
+           (w->plan.line.half_duplex ? bytes * 1000 / 64 : 0);
+}
+
+/* ---- silence ---- */
+
+void sim_check_idle(struct sim_world *w)
+{
+    sim_world_run_to(w, w->clock.now_ms + IDLE_SETTLE_MS);
+    uint64_t bytes = sim_line_bytes(&w->line);
+    uint64_t timers[2] = {w->sites[0].timers, w->sites[1].timers};
+    sim_world_run_to(w, w->clock.now_ms + IDLE_MS);
+    if (w->report.failed)
+        return;
+    bytes = sim_line_bytes(&w->line) - bytes;
+    uint64_t allowed = 0;
+    if (!w->plan.metered && w->plan.probe_ms)
+        allowed = (uint64_t)(2 * IDLE_MS / w->plan.probe_ms + 2) * PROBE_BYTES_MAX;
+    if (bytes > allowed)
+        sim_fail(&w->report, "idle", "%llu bytes on a%s line in %lld hours without traffic; %llu allowed", (unsigned long long)bytes,
+                 w->plan.metered ? " metered" : "", IDLE_MS / 3600000, (unsigned long long)allowed);
+    for (unsigned i = 0; i < 2; i++)
+        if (w->sites[i].timers - timers[i] > IDLE_MS / 1000 * IDLE_TIMERS_A_S)
+            sim_fail(&w->report, "idle", "%s: %llu timer calls in %lld hours without traffic", w->sites[i].name,
+                     (unsigned long long)(w->sites[i].timers - timers[i]), IDLE_MS / 3600000);
+}
+
+void sim_check_end(struct sim_world *w)
+{
+    sim_ledger_settle(&w->ledger);
+    for (unsigned i = 0; i < 2; i++)
+        if (w->line.ends[i].forbidden)
+            sim_fail(&w->report, "avoid", "%s put %llu bytes on the line that it must avoid", w->sites[i].name,
+                     (unsigned long long)w->line.ends[i].forbidden);
+    if (!sim_check_rest(w))
+        sim_fail(&w->report, "rest", "something was queued again without traffic");
+}

@@ -1,0 +1,287 @@
+#include "tests/sim/sim_disk.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_BYTES 4096 /* what a file takes is counted in these */
+
+static struct sim_disk *mounted[SIM_DISKS];
+
+void sim_disk_init(struct sim_disk *d, struct sim_rng *rng)
+{
+    *d = (struct sim_disk){.rng = rng_fork(rng), .capacity = SIZE_MAX};
+}
+
+static void free_files(struct sim_file *f)
+{
+    while (f) {
+        struct sim_file *next = f->next;
+        free(f->path);
+        free(f->now);
+        free(f->safe);
+        free(f->changed);
+        free(f);
+        f = next;
+    }
+}
+
+void sim_disk_fini(struct sim_disk *d)
+{
+    free_files(d->files);
+    d->files = NULL;
+}
+
+void sim_disk_mount(unsigned which, struct sim_disk *d)
+{
+    assert(which < SIM_DISKS);
+    mounted[which] = d;
+}
+
+struct sim_disk *sim_disk_of(const char *path)
+{
+    static const char prefix[] = "/sim-";
+    if (strncmp(path, prefix, sizeof prefix - 1) != 0)
+        return NULL;
+    unsigned which = (unsigned)(path[sizeof prefix - 1] - '0');
+    return which < SIM_DISKS ? mounted[which] : NULL;
+}
+
+struct sim_file *sim_disk_file(struct sim_disk *d, const char *path, bool create)
+{
+    struct sim_file *f = d->files;
+    while (f && strcmp(f->path, path) != 0)
+        f = f->next;
+    if (f && (f->there || !create))
+        return f->there ? f : NULL;
+    if (!create || d->dead)
+        return NULL;
+    if (!f) {
+        f = calloc(1, sizeof *f);
+        assert(f);
+        f->path = strdup(path);
+        assert(f->path);
+        f->next = d->files;
+        d->files = f;
+    }
+    f->there = true;
+    return f;
+}
+
+size_t sim_disk_used(const struct sim_disk *d)
+{
+    size_t used = 0;
+    for (const struct sim_file *f = d->files; f; f = f->next)
+        used += (f->now_size + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+    return used;
+}
+
+static void reserve(struct sim_file *f, size_t size)
+{
+    if (size <= f->room)
+        return;
+    size_t room = f->room ? f->room : BLOCK_BYTES;
+    while (room < size)
+        room *= 2;
+    f->now = realloc(f->now, room);
+    f->safe = realloc(f->safe, room);
+    f->changed = realloc(f->changed, room / SIM_SECTOR_BYTES);
+    assert(f->now && f->safe && f->changed);
+    memset(f->now + f->room, 0, room - f->room);
+    memset(f->safe + f->room, 0, room - f->room);
+    memset(f->changed + f->room / SIM_SECTOR_BYTES, 0, (room - f->room) / SIM_SECTOR_BYTES);
+    f->room = room;
+}
+
+/* Counts an operation. Return: the machine stops at this one. */
+static bool last_breath(struct sim_disk *d)
+{
+    if (++d->operations != d->dies_at)
+        return false;
+    d->dead = true;
+    return true;
+}
+
+static void put(struct sim_file *f, size_t offset, const void *bytes, size_t n)
+{
+    reserve(f, offset + n);
+    memcpy(f->now + offset, bytes, n);
+    if (offset + n > f->now_size)
+        f->now_size = offset + n;
+    for (size_t s = offset / SIM_SECTOR_BYTES; n && s <= (offset + n - 1) / SIM_SECTOR_BYTES; s++)
+        f->changed[s] = 1;
+}
+
+enum sim_disk_result sim_file_write(struct sim_disk *d, struct sim_file *f, size_t offset, const void *bytes, size_t n)
+{
+    if (d->dead)
+        return SIM_DISK_DEAD;
+    if (rng_chance(&d->rng, d->error_ppm)) {
+        d->errors++;
+        return SIM_DISK_ERROR;
+    }
+    if (offset + n > f->now_size && d->capacity != SIZE_MAX &&
+        sim_disk_used(d) + (offset + n - f->now_size) > d->capacity) {
+        d->full++;
+        return SIM_DISK_FULL;
+    }
+    if (last_breath(d)) {
+        put(f, offset, bytes, (size_t)rng_range(&d->rng, 0, (int64_t)n));
+        return SIM_DISK_DEAD;
+    }
+    put(f, offset, bytes, n);
+    return SIM_DISK_OK;
+}
+
+enum sim_disk_result sim_file_truncate(struct sim_disk *d, struct sim_file *f, size_t size)
+{
+    if (d->dead || last_breath(d))
+        return SIM_DISK_DEAD;
+    if (size > f->now_size) {
+        if (d->capacity != SIZE_MAX && sim_disk_used(d) + (size - f->now_size) > d->capacity) {
+            d->full++;
+            return SIM_DISK_FULL;
+        }
+        reserve(f, size);
+    }
+    for (size_t s = size / SIM_SECTOR_BYTES; s * SIM_SECTOR_BYTES < f->now_size; s++)
+        f->changed[s] = 1;
+    if (size < f->now_size)
+        memset(f->now + size, 0, f->now_size - size);
+    f->now_size = size;
+    return SIM_DISK_OK;
+}
+
+enum sim_disk_result sim_file_sync(struct sim_disk *d, struct sim_file *f)
+{
+    if (d->dead || last_breath(d))
+        return SIM_DISK_DEAD;
+    if (rng_chance(&d->rng, d->error_ppm)) {
+        d->errors++;
+        return SIM_DISK_ERROR;
+    }
+    d->syncs++;
+    for (size_t s = 0; s * SIM_SECTOR_BYTES < f->room; s++) {
+        if (f->changed[s])
+            memcpy(f->safe + s * SIM_SECTOR_BYTES, f->now + s * SIM_SECTOR_BYTES, SIM_SECTOR_BYTES);
+        f->changed[s] = 0;
+    }
+    f->safe_size = f->now_size;
+    f->there_safe = f->there;
+    return SIM_DISK_OK;
+}
+
+enum sim_disk_result sim_file_delete(struct sim_disk *d, struct sim_file *f, bool synced)
+{
+    if (d->dead || last_breath(d))
+        return SIM_DISK_DEAD;
+    memset(f->now, 0, f->now_size);
+    memset(f->changed, 1, f->room / SIM_SECTOR_BYTES);
+    f->now_size = 0;
+    f->there = false;
+    if (synced) {
+        memset(f->safe, 0, f->room);
+        memset(f->changed, 0, f->room / SIM_SECTOR_BYTES);
+        f->safe_size = 0;
+        f->there_safe = false;
+    }
+    return SIM_DISK_OK;
+}
+
+enum sim_disk_result sim_file_rename(struct sim_disk *d, struct sim_file *f, const char *to)
+{
+    if (d->dead || last_breath(d))
+        return SIM_DISK_DEAD;
+    struct sim_file *old = sim_disk_file(d, to, false);
+    if (old) {
+        free(old->path);
+        old->path = strdup("gone");
+        old->there = old->there_safe = false;
+        assert(old->path);
+    }
+    free(f->path);
+    f->path = strdup(to);
+    assert(f->path);
+    return SIM_DISK_OK;
+}
+
+static void power_cut(struct sim_disk *d, struct sim_file *f)
+{
+    if (f->there != f->there_safe)
+        f->there = rng_chance(&d->rng, PPM / 2);
+    size_t size = f->now_size;
+    if (f->now_size != f->safe_size && rng_chance(&d->rng, PPM / 2))
+        size = rng_chance(&d->rng, PPM / 2) ? f->safe_size
+                                            : (size_t)rng_range(&d->rng, 0, (int64_t)f->now_size) / SIM_SECTOR_BYTES *
+                                                  SIM_SECTOR_BYTES;
+    if (size < f->now_size && size < f->safe_size)
+        size = f->now_size < f->safe_size ? f->now_size : f->safe_size; /* what is safe on both sides stays */
+    for (size_t s = 0; s * SIM_SECTOR_BYTES < f->room; s++) {
+        if (f->changed[s] && rng_chance(&d->rng, PPM / 2))
+            memcpy(f->now + s * SIM_SECTOR_BYTES, f->safe + s * SIM_SECTOR_BYTES, SIM_SECTOR_BYTES);
+        f->changed[s] = 0;
+    }
+    if (!f->there)
+        size = 0;
+    if (size < f->room)
+        memset(f->now + size, 0, f->room - size);
+    f->now_size = f->safe_size = size;
+    memcpy(f->safe, f->now, f->room);
+    f->there_safe = f->there;
+}
+
+void sim_disk_crash(struct sim_disk *d, bool cut)
+{
+    for (struct sim_file *f = d->files; cut && f; f = f->next)
+        if (f->room)
+            power_cut(d, f);
+        else
+            f->there = f->there_safe;
+    d->life++;
+    d->operations = d->dies_at = 0;
+    d->dead = false;
+}
+
+void sim_disk_wipe(struct sim_disk *d)
+{
+    free_files(d->files);
+    d->files = NULL;
+}
+
+static struct sim_file *copy_files(const struct sim_file *f)
+{
+    struct sim_file *first = NULL;
+    for (; f; f = f->next) {
+        if (!f->there)
+            continue;
+        struct sim_file *c = calloc(1, sizeof *c);
+        assert(c);
+        c->path = strdup(f->path);
+        assert(c->path);
+        reserve(c, f->now_size);
+        memcpy(c->room ? c->now : (uint8_t *)"", f->room ? f->now : (const uint8_t *)"", f->now_size);
+        if (c->room)
+            memcpy(c->safe, c->now, c->room);
+        c->now_size = c->safe_size = f->now_size;
+        c->there = c->there_safe = true;
+        c->next = first;
+        first = c;
+    }
+    return first;
+}
+
+struct sim_file *sim_disk_copy(const struct sim_disk *d)
+{
+    return copy_files(d->files);
+}
+
+void sim_disk_restore(struct sim_disk *d, const struct sim_file *copy)
+{
+    free_files(d->files);
+    d->files = copy_files(copy);
+}
+
+void sim_disk_free_copy(struct sim_file *copy)
+{
+    free_files(copy);
+}

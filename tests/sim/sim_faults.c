@@ -1,0 +1,248 @@
+/* What befalls the world while it is not calm. Each kind is a row: which hazard allows it, what begins it. What ends a fault is
+ * an event of its own, and calm ends all. */
+#include "tests/sim/sim_world.h"
+
+#define OUTAGE_MAX_MS     (20 * 60 * 1000)
+#define BROKER_AWAY_MAX_MS (5 * 60 * 1000)
+#define RESTART_MAX_MS    60000
+#define OPERATIONS_MAX    200   /* disk operations until a machine stops inside one */
+
+static struct sim_site *any_site(struct sim_world *w)
+{
+    return &w->sites[rng_range(&w->rng, 0, 1)];
+}
+
+static void later(struct sim_world *w, int64_t ms, sim_event_fn *fn, uint64_t arg)
+{
+    sim_at(&w->clock, w->clock.now_ms + ms, fn, w, arg);
+}
+
+/* ---- the line ---- */
+
+static void end_outage(void *ctx, uint64_t arg)
+{
+    struct sim_world *w = ctx;
+    (void)arg;
+    if (w->line.out_of_order)
+        sim_line_outage(&w->line, false);
+}
+
+static void outage(struct sim_world *w)
+{
+    if (w->line.out_of_order)
+        return;
+    sim_trace(&w->report, "line", "OUTAGE");
+    sim_line_outage(&w->line, true);
+    later(w, rng_skewed(&w->rng, 100, OUTAGE_MAX_MS), end_outage, 0);
+}
+
+static void end_silence(void *ctx, uint64_t arg)
+{
+    struct sim_world *w = ctx;
+    (void)arg;
+    sim_line_silence(&w->line, false, false);
+}
+
+static void silence(struct sim_world *w)
+{
+    int64_t which = rng_range(&w->rng, 1, 3);
+    sim_trace(&w->report, "line", "SILENCE%s%s", which & 1 ? " from edge" : "", which & 2 ? " from hub" : "");
+    sim_line_silence(&w->line, which & 1, which & 2);
+    later(w, rng_skewed(&w->rng, 100, OUTAGE_MAX_MS), end_silence, 0);
+}
+
+/* ---- machines ---- */
+
+static void crash(struct sim_world *w, struct sim_site *s)
+{
+    if (rng_chance(&w->rng, PPM / 2))
+        sim_site_crash_at(s, (uint64_t)rng_skewed(&w->rng, 1, OPERATIONS_MAX));
+    else
+        sim_site_crash(s, rng_chance(&w->rng, PPM / 2), rng_skewed(&w->rng, 0, RESTART_MAX_MS));
+}
+
+static void crash_edge(struct sim_world *w)
+{
+    crash(w, &w->sites[0]);
+}
+
+static void crash_hub(struct sim_world *w)
+{
+    crash(w, &w->sites[1]);
+}
+
+static void start_again(void *ctx, uint64_t site)
+{
+    struct sim_world *w = ctx;
+    if (!w->sites[site].alive && !w->sites[site].restart_pending)
+        sim_site_start(&w->sites[site]);
+}
+
+static void stop(struct sim_world *w)
+{
+    struct sim_site *s = any_site(w);
+    sim_site_stop(s);
+    w->figures.stops++;
+    later(w, rng_skewed(&w->rng, 0, RESTART_MAX_MS), start_again, s->index);
+}
+
+static void wall_clock(struct sim_world *w)
+{
+    struct sim_site *s = any_site(w);
+    s->wall_offset_ms += rng_range(&w->rng, -1, 1) * rng_skewed(&w->rng, 1000, 400ll * 86400 * 1000);
+    s->wall_trusted = rng_chance(&w->rng, PPM / 2);
+    sim_trace(&w->report, s->name, "wall clock is %lld s off, %s", (long long)s->wall_offset_ms / 1000,
+              s->wall_trusted ? "trusted" : "not trusted");
+}
+
+/* ---- brokers ---- */
+
+static void end_broker(void *ctx, uint64_t site)
+{
+    struct sim_world *w = ctx;
+    if (!w->sites[site].broker_up)
+        sim_site_broker(&w->sites[site], true);
+    sim_site_broker_slow(&w->sites[site], false, false);
+}
+
+static void broker(struct sim_world *w)
+{
+    struct sim_site *s = any_site(w);
+    w->figures.broker_faults++;
+    switch (rng_range(&w->rng, 0, 2)) {
+    case 0:
+        sim_trace(&w->report, s->name, "connection to the broker breaks");
+        sim_site_break_socket(s);
+        return;
+    case 1:
+        sim_site_broker(s, false);
+        break;
+    default:
+        sim_site_broker_slow(s, rng_chance(&w->rng, PPM / 2), rng_chance(&w->rng, PPM / 2));
+    }
+    later(w, rng_skewed(&w->rng, 100, BROKER_AWAY_MAX_MS), end_broker, s->index);
+}
+
+static void session(struct sim_world *w)
+{
+    struct sim_site *s = any_site(w);
+    w->ledger.disturbed = true;
+    sim_site_broker(s, false);
+    sim_broker_lose_session(&s->broker);
+    later(w, rng_skewed(&w->rng, 10, 10000), end_broker, s->index);
+}
+
+/* ---- disks ---- */
+
+static void end_disk(void *ctx, uint64_t site)
+{
+    struct sim_world *w = ctx;
+    w->sites[site].disk.capacity = SIZE_MAX;
+    w->sites[site].disk.error_ppm = 0;
+    sim_trace(&w->report, w->sites[site].name, "disk is well again");
+}
+
+static void disk_full(struct sim_world *w)
+{
+    struct sim_site *s = any_site(w);
+    s->disk.capacity = sim_disk_used(&s->disk) + (size_t)rng_skewed(&w->rng, 0, 1 << 18);
+    sim_trace(&w->report, s->name, "DISK FULL soon");
+    later(w, rng_skewed(&w->rng, 1000, 600000), end_disk, s->index);
+}
+
+static void disk_error(struct sim_world *w)
+{
+    struct sim_site *s = any_site(w);
+    s->disk.error_ppm = (uint32_t)rng_skewed(&w->rng, 1000, 500000);
+    sim_trace(&w->report, s->name, "DISK ERRORS %u ppm", s->disk.error_ppm);
+    later(w, rng_skewed(&w->rng, 100, 60000), end_disk, s->index);
+}
+
+static void store_lost(struct sim_world *w)
+{
+    struct sim_site *s = any_site(w);
+    if (w->figures.stores_lost >= 3 || !s->alive)
+        return;
+    w->figures.stores_lost++;
+    w->ledger.disturbed = true;
+    sim_check_excuse(w);
+    sim_site_crash(s, true, rng_skewed(&w->rng, 0, RESTART_MAX_MS));
+    sim_trace(&w->report, s->name, "STORE LOST");
+    sim_disk_wipe(&s->disk);
+}
+
+/* First a copy is made, as a backup of a running machine would be; later it is put in place of what there is. */
+static void store_set_back(struct sim_world *w)
+{
+    struct sim_site *s = any_site(w);
+    if (!s->alive)
+        return;
+    if (!w->copies[s->index]) {
+        w->copies[s->index] = sim_disk_copy(&s->disk);
+        sim_trace(&w->report, s->name, "its disk is copied");
+        return;
+    }
+    w->figures.stores_set_back++;
+    w->ledger.disturbed = true;
+    sim_check_excuse(w);
+    sim_site_crash(s, true, rng_skewed(&w->rng, 0, RESTART_MAX_MS));
+    sim_trace(&w->report, s->name, "STORE SET BACK to the copy");
+    sim_disk_restore(&s->disk, w->copies[s->index]);
+    sim_disk_free_copy(w->copies[s->index]);
+    w->copies[s->index] = NULL;
+}
+
+/* ---- the table ---- */
+
+static const struct {
+    unsigned hazard;
+    void (*begin)(struct sim_world *w);
+} faults[] = {
+    {HAZARD_OUTAGE, outage},         {HAZARD_SILENCE, silence},       {HAZARD_CRASH_EDGE, crash_edge},
+    {HAZARD_CRASH_HUB, crash_hub},   {HAZARD_BROKER, broker},         {HAZARD_SESSION, session},
+    {HAZARD_DISK_FULL, disk_full},   {HAZARD_DISK_ERROR, disk_error}, {HAZARD_STORE_LOST, store_lost},
+    {HAZARD_STORE_OLD, store_set_back}, {HAZARD_CLOCK, wall_clock},   {HAZARD_STOP, stop},
+};
+#define FAULTS (sizeof faults / sizeof faults[0])
+
+static void next_fault(struct sim_world *w);
+
+static void strike(void *ctx, uint64_t arg)
+{
+    struct sim_world *w = ctx;
+    (void)arg;
+    if (w->calm)
+        return;
+    unsigned allowed[FAULTS], n = 0;
+    for (unsigned i = 0; i < FAULTS; i++)
+        if (w->plan.hazards & faults[i].hazard)
+            allowed[n++] = i;
+    if (n)
+        faults[allowed[rng_range(&w->rng, 0, n - 1)]].begin(w);
+    next_fault(w);
+}
+
+static void next_fault(struct sim_world *w)
+{
+    later(w, rng_range(&w->rng, 0, 2 * w->plan.fault_every_ms), strike, 0);
+}
+
+void sim_faults_begin(struct sim_world *w)
+{
+    next_fault(w);
+}
+
+void sim_faults_end(struct sim_world *w)
+{
+    sim_trace(&w->report, "world", "CALM");
+    end_outage(w, 0);
+    end_silence(w, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        end_broker(w, i);
+        end_disk(w, i);
+        w->sites[i].disk.dies_at = 0;
+        start_again(w, i);
+        struct sim_pipe_profile *f = &w->line.ends[i].out.profile;
+        f->flip_ppm = f->drop_ppm = f->insert_ppm = f->burst_ppm = f->repeat_ppm = 0;
+    }
+}

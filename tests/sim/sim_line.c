@@ -1,0 +1,207 @@
+#include "tests/sim/sim_line.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define HUB 1
+
+static void on_deliver(void *ctx, const uint8_t *bytes, size_t n, bool more)
+{
+    struct sim_line_end *from = ctx;
+    struct sim_line *l = from->line;
+    unsigned to = !from->side;
+    (void)more;
+    if (l->ends[to].running && l->ends[to].state == SIM_LINE_UP)
+        l->ops->bytes(l->ctx, to, sim_line_station(l, to), bytes, n);
+}
+
+static void on_drained(void *ctx)
+{
+    struct sim_line_end *e = ctx;
+    struct sim_line *l = e->line;
+    if (!e->wants_room || !e->running || e->state != SIM_LINE_UP || sim_line_room(l, e->side) == 0)
+        return;
+    e->wants_room = false;
+    l->ops->writable(l->ctx, e->side, sim_line_station(l, e->side));
+}
+
+static const struct sim_pipe_ops pipe_ops = {.deliver = on_deliver, .drained = on_drained};
+
+void sim_line_init(struct sim_line *l, struct sim_clock *clock, struct sim_rng *rng, const struct sim_line_config *config,
+                   const struct sim_line_ops *ops, void *ctx)
+{
+    *l = (struct sim_line){.clock = clock, .rng = rng_fork(rng), .config = *config, .ops = ops, .ctx = ctx};
+    for (unsigned i = 0; i < 2; i++) {
+        struct sim_line_end *e = &l->ends[i];
+        e->line = l;
+        e->side = i;
+        sim_pipe_init(&e->out, clock, rng, &config->profile, &pipe_ops, e);
+        if (config->half_duplex)
+            e->out.medium = &l->ends[!i].out;
+    }
+}
+
+void sim_line_fini(struct sim_line *l)
+{
+    sim_pipe_fini(&l->ends[0].out);
+    sim_pipe_fini(&l->ends[1].out);
+}
+
+uint64_t sim_line_station(const struct sim_line *l, unsigned side)
+{
+    return l->config.tcp && side == HUB ? l->station : 0;
+}
+
+/* ---- states ---- */
+
+static void set_state(struct sim_line *l, unsigned side, enum sim_line_state state, const char *why)
+{
+    struct sim_line_end *e = &l->ends[side];
+    if (e->state == state)
+        return;
+    uint64_t station = sim_line_station(l, side);
+    e->state = state;
+    if (e->running)
+        l->ops->state(l->ctx, side, station, state, why);
+}
+
+static void come_up(void *ctx, uint64_t generation);
+
+/* This end tries to be up after a while. A TCP connection has one maker: the edge. */
+static void try_later(struct sim_line *l, unsigned side, int64_t after_ms)
+{
+    struct sim_line_end *e = &l->ends[side];
+    if (l->config.tcp && side == HUB)
+        return;
+    sim_at(l->clock, l->clock->now_ms + after_ms, come_up, e, ++e->generation);
+}
+
+static void come_up(void *ctx, uint64_t generation)
+{
+    struct sim_line_end *e = ctx;
+    struct sim_line *l = e->line;
+    if (generation != e->generation || !e->running || e->state == SIM_LINE_UP)
+        return;
+    if (l->out_of_order || (l->config.tcp && !l->ends[HUB].running)) {
+        try_later(l, e->side, rng_range(&l->rng, 500, 5000));
+        return;
+    }
+    if (l->config.tcp) {
+        l->station++;
+        set_state(l, HUB, SIM_LINE_UP, "connected");
+    }
+    set_state(l, e->side, SIM_LINE_UP, "opened");
+}
+
+static void go_down(struct sim_line *l, unsigned side, const char *why)
+{
+    sim_pipe_cut(&l->ends[side].out, true, true);
+    l->ends[side].generation++;
+    set_state(l, side, SIM_LINE_DOWN, why);
+}
+
+/* A TCP connection ends for both; what was on its way is lost. */
+static void break_both(struct sim_line *l, const char *why)
+{
+    go_down(l, 0, why);
+    go_down(l, HUB, why);
+}
+
+void sim_line_start(struct sim_line *l, unsigned side)
+{
+    l->ends[side].running = true;
+    l->ends[side].state = SIM_LINE_DOWN;
+    try_later(l, side, rng_range(&l->rng, 0, 300));
+}
+
+void sim_line_stop(struct sim_line *l, unsigned side)
+{
+    struct sim_line_end *e = &l->ends[side];
+    e->running = false;
+    e->wants_room = false;
+    e->generation++;
+    if (l->config.tcp) {
+        e->state = SIM_LINE_DOWN;
+        bool other = l->ends[!side].running;
+        break_both(l, "connection reset");
+        if (other && side == HUB)
+            try_later(l, 0, rng_range(&l->rng, 500, 5000));
+        return;
+    }
+    e->state = SIM_LINE_DOWN;
+    if (rng_chance(&l->rng, PPM / 2)) /* else the modem goes on sending what it has */
+        sim_pipe_cut(&e->out, true, false);
+}
+
+/* ---- the driver ---- */
+
+size_t sim_line_room(struct sim_line *l, unsigned side)
+{
+    struct sim_line_end *e = &l->ends[side];
+    if (!e->running || e->state != SIM_LINE_UP)
+        return 0;
+    if (e->out.queue.len <= l->config.horizon_bytes)
+        return l->config.frame_bytes;
+    e->wants_room = true;
+    return 0;
+}
+
+int sim_line_send(struct sim_line *l, unsigned side, const uint8_t *bytes, size_t n)
+{
+    struct sim_line_end *e = &l->ends[side];
+    if (!e->running || e->state != SIM_LINE_UP)
+        return -ENOTCONN;
+    if (n > sim_line_room(l, side))
+        return -EAGAIN;
+    for (size_t i = 0; i < n && l->config.avoid_count; i++)
+        if (memchr(l->config.avoid, bytes[i], l->config.avoid_count))
+            e->forbidden++;
+    sim_pipe_write(&e->out, bytes, n);
+    return 0;
+}
+
+static void reset_now(void *ctx, uint64_t generation)
+{
+    struct sim_line_end *e = ctx;
+    struct sim_line *l = e->line;
+    if (generation != e->generation || !e->running || e->state != SIM_LINE_UP)
+        return;
+    if (l->config.tcp)
+        break_both(l, "reset");
+    else
+        go_down(l, e->side, "reset");
+    try_later(l, l->config.tcp ? 0 : e->side, rng_range(&l->rng, 500, 5000));
+}
+
+void sim_line_reset(struct sim_line *l, unsigned side)
+{
+    struct sim_line_end *e = &l->ends[side];
+    sim_at(l->clock, l->clock->now_ms, reset_now, e, ++e->generation);
+}
+
+/* ---- faults ---- */
+
+void sim_line_outage(struct sim_line *l, bool begins)
+{
+    l->outages += begins;
+    l->out_of_order = begins;
+    if (begins) {
+        break_both(l, "line lost");
+        return;
+    }
+    for (unsigned i = 0; i < 2; i++)
+        if (l->ends[i].running)
+            try_later(l, i, rng_range(&l->rng, 0, 3000));
+}
+
+void sim_line_silence(struct sim_line *l, bool from_edge, bool from_hub)
+{
+    l->outages += from_edge || from_hub;
+    l->ends[0].out.mute = from_edge;
+    l->ends[1].out.mute = from_hub;
+}
+
+uint64_t sim_line_bytes(const struct sim_line *l)
+{
+    return l->ends[0].out.bytes_in + l->ends[1].out.bytes_in;
+}

@@ -1,0 +1,205 @@
+#include "tests/sim/sim_world.h"
+
+#include <string.h>
+
+#define STEPS_MAX 30000000ull  /* of a run; the largest have some millions */
+#define LOOK_MS   1000         /* between looks whether everything has come to rest */
+
+/* ---- the line's events to the sites ---- */
+
+static void line_state(void *ctx, unsigned side, uint64_t station, enum sim_line_state state, const char *why)
+{
+    static const char *const words[] = {"down", "connecting", "up"};
+    struct sim_world *w = ctx;
+    sim_trace(&w->report, w->sites[side].name, "link %s: %s", words[state], why);
+    sim_site_link_state(&w->sites[side], station, state, why);
+}
+
+static void line_bytes(void *ctx, unsigned side, uint64_t station, const uint8_t *bytes, size_t n)
+{
+    struct sim_world *w = ctx;
+    sim_site_link_bytes(&w->sites[side], station, bytes, n);
+}
+
+static void line_writable(void *ctx, unsigned side, uint64_t station)
+{
+    struct sim_world *w = ctx;
+    sim_site_link_writable(&w->sites[side], station);
+}
+
+static const struct sim_line_ops line_ops = {.state = line_state, .bytes = line_bytes, .writable = line_writable};
+
+/* ---- traffic ---- */
+
+static void traffic(void *ctx, uint64_t arg);
+
+static void next_traffic(struct sim_world *w)
+{
+    if (!w->traffic_left || w->calm)
+        return;
+    int64_t mean = w->plan.active_ms / (w->plan.messages + 1);
+    /* Bursts and pauses: most come at once, some after several times the mean. */
+    int64_t wait = rng_chance(&w->rng, PPM / 2) ? rng_range(&w->rng, 0, 20) : rng_range(&w->rng, 0, 4 * mean);
+    sim_at(&w->clock, w->clock.now_ms + wait, traffic, w, 0);
+}
+
+static void traffic(void *ctx, uint64_t arg)
+{
+    struct sim_world *w = ctx;
+    (void)arg;
+    if (!w->traffic_left || w->calm)
+        return;
+    w->traffic_left--;
+    unsigned site = rng_chance(&w->rng, PPM / 3);
+    unsigned route = (unsigned)rng_range(&w->rng, 0, w->plan.route_count[site] - 1);
+    unsigned topic = (unsigned)rng_range(&w->rng, 0, w->plan.routes[site][route].topics - 1);
+    size_t len = rng_chance(&w->rng, PPM / 12) ? 0 : (size_t)rng_skewed(&w->rng, 1, (int64_t)w->plan.len_max);
+    uint8_t qos = rng_chance(&w->rng, PPM / 10 * 7) ? 2 : (uint8_t)rng_range(&w->rng, 0, 2);
+    bool retain = rng_chance(&w->rng, PPM / 8);
+    uint32_t id = sim_ledger_add(&w->ledger, site, route, topic, len, qos, retain, (unsigned)rng_range(&w->rng, 0, 2));
+    sim_trace(&w->report, w->sites[site].broker.name, "is given message=%u topic=%s bytes=%zu qos=%u%s", id,
+              w->ledger.messages[id].topic, len, qos, retain ? " retain" : "");
+    sim_site_publish(&w->sites[site], id);
+    next_traffic(w);
+}
+
+/* ---- running ---- */
+
+/* What is to be looked at after each event of a site. */
+static void look(struct sim_world *w)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct sim_site *s = &w->sites[i];
+        sim_site_look(s);
+        if (s->opens != w->opens_seen[i] && s->alive) {
+            w->opens_seen[i] = s->opens;
+            sim_check_custody(w, i);
+        }
+    }
+}
+
+void sim_world_run_to(struct sim_world *w, int64_t until_ms)
+{
+    while (!w->report.failed) {
+        int64_t at = sim_due(&w->clock);
+        unsigned timer = 2;
+        for (unsigned i = 0; i < 2; i++) {
+            if (w->sites[i].alive && w->sites[i].deadline < at) {
+                at = w->sites[i].deadline;
+                timer = i;
+            }
+        }
+        if (at > until_ms)
+            break;
+        if (timer < 2) {
+            if (at > w->clock.now_ms)
+                w->clock.now_ms = at;
+            sim_site_timer(&w->sites[timer]);
+        } else {
+            sim_run_next(&w->clock);
+        }
+        look(w);
+        if (++w->figures.steps > STEPS_MAX)
+            sim_fail(&w->report, "spin", "more than %llu steps", STEPS_MAX);
+    }
+    if (w->clock.now_ms < until_ms && !w->report.failed)
+        w->clock.now_ms = until_ms;
+}
+
+static void setup(struct sim_world *w)
+{
+    sim_clock_init(&w->clock);
+    sim_ledger_init(&w->ledger, &w->report);
+    memcpy(w->ledger.routes, w->plan.routes, sizeof w->ledger.routes);
+    memcpy(w->ledger.route_count, w->plan.route_count, sizeof w->ledger.route_count);
+    sim_vfs_register(&w->rng);
+    sim_line_init(&w->line, &w->clock, &w->rng, &w->plan.line, &line_ops, w);
+    for (unsigned i = 0; i < 2; i++) {
+        sim_site_init(&w->sites[i], i, &w->clock, &w->rng, &w->report, &w->ledger, &w->line, &w->plan.brokers[i], w->plan.config[i]);
+        w->sites[i].max_bytes = w->plan.max_bytes[i];
+    }
+    w->traffic_left = w->plan.messages;
+}
+
+static void active_phase(struct sim_world *w)
+{
+    sim_site_start(&w->sites[0]);
+    sim_site_start(&w->sites[1]);
+    next_traffic(w);
+    sim_faults_begin(w);
+    sim_world_run_to(w, w->plan.active_ms);
+    w->calm = true;
+    w->calm_at = w->clock.now_ms;
+    sim_faults_end(w);
+}
+
+static void come_to_rest(struct sim_world *w)
+{
+    int64_t until = w->clock.now_ms + sim_check_bound_ms(w);
+    while (!w->report.failed && !sim_check_rest(w)) {
+        if (w->clock.now_ms >= until) {
+            sim_fail(&w->report, "liveness", "%lld s after the last fault %u messages are still due; queues %zu and %zu at the brokers",
+                     (long long)(w->clock.now_ms - w->calm_at) / 1000, sim_ledger_due(&w->ledger),
+                     sim_broker_backlog(&w->sites[0].broker), sim_broker_backlog(&w->sites[1].broker));
+            return;
+        }
+        sim_world_run_to(w, w->clock.now_ms + LOOK_MS);
+    }
+}
+
+static void sum_up(struct sim_world *w)
+{
+    struct sim_figures *f = &w->figures;
+    f->messages = w->ledger.count;
+    f->accepted = w->ledger.accepted;
+    f->payload_bytes = w->ledger.bytes;
+    f->line_bytes = sim_line_bytes(&w->line);
+    f->outages = w->line.outages;
+    f->simulated_ms = (uint64_t)w->clock.now_ms;
+    for (unsigned i = 0; i < 2; i++) {
+        f->kills += w->sites[i].kills;
+        f->power_cuts += w->sites[i].power_cuts;
+        f->sessions_lost += w->sites[i].broker.sessions_lost;
+        f->disk_faults += w->sites[i].disk.errors + w->sites[i].disk.full;
+        f->syncs += w->sites[i].disk.syncs;
+    }
+}
+
+bool sim_world_run(struct sim_world *w, uint64_t seed, const struct sim_family *family, bool trace)
+{
+    memset(w, 0, sizeof *w);
+    w->seed = seed;
+    w->rng = (struct sim_rng){seed};
+    w->report.clock = &w->clock;
+    w->report.trace = trace;
+    unsigned chosen = (unsigned)rng_range(&w->rng, 0, sim_family_count - 1);
+    sim_plan_init(&w->plan, family ? family : &sim_families[chosen], &w->rng);
+    setup(w);
+    if (trace)
+        for (unsigned i = 0; i < 2; i++)
+            sim_trace(&w->report, "plan", "configuration of %s:\n%s", w->sites[i].name, w->plan.config[i]);
+    sim_trace(&w->report, "plan", "family=%s hazards=%05x rate=%u delay=%lld messages=%u largest=%zu active=%llds", w->plan.family->name,
+              w->plan.hazards, w->plan.line.profile.rate_bytes_s, (long long)w->plan.line.profile.delay_ms, w->plan.messages,
+              w->plan.len_max, (long long)w->plan.active_ms / 1000);
+    active_phase(w);
+    come_to_rest(w);
+    if (!w->report.failed)
+        sim_check_idle(w);
+    if (!w->report.failed)
+        sim_check_end(w);
+    sum_up(w);
+    return !w->report.failed;
+}
+
+void sim_world_fini(struct sim_world *w)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        sim_site_fini(&w->sites[i]);
+        sim_disk_free_copy(w->copies[i]);
+    }
+    sim_line_fini(&w->line);
+    sim_ledger_fini(&w->ledger);
+    sim_plan_fini(&w->plan);
+    sim_clock_fini(&w->clock);
+    sim_vfs_unregister();
+}

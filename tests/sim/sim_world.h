@@ -1,0 +1,59 @@
+/* Two sites, a line, their brokers, traffic and faults: one run of one seed, from first start to rest. */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "tests/sim/sim_plan.h"
+#include "tests/sim/sim_site.h"
+
+struct sim_figures {           /* of a run; summed over runs by who asks */
+    uint64_t steps, messages, accepted, payload_bytes, line_bytes;
+    uint64_t kills, power_cuts, outages, broker_faults, sessions_lost, disk_faults, stores_lost, stores_set_back, stops;
+    uint64_t syncs, simulated_ms;
+};
+
+struct sim_world {
+    uint64_t seed;
+    struct sim_rng rng;
+    struct sim_plan plan;
+    struct sim_clock clock;
+    struct sim_report report;
+    struct sim_ledger ledger;
+    struct sim_line line;
+    struct sim_site sites[2];
+    unsigned traffic_left;
+    bool calm;                 /* faults have ended */
+    int64_t calm_at;
+    struct sim_file *copies[2]; /* of the sites' disks, for setting back */
+    uint64_t opens_seen[2];
+    struct sim_figures figures;
+};
+
+/* family: NULL = as the seed says. trace: lines to stdout.
+ * Return: true: no check was violated; else report tells which. Both leave a world for sim_world_fini. */
+bool sim_world_run(struct sim_world *w, uint64_t seed, const struct sim_family *family, bool trace);
+void sim_world_fini(struct sim_world *w);
+
+/* ---- sim_faults.c ---- */
+/* Begins the hazards of the plan; each fault makes the next. */
+void sim_faults_begin(struct sim_world *w);
+/* Ends them all. */
+void sim_faults_end(struct sim_world *w);
+
+/* ---- sim_checks.c: what must hold of the whole ---- */
+/* After each start of a site: what was acknowledged is there. */
+void sim_check_custody(struct sim_world *w, unsigned site);
+/* Messages that are under way when a store is lost or set back: they are excused, and no others. */
+void sim_check_excuse(struct sim_world *w);
+/* Everything due has been delivered and no queue holds anything. */
+bool sim_check_rest(struct sim_world *w);
+/* The longest that it may take from calm to rest. */
+int64_t sim_check_bound_ms(const struct sim_world *w);
+/* Nothing is under way: the line must be silent, or nearly, and the processors asleep. Runs the world for some hours. */
+void sim_check_idle(struct sim_world *w);
+/* The last look. */
+void sim_check_end(struct sim_world *w);
+
+/* Runs events up to this time, or until a check fails. */
+void sim_world_run_to(struct sim_world *w, int64_t until_ms);
+
+#endif
