@@ -61,6 +61,7 @@ struct sim_file *sim_disk_file(struct sim_disk *d, const char *path, bool create
         assert(f);
         f->path = strdup(path);
         assert(f->path);
+        f->shrunk_to = SIZE_MAX;
         f->next = d->files;
         d->files = f;
     }
@@ -133,6 +134,14 @@ enum sim_disk_result sim_file_write(struct sim_disk *d, struct sim_file *f, size
     return SIM_DISK_OK;
 }
 
+static void shorten(struct sim_file *f, size_t size)
+{
+    memset(f->now + size, 0, f->now_size - size);
+    f->now_size = size;
+    if (size < f->shrunk_to)
+        f->shrunk_to = size;
+}
+
 enum sim_disk_result sim_file_truncate(struct sim_disk *d, struct sim_file *f, size_t size)
 {
     if (d->dead || last_breath(d))
@@ -144,10 +153,8 @@ enum sim_disk_result sim_file_truncate(struct sim_disk *d, struct sim_file *f, s
         }
         reserve(f, size);
     }
-    for (size_t s = size / SIM_SECTOR_BYTES; s * SIM_SECTOR_BYTES < f->now_size; s++)
-        f->changed[s] = 1;
     if (size < f->now_size)
-        memset(f->now + size, 0, f->now_size - size);
+        shorten(f, size);
     f->now_size = size;
     return SIM_DISK_OK;
 }
@@ -162,10 +169,11 @@ enum sim_disk_result sim_file_sync(struct sim_disk *d, struct sim_file *f)
     }
     d->syncs++;
     for (size_t s = 0; s * SIM_SECTOR_BYTES < f->room; s++) {
-        if (f->changed[s])
+        if (f->changed[s] || (s + 1) * SIM_SECTOR_BYTES > f->shrunk_to)
             memcpy(f->safe + s * SIM_SECTOR_BYTES, f->now + s * SIM_SECTOR_BYTES, SIM_SECTOR_BYTES);
         f->changed[s] = 0;
     }
+    f->shrunk_to = SIZE_MAX;
     f->safe_size = f->now_size;
     f->there_safe = f->there;
     return SIM_DISK_OK;
@@ -175,16 +183,17 @@ enum sim_disk_result sim_file_delete(struct sim_disk *d, struct sim_file *f, boo
 {
     if (d->dead || last_breath(d))
         return SIM_DISK_DEAD;
-    memset(f->now, 0, f->now_size);
-    memset(f->changed, 1, f->room / SIM_SECTOR_BYTES);
-    f->now_size = 0;
+    if (f->room)
+        shorten(f, 0);
     f->there = false;
-    if (synced) {
+    if (synced && f->room) {
         memset(f->safe, 0, f->room);
         memset(f->changed, 0, f->room / SIM_SECTOR_BYTES);
+        f->shrunk_to = SIZE_MAX;
         f->safe_size = 0;
-        f->there_safe = false;
     }
+    if (synced)
+        f->there_safe = false;
     return SIM_DISK_OK;
 }
 
@@ -205,29 +214,43 @@ enum sim_disk_result sim_file_rename(struct sim_disk *d, struct sim_file *f, con
     return SIM_DISK_OK;
 }
 
+static void all_is_safe(struct sim_file *f)
+{
+    memset(f->changed, 0, f->room / SIM_SECTOR_BYTES);
+    memcpy(f->safe, f->now, f->room);
+    f->shrunk_to = SIZE_MAX;
+    f->safe_size = f->now_size;
+    f->there_safe = f->there;
+}
+
 static void power_cut(struct sim_disk *d, struct sim_file *f)
 {
-    if (f->there != f->there_safe)
+    if (f->shrunk_to != SIZE_MAX && f->there_safe && rng_chance(&d->rng, PPM / 2)) {
+        memcpy(f->now, f->safe, f->room);
+        f->now_size = f->safe_size;
+        f->there = true;
+        all_is_safe(f);
+        return;
+    }
+    if (f->shrunk_to < f->safe_size) {
+        memset(f->safe + f->shrunk_to, 0, f->room - f->shrunk_to);
+        f->safe_size = f->shrunk_to;
+    }
+    if (f->there && !f->there_safe)
         f->there = rng_chance(&d->rng, PPM / 2);
     size_t size = f->now_size;
-    if (f->now_size != f->safe_size && rng_chance(&d->rng, PPM / 2))
-        size = rng_chance(&d->rng, PPM / 2) ? f->safe_size
-                                            : (size_t)rng_range(&d->rng, 0, (int64_t)f->now_size) / SIM_SECTOR_BYTES *
-                                                  SIM_SECTOR_BYTES;
-    if (size < f->now_size && size < f->safe_size)
-        size = f->now_size < f->safe_size ? f->now_size : f->safe_size; /* what is safe on both sides stays */
-    for (size_t s = 0; s * SIM_SECTOR_BYTES < f->room; s++) {
-        if (f->changed[s] && rng_chance(&d->rng, PPM / 2))
-            memcpy(f->now + s * SIM_SECTOR_BYTES, f->safe + s * SIM_SECTOR_BYTES, SIM_SECTOR_BYTES);
-        f->changed[s] = 0;
-    }
+    if (size > f->safe_size && rng_chance(&d->rng, PPM / 2))
+        size = (size_t)rng_range(&d->rng, (int64_t)f->safe_size / SIM_SECTOR_BYTES, (int64_t)size / SIM_SECTOR_BYTES) * SIM_SECTOR_BYTES;
+    if (size < f->safe_size)
+        size = f->safe_size;
     if (!f->there)
         size = 0;
-    if (size < f->room)
-        memset(f->now + size, 0, f->room - size);
-    f->now_size = f->safe_size = size;
-    memcpy(f->safe, f->now, f->room);
-    f->there_safe = f->there;
+    for (size_t s = 0; s * SIM_SECTOR_BYTES < f->room; s++)
+        if (f->changed[s] && rng_chance(&d->rng, PPM / 2))
+            memcpy(f->now + s * SIM_SECTOR_BYTES, f->safe + s * SIM_SECTOR_BYTES, SIM_SECTOR_BYTES);
+    memset(f->now + size, 0, f->room - size);
+    f->now_size = size;
+    all_is_safe(f);
 }
 
 void sim_disk_crash(struct sim_disk *d, bool cut)
@@ -264,6 +287,7 @@ static struct sim_file *copy_files(const struct sim_file *f)
             memcpy(c->safe, c->now, c->room);
         c->now_size = c->safe_size = f->now_size;
         c->there = c->there_safe = true;
+        c->shrunk_to = SIZE_MAX;
         c->next = first;
         first = c;
     }

@@ -1,6 +1,7 @@
 /* The disk of one simulated machine: files in memory, each as programs see it (now) and as it would be found after a power cut
  * (safe). A sync makes safe what is now. A power cut keeps of each 512-byte sector that was written and not synced the old or
- * the new content, as chance has it, and likewise the file's length and its name.
+ * the new content, as chance has it, and likewise the file's length and its name. A file that was cut shorter is cut, or is as it
+ * was before with nothing written since: file systems keep the order of these.
  *
  * Below the real SQLite it is a VFS (sim_vfs.c), and it takes the place of store/file.c (sim_store_file.c). Paths begin with
  * the disk's name: "/sim-0/...". */
@@ -20,6 +21,7 @@ struct sim_file {
     bool there, there_safe;
     uint8_t *now, *safe;
     size_t now_size, safe_size;
+    size_t shrunk_to;       /* the least length since the last sync; SIZE_MAX = it has not become shorter */
     size_t room;            /* bytes that now and safe can hold */
     uint8_t *changed;       /* a byte a sector: written and not synced */
     struct sim_file *next;
