@@ -260,11 +260,11 @@ static void finish_partial(struct peer *p, const struct record *chunk)
         rc = -EIO;
     if (!custody_failed(b, rc > 0 ? -EIO : rc)) {
         struct msg *m = msg_of(p, &r, topic, payload, n);
-        if (m) {
+        if (m && !custody_failed(b, store_partial_drop(b->store, p->id, chunk->class))) {
             /* What lies between was settled while the pieces came. */
             deliver(p, r.previous, r.number, m);
-            msg_free(m);
         }
+        msg_free(m);
     }
     free(header);
     free(payload);
@@ -553,8 +553,13 @@ int receiver_greeting(struct peer *p, const struct channel_identity *them, struc
         struct store_partial partial;
         ours->cumulative[c] = marks[c].cumulative;
         int rc = store_partial_get(b->store, p->id, (enum msg_class)c, &partial);
+        /* The sender may have given up a message, or sent it whole, without knowing of what we have of it. */
+        bool stale = rc == 0 && partial.number <= marks[c].cumulative;
+        if (stale)
+            rc = store_partial_drop(b->store, p->id, (enum msg_class)c);
         if (custody_failed(b, rc))
             return CHANNEL_REFUSED_BUSY;
+        rc = stale ? STORE_NONE : rc;
         ours->partial[c] = rc == 0;
         ours->partial_number[c] = rc == 0 ? partial.number : 0;
         ours->partial_have[c] = rc == 0 ? partial.have : 0;
