@@ -111,6 +111,9 @@ struct link_driver {
     const uint8_t *(*avoid)(void *ctx, size_t *n);
     /* Half duplex line: only one end may speak at a time. NULL = full duplex. */
     bool (*half_duplex)(void *ctx);
+    /* The far end is a listener, which cannot know who we are until we have said it: each connection begins with a greeting, also
+     * on a metered link with nothing to send. NULL = no. */
+    bool (*calls)(void *ctx);
     /* Ends one station (TCP connection) or, for STATION_NONE, drops and reopens the link: the peer
      * is silent. why for the log. */
     void (*reset)(void *ctx, station_t station, const char *why, int64_t now_ms);

@@ -104,6 +104,7 @@ const struct link_driver null_driver = {
     .rate = null_rate,
     .avoid = NULL,       /* every byte can be swallowed */
     .half_duplex = NULL, /* full */
+    .calls = NULL, /* point to point: whoever is there is the peer */
     .reset = null_reset,
     .on_fd = null_on_fd,
     .on_timer = null_on_timer,

@@ -461,6 +461,7 @@ const struct link_driver serial_driver = {
     .rate = serial_rate,
     .avoid = serial_avoid,
     .half_duplex = serial_half_duplex,
+    .calls = NULL, /* point to point: whoever is there is the peer */
     .reset = serial_reset,
     .on_fd = serial_on_fd,
     .on_timer = serial_on_timer,

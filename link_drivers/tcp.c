@@ -70,6 +70,12 @@ static void tcp_start(void *ctx, int64_t now_ms)
         tcp_listener_start(&t->listener, now_ms);
 }
 
+static bool tcp_calls(void *ctx)
+{
+    const struct tcp *t = ctx;
+    return t->end == TCP_CONNECTS;
+}
+
 /* NULL when there is no such connection now. */
 static struct tcp_stream *tcp_stream_of(struct tcp *t, station_t station)
 {
@@ -240,6 +246,7 @@ const struct link_driver tcp_driver = {
     .rate = tcp_rate,
     .avoid = NULL,       /* every byte passes */
     .half_duplex = NULL, /* full */
+    .calls = tcp_calls,
     .reset = tcp_reset,
     .on_fd = tcp_on_fd,
     .on_timer = tcp_on_timer,

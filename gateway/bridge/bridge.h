@@ -31,6 +31,7 @@ struct buf;
 struct bridge_link {
     bool datagram;
     bool half_duplex;
+    bool calls;                /* the far end is a listener: it learns who we are from our greeting */
     bool listener;             /* many stations, each a guest until it has said who it is */
     uint32_t rate_bytes_s;     /* 0 = not known */
     uint8_t avoid[8];

@@ -186,6 +186,7 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
         .kind = l->datagram ? CHANNEL_DATAGRAM : CHANNEL_STREAM,
         .metered = cl->metered,
         .half_duplex = l->half_duplex,
+        .introduces = l->calls,
         /* Which end may start after silence without a random wait: both must agree without being told, so the names say it. */
         .speaks_first = strcmp(b->config->site_name, c->name) < 0,
         .probe_ms = cl->metered ? 0 : cl->probe_ms,

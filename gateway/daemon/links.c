@@ -249,6 +249,7 @@ static void describe(const struct link *k, const struct config_link *c, struct b
     const struct link_driver *d = k->driver;
     out->datagram = d->kind == LINK_DATAGRAM;
     out->half_duplex = d->half_duplex && d->half_duplex(k->ctx);
+    out->calls = d->calls && d->calls(k->ctx);
     out->listener = d->options->serves_many && d->options->serves_many(c->options);
     out->rate_bytes_s = d->rate ? d->rate(k->ctx) : 0;
     const uint8_t *avoid = d->avoid ? d->avoid(k->ctx, &out->avoid_count) : NULL;

@@ -106,7 +106,7 @@ void channel_link_up(struct channel *c, int64_t now_ms)
     c->unheard = c->polls = c->rto_tries = 0;
     c->gone = c->left = false;
     turn_init(&c->turn, c->config.rate_bytes_s, c->config.speaks_first);
-    if (c->config.metered && !something_to_say(c)) {
+    if (c->config.metered && !c->config.introduces && !something_to_say(c)) {
         channel_set_state(c, CHANNEL_IDLE, "nothing to say");
         return;
     }

@@ -31,6 +31,7 @@ struct channel_config {
     char peer_name[CHANNEL_NAME_MAX + 1]; /* who must be at the other end */
     bool metered; /* no byte when idle: no probes, handshake only when something waits */
     bool half_duplex;
+    bool introduces;       /* metered: greet at each link_up all the same: the far end cannot know whose link it is */
     bool speaks_first;     /* half duplex: may start after silence without a random wait */
     int64_t probe_ms;      /* of a silent peer; 0 = never */
     uint32_t rate_bytes_s; /* of the line; 0 = not known */

@@ -418,6 +418,7 @@ void sim_site_start(struct sim_site *s)
     struct bridge_link link = {
         .half_duplex = s->line->config.half_duplex,
         .listener = listener,
+        .calls = s->line->config.tcp && s->index == 0,
         .rate_bytes_s = s->line->config.tcp ? 0 : s->line->config.profile.rate_bytes_s,
         .avoid_count = s->line->config.avoid_count,
     };
