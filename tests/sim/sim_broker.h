@@ -1,8 +1,8 @@
 /* A simulated MQTT broker of one site, with one client: longwire. It keeps a persistent session as brokers do (queue, windows,
  * packet ids, QoS 1 and 2 both ways, redelivery with DUP), tells the ledger all that it sees, and holds longwire to the protocol
  * (check "mqtt"). */
-#ifndef SIM_BROKER_H
-#define SIM_BROKER_H
+#ifndef TESTS_SIM_SIM_BROKER_H
+#define TESTS_SIM_SIM_BROKER_H
 
 #include "tests/sim/sim_ledger.h"
 #include "tests/sim/sim_packet.h"

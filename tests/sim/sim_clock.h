@@ -1,7 +1,7 @@
 /* Simulated time: a queue of events, run in the order of their time and, at the same time, of their making. Nothing in the
  * simulator reads a real clock, so a seed runs the same everywhere. */
-#ifndef SIM_CLOCK_H
-#define SIM_CLOCK_H
+#ifndef TESTS_SIM_SIM_CLOCK_H
+#define TESTS_SIM_SIM_CLOCK_H
 
 #include <stdbool.h>
 #include <stddef.h>

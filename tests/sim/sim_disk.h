@@ -5,8 +5,8 @@
  *
  * Below the real SQLite it is a VFS (sim_vfs.c), and it takes the place of store/file.c (sim_store_file.c). Paths begin with
  * the disk's name: "/sim-0/...". */
-#ifndef SIM_DISK_H
-#define SIM_DISK_H
+#ifndef TESTS_SIM_SIM_DISK_H
+#define TESTS_SIM_SIM_DISK_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  * at the far broker. The checks on messages are made here, at each entry where they can be, and at the end.
  *
  * A message is known again by its payload, which begins with its id; one too short for that by its topic. */
-#ifndef SIM_LEDGER_H
-#define SIM_LEDGER_H
+#ifndef TESTS_SIM_SIM_LEDGER_H
+#define TESTS_SIM_SIM_LEDGER_H
 
 #include "base/buf.h"
 #include "tests/sim/sim_report.h"

@@ -1,7 +1,7 @@
 /* The link between the two sites: a serial line or radio (both ways at byte level, full or half duplex), or a TCP connection
  * that the edge makes to the hub's listener. Outages show as link states, or do not show at all. */
-#ifndef SIM_LINE_H
-#define SIM_LINE_H
+#ifndef TESTS_SIM_SIM_LINE_H
+#define TESTS_SIM_SIM_LINE_H
 
 #include "tests/sim/sim_pipe.h"
 

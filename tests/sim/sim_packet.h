@@ -1,7 +1,7 @@
 /* MQTT packets as the simulated broker reads and writes them: a small codec of its own for 3.1.1 and 5, that shares nothing
  * with gateway/mqtt, so that a misreading there does not hide behind the same one here. */
-#ifndef SIM_PACKET_H
-#define SIM_PACKET_H
+#ifndef TESTS_SIM_SIM_PACKET_H
+#define TESTS_SIM_SIM_PACKET_H
 
 #include "base/buf.h"
 

@@ -1,8 +1,8 @@
 /* One direction of a byte stream: a socket to a broker, or one way of a serial line. Bytes wait in a queue (what kernel and modem
  * hold), leave at the line's rate in pieces, and arrive after the delay, damaged as the profile says. Pieces arrive in order,
  * and are cut anywhere. */
-#ifndef SIM_PIPE_H
-#define SIM_PIPE_H
+#ifndef TESTS_SIM_SIM_PIPE_H
+#define TESTS_SIM_SIM_PIPE_H
 
 #include "base/buf.h"
 #include "tests/sim/sim_clock.h"

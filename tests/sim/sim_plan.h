@@ -1,7 +1,7 @@
 /* What a seed stands for: the link, the brokers, both configurations, the traffic, and the hazards that the run has. A family
  * demands some hazards and leaves others to chance. */
-#ifndef SIM_PLAN_H
-#define SIM_PLAN_H
+#ifndef TESTS_SIM_SIM_PLAN_H
+#define TESTS_SIM_SIM_PLAN_H
 
 #include "tests/sim/sim_broker.h"
 #include "tests/sim/sim_line.h"

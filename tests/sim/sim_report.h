@@ -1,6 +1,6 @@
 /* What a run says: a trace for people, and the first violation of a check, which ends the run. */
-#ifndef SIM_REPORT_H
-#define SIM_REPORT_H
+#ifndef TESTS_SIM_SIM_REPORT_H
+#define TESTS_SIM_SIM_REPORT_H
 
 #include <stdbool.h>
 #include "base/attr.h"

@@ -1,6 +1,6 @@
 /* Chance that a seed gives back. SplitMix64: three lines, and any seed is a good one. */
-#ifndef SIM_RNG_H
-#define SIM_RNG_H
+#ifndef TESTS_SIM_SIM_RNG_H
+#define TESTS_SIM_SIM_RNG_H
 
 #include <stdbool.h>
 #include <stddef.h>

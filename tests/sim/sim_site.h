@@ -1,7 +1,7 @@
 /* One site: a machine with a disk and clocks, longwire on it (the real configuration reader, store and bridge), its broker and
  * the socket between them. What the daemon's loop does for the bridge is done here on simulated time. */
-#ifndef SIM_SITE_H
-#define SIM_SITE_H
+#ifndef TESTS_SIM_SIM_SITE_H
+#define TESTS_SIM_SIM_SITE_H
 
 #include "config/config.h"
 #include "gateway/bridge/bridge.h"

@@ -1,6 +1,6 @@
 /* Two sites, a line, their brokers, traffic and faults: one run of one seed, from first start to rest. */
-#ifndef SIM_WORLD_H
-#define SIM_WORLD_H
+#ifndef TESTS_SIM_SIM_WORLD_H
+#define TESTS_SIM_SIM_WORLD_H
 
 #include "tests/sim/sim_plan.h"
 #include "tests/sim/sim_site.h"
