@@ -5,7 +5,6 @@ import re
 import subprocess
 
 import tap
-from broker import Broker
 from gateway import LONGWIRE, command
 from processes import free_port, wait_until
 from tap import Skip, case, check, check_equal
@@ -22,7 +21,7 @@ def blocks():
     return dict(found)
 
 
-def replaced(text, key, value, section=None):
+def replaced(text, key, value):
     """The example with one key set to what this machine has: devices, ports, paths."""
     pattern = re.compile(rf"^({key}[ \t]*=[ \t]*)([^;\n]*?)([ \t]*(?:;.*)?)$", re.M)
     check(pattern.search(text), f"the example has {key}", text)
@@ -38,39 +37,33 @@ def _(world):
         check_equal(done.returncode, 0, f"exit code for {name}: {done.stderr}")
 
 
+def on_this_machine(world, name, text, broker, device):
+    """The example with this machine's device, ports and paths. Returns the file and a topic of its first route."""
+    text = replaced(text, "port", broker.port)
+    text = replaced(text, "device", device)
+    text = replaced(text, "path", world.folder / f"{name}.db")
+    if "listen" in text:
+        text = replaced(text, "listen", f"127.0.0.1:{free_port()}")
+    file = world.folder / name
+    file.write_text(text)
+    topics = re.search(r"^topics[ \t]*=[ \t]*([^,;\n]+)", text, re.M)
+    return file, topics.group(1).strip().replace("#", "x").replace("+", "x")
+
+
 @case("the README's edge.ini and hub.ini, on this machine's ports and line, carry a message each way")
 def _(world):
     line = world.line(baud=9600)
-    brokers = {"edge.ini": Broker(world, "edge"), "hub.ini": Broker(world, "hub")}
-    devices = {"edge.ini": line.a, "hub.ini": line.b}
-    files, topics, processes = {}, {}, {}
-    for name in ("hub.ini", "edge.ini"):
-        text = blocks()[name]
-        if re.search(r"^port[ \t]*=", text, re.M):
-            text = replaced(text, "port", brokers[name].port)
-        else:
-            text = re.sub(r"^(\[broker\][^\n]*)$", rf"\1\nport = {brokers[name].port}", text, flags=re.M)
-        check("[broker]" in text, f"{name} has a [broker] section", text)
-        text = replaced(text, "device", devices[name])
-        if "[store]" in text:
-            text = replaced(text, "path", world.folder / f"{name}.db")
-        else:
-            text += f"\n[store]\npath = {world.folder / name}.db\n"
-        files[name] = world.folder / name
-        files[name].write_text(text)
-        routes = re.search(r"^topics[ \t]*=[ \t]*([^,;\n]+)", text, re.M)
-        prefix = re.search(r"^remote_prefix[ \t]*=[ \t]*([^;\n]*)", text, re.M)
-        topic = routes.group(1).strip().replace("#", "x").replace("+", "x")
-        topics[name] = (topic, (prefix.group(1).strip() if prefix else "") + topic)
-        processes[name] = world.process(name, [LONGWIRE, "run", str(files[name])])
-    ends = [("edge.ini", "hub.ini"), ("hub.ini", "edge.ini")]
-    for near, far in ends:
+    brokers = {name: world.broker(name.removesuffix(".ini")) for name in ("edge.ini", "hub.ini")}
+    files, topics = {}, {}
+    for name, device in (("edge.ini", line.a), ("hub.ini", line.b)):
+        files[name], topics[name] = on_this_machine(world, name, blocks()[name], brokers[name], device)
+        world.process(name, [LONGWIRE, "run", str(files[name])])
+    for near, far in (("edge.ini", "hub.ini"), ("hub.ini", "edge.ini")):
         listener = world.client(brokers[far], "#")
-        wait_until(lambda n=near: command("status", str(files[n]), "--json").returncode == 0 and
-                   '"connected":true' in command("status", str(files[n]), "--json").stdout, f"{near} is connected")
-        world.client(brokers[near]).publish(topics[near][0], "hello from " + near)
-        message = listener.wait_payload("hello from " + near)
-        check(message.topic.endswith(topics[near][1]), "the topic", message.topic, topics[near])
+        wait_until(lambda n=near: '"connected":true' in command("status", str(files[n]), "--json").stdout,
+                   f"{near} is connected")
+        world.client(brokers[near]).publish(topics[near], "hello from " + near)
+        listener.wait_payload("hello from " + near)
 
 
 @case("the manual's examples in config/ pass `longwire check`")
