@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 import tap
-from checks import expect, numbered
+from checks import expect, numbered, wait_gaps
 from gateway import command
 from processes import wait_until
 from tap import Skip, case, check, check_equal
@@ -216,35 +216,47 @@ def _(world):
     wait_until(lambda: pair.edge.store.stat().st_size < 1_500_000, "the file shrinks", 60)
 
 
+def clock(offset_ms, trusted):
+    """The wall clock as a gateway started so sees it (gateway/daemon/clock.h)."""
+    return {"LONGWIRE_TEST_WALL_OFFSET_MS": str(offset_ms), "LONGWIRE_TEST_WALL_TRUSTED": "1" if trusted else "0"}
+
+
+def queue_across_clocks(world, before, after):
+    """20 messages that expire in an hour are queued under one clock; then the edge restarts under another. Returns
+    the pair, the hub's listener and what was sent, with the line open again."""
+    pair = world.pair(edge={"route up": {"expire": "1h"}}, start=False)
+    pair.line.cut()
+    pair.hub.start()
+    pair.edge.start(env=before)
+    hub, edge = pair.hub_client("up/#", "longwire/+/gap/+"), pair.edge_client()
+    sent = numbered(["up/a"], 20)
+    edge.publish_many(sent)
+    pair.edge.wait_peer(pair.hub.name, lambda p: p["queue"]["messages"] == 20, "queued under the first clock")
+    pair.edge.restart(env=after)
+    pair.line.restore()
+    return pair, hub, sent
+
+
 @case("a box that boots in 1970 does not expire its queue when it gets the time")
 def _(world):
-    pair = world.pair(edge={"route up": {"expire": "1h"}}, start=False)
-    pair.hub.start()
-    pair.edge.start(env={"LONGWIRE_TEST_WALL_OFFSET_MS": str(-DECADES_MS)})
-    pair.line.cut()
-    hub, edge = pair.hub_client("up/#"), pair.edge_client()
-    first, second = numbered(["up/a"], 20), numbered(["up/a"], 20, 20)
-    edge.publish_many(first)
-    pair.edge.wait_peer(pair.hub.name, lambda p: p["queue"]["messages"] == 20, "queued in 1970")
-    pair.edge.restart()
-    edge.publish_many(second)
-    pair.edge.wait_peer(pair.hub.name, lambda p: p["queue"]["messages"] == 40, "queued after GPS set the date")
-    pair.line.restore()
-    expect(hub, first + second)
+    pair, hub, sent = queue_across_clocks(world, clock(-DECADES_MS, trusted=False), clock(0, trusted=True))
+    expect(hub, sent)
     check_equal(pair.edge.peer(pair.hub.name)["dropped"], {}, "dropped")
 
 
 @case("a clock that falls back decades expires nothing either")
 def _(world):
-    pair = world.pair(edge={"route up": {"expire": "1h"}})
-    pair.line.cut()
-    hub, edge = pair.hub_client("up/#"), pair.edge_client()
-    sent = numbered(["up/a"], 20)
-    edge.publish_many(sent)
-    pair.edge.wait_peer(pair.hub.name, lambda p: p["queue"]["messages"] == 20, "queued")
-    pair.edge.restart(env={"LONGWIRE_TEST_WALL_OFFSET_MS": str(-DECADES_MS)})
-    pair.line.restore()
+    pair, hub, sent = queue_across_clocks(world, clock(0, trusted=True), clock(-DECADES_MS, trusted=False))
     expect(hub, sent)
+    check_equal(pair.edge.peer(pair.hub.name)["dropped"], {}, "dropped")
+
+
+@case("two hours without power count where both clocks are trusted: then the queue has expired")
+def _(world):
+    pair, hub, _sent = queue_across_clocks(world, clock(0, trusted=True), clock(2 * 3600 * 1000, trusted=True))
+    pair.edge.wait_peer(pair.hub.name, lambda p: p["dropped"].get("expired") == 20, "expired")
+    wait_gaps(hub, "expired", 20)
+    check_equal([m.topic for m in hub.received if m.topic.startswith("up/")], [], "arrived")
 
 
 @case("a second daemon on the same store is refused, and the first is not disturbed")
