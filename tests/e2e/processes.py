@@ -71,6 +71,8 @@ class Process:
     def _read(self):
         for raw in self.popen.stderr:
             line = raw.decode(errors="replace").rstrip("\n")
+            if "Saving in-memory database" in line:
+                continue  # mosquitto says it at every change
             with self._changed:
                 self.lines.append(line)
                 self._changed.notify_all()
