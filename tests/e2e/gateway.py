@@ -7,7 +7,7 @@ import subprocess
 from processes import wait_until
 from tap import SLOWNESS, Failure
 
-LONGWIRE = os.environ.get("LONGWIRE", "")
+LONGWIRE = os.environ.get("LONGWIRE", "longwire")
 
 
 def ini(sections):

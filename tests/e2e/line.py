@@ -8,7 +8,7 @@ import threading
 
 from tap import SLOWNESS, Failure
 
-LINE_SIM = os.environ.get("LONGWIRE_LINE_SIM", "")
+LINE_SIM = os.environ.get("LONGWIRE_LINE_SIM", "line_sim")
 
 
 class Line:
