@@ -344,6 +344,9 @@ int store_probe_space(struct store *s)
 {
     if (s->broken)
         return -s->broken;
+    /* What was deleted is given back to the disk only when the log is copied into the file. */
+    if (s->full && !s->in_transaction)
+        db_checkpoint(s, true);
     if (s->full && file_ballast_make(s->path) != 0)
         return STORE_REFUSED;
     s->full = false;
