@@ -177,6 +177,7 @@ static void on_closed(void *ctx, enum mqtt_close why, uint8_t code, const char *
                                         "packet too large", "version refused", "out of memory"};
     bridge_logf(b, why == MQTT_CLOSE_VERSION ? BRIDGE_INFO : BRIDGE_WARN, "broker", "%s: %s code=0x%02x", words[why],
                 text ? text : "", code);
+    b->broker.by_broker = why == MQTT_CLOSE_SERVER;
     broker_drop(b, why == MQTT_CLOSE_VERSION, words[why]);
 }
 
@@ -400,7 +401,8 @@ void broker_finish_drop(struct bridge *b)
     buf_clear(&b->broker.out);
     buf_trim(&b->broker.out, 65536);
     if (was)
-        publisher_closed(b);
+        publisher_closed(b, b->broker.by_broker);
+    b->broker.by_broker = false;
 }
 
 /* ---- the socket's events ---- */
@@ -418,7 +420,7 @@ void bridge_broker_closed(struct bridge *b, const char *why, const struct store_
     b->now = *now;
     if (b->broker.connected)
         bridge_logf(b, BRIDGE_WARN, "broker", "connection closed: %s", why);
-    b->broker.dropping = true;
+    b->broker.dropping = b->broker.by_broker = true;
     broker_finish_drop(b);
     bridge_turn(b);
 }

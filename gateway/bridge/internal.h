@@ -160,6 +160,7 @@ struct broker {
     uint64_t received, published, refused_full;
     bool took_nothing;          /* full store: something was not taken; reconnect when there is room (I1) */
     bool dropping;              /* the connection is to be closed: nothing it brings counts any more */
+    bool by_broker;             /* ... and it was the broker who ended it: a message may be why */
 };
 
 struct bridge {
@@ -254,7 +255,8 @@ int receiver_reload(struct peer *p) MUST_CHECK;
 
 /* ---- publisher.c ---- */
 void publisher_connected(struct bridge *b, bool session_present);
-void publisher_closed(struct bridge *b);
+/* by_broker: the broker ended the connection, perhaps because of the one message that it had not answered. */
+void publisher_closed(struct bridge *b, bool by_broker);
 void publisher_pump(struct bridge *b);
 void publisher_after_commit(struct bridge *b);
 void publisher_puback(struct bridge *b, uint16_t packet_id, uint8_t reason);

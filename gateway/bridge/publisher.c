@@ -14,6 +14,7 @@
 #define REFUSALS_MAX   3           /* connections that the broker may close on a message before it is set aside */
 #define PENDING_HIGH   (256u << 10) /* bytes for the socket above which we wait: state topics must not queue behind data */
 #define CAREFUL_WINDOW 1
+#define REASON_QUOTA_EXCEEDED 0x97 /* MQTT-3.4.2.1, MQTT-3.5.2.1 */
 
 /* ---- flights ---- */
 
@@ -143,7 +144,7 @@ static void report_refused(struct bridge *b, const struct flight *f)
     sender_changed(p, f->class);
 }
 
-void publisher_closed(struct bridge *b)
+void publisher_closed(struct bridge *b, bool by_broker)
 {
     struct publisher *pub = &b->publisher;
     unsigned unanswered = 0;
@@ -156,14 +157,15 @@ void publisher_closed(struct bridge *b)
     }
     /* A broker that closes on a message says not on which: from now on one at a time, and the one that it closes on
      * REFUSALS_MAX times is the one (I3). */
-    if (!b->failed && unanswered == 1 && suspect->refusals + 1 >= REFUSALS_MAX) {
+    bool blamed = !b->failed && by_broker && unanswered == 1;
+    if (blamed && suspect->refusals + 1 >= REFUSALS_MAX) {
         bridge_logf(b, BRIDGE_ERR, "broker", "the broker closed %d times on a message: set aside peer=%s", REFUSALS_MAX,
                     peers_by_id(b, suspect->peer) ? peers_by_id(b, suspect->peer)->config->name : "?");
         custody_failed(b, store_inbox_set_aside(b->store, suspect->key, "connection closed on it", b->now.wall_ms));
         report_refused(b, suspect);
         pub->cleared[suspect->packet_id] = false;
         custody_dirty(b, 0);
-    } else if (!b->failed && unanswered == 1) {
+    } else if (blamed) {
         custody_failed(b, store_inbox_set(b->store, suspect->key, INBOX_PUBLISHED, suspect->packet_id,
                                           suspect->refusals + 1, suspect->again));
         custody_dirty(b, 0);
@@ -382,10 +384,22 @@ static void answered(struct bridge *b)
         b->publisher.careful = false;
 }
 
+/* Quota exceeded is no judgement on the message: too much is under way, at times in the broker's own count only (mosquitto
+ * counts what it restored twice). A new session count and one message at a time may get it through; if not, that ends as with
+ * a broker that closes on it. */
+static bool over_quota(struct bridge *b, uint8_t reason)
+{
+    if (reason != REASON_QUOTA_EXCEEDED)
+        return false;
+    b->broker.by_broker = true;
+    broker_drop(b, false, "the broker's quota is exceeded");
+    return true;
+}
+
 void publisher_puback(struct bridge *b, uint16_t packet_id, uint8_t reason)
 {
     struct flight *f = by_packet_id(&b->publisher, packet_id);
-    if (b->failed || !f || f->qos != 1 || f->state != FLIGHT_SENT)
+    if (b->failed || !f || f->qos != 1 || f->state != FLIGHT_SENT || over_quota(b, reason))
         return;
     if (reason >= 0x80) {
         char why[48];
@@ -400,7 +414,7 @@ void publisher_puback(struct bridge *b, uint16_t packet_id, uint8_t reason)
 void publisher_pubrec(struct bridge *b, uint16_t packet_id, uint8_t reason)
 {
     struct flight *f = by_packet_id(&b->publisher, packet_id);
-    if (b->failed || !f || f->qos != 2)
+    if (b->failed || !f || f->qos != 2 || over_quota(b, reason))
         return;
     if (reason >= 0x80) {
         char why[48];
