@@ -75,7 +75,7 @@ def _(world):
     instant = threading.Event()
     infos = []
     for i in range(5):
-        infos += [edge.publish(t, p, wait=False) for t, p in numbered(["up/a", "up/b"], 30, start=i * 30)]
+        infos += [edge.publish(t, p, qos=1, wait=False) for t, p in numbered(["up/a", "up/b"], 30, start=i * 30)]
         instant.wait(world.random.random() * 0.2)
         pair.edge_broker.kill()
         pair.edge_broker.start()
@@ -130,7 +130,7 @@ def _(world):
 def _(world):
     brokers = world.broker("edge-broker"), world.broker("hub-broker")
     proxy = world.proxy(brokers[1].port)
-    pair = world.pair(brokers=brokers, transport="tcp", hub={"broker": {"port": proxy.port, "keepalive": "2s"}})
+    pair = world.pair(brokers=brokers, transport="tcp", hub={"broker": {"port": proxy.port, "keepalive": "5s"}})
     hub, edge = pair.hub_client("up/#"), pair.edge_client()
     edge.publish("up/a", "before")
     hub.wait_payload("before")
