@@ -31,7 +31,7 @@
 #define CHANNEL_RESTART_CALM_MS    60000 /* an epoch that lasted so long was a good one */
 #define CHANNEL_COMMIT_WAIT_MS     300   /* an acknowledgement that is due waits for the disk */
 #define CHANNEL_ACK_FRAMES         32    /* received without an acknowledgement at most */
-#define CHANNEL_PENDING_RECORDS    4096  /* encoded and not yet whole in a frame */
+#define CHANNEL_PENDING_RECORDS RECORD_LIST_SENT_RECORDS /* encoded, not yet whole in a frame */
 #define CHANNEL_STREAM_MAX         (1u << 20)
 /* An acknowledgement names 16 bits of a number. One that rode on a frame which is repeated for so
  * long that it could be taken for another ends the epoch first. */
@@ -43,6 +43,7 @@ enum greet { GREET_NONE, GREET_HELLO, GREET_RESUME };
 struct pending_record {
     uint64_t needed; /* offset of the stream by which it is whole */
     uint64_t check;  /* running hash with it */
+    size_t size;     /* of record_list_size */
     uint32_t payload;
     bool urgent;
 };
@@ -89,7 +90,7 @@ struct channel {
     uint64_t flush_at;
     struct pending_record
         *pending; /* ring of CHANNEL_PENDING_RECORDS, allocated with the encoder */
-    size_t pending_head, pending_count;
+    size_t pending_head, pending_count, pending_bytes;
     uint64_t check_encoded, check_framed;
     uint64_t records_framed; /* whole in frames */
     uint64_t payload_given, payload_framed, payload_acked, grant_end;

@@ -6,6 +6,10 @@
 #include "gateway/wire/channel_internal.h"
 #include "gateway/wire/record_check.h"
 
+static_assert(RECORD_LIST_SENT_BYTES + sizeof(struct record) + RECORD_CHUNK_MAX + 2 * 65536 + 2048 <
+                  RECORD_LIST_MAX_BYTES,
+              "a frame that we make could be refused");
+
 /* After so long without a byte of ours the line may have made noise of its own. */
 #define LINE_IDLE_MS 200
 
@@ -30,7 +34,7 @@ void channel_send_end(struct channel *c)
     c->encoder = NULL;
     free(c->pending);
     c->pending = NULL;
-    c->pending_head = c->pending_count = 0;
+    c->pending_head = c->pending_count = c->pending_bytes = 0;
     buf_clear(&c->stream);
     buf_trim(&c->stream, 0);
     c->framed = c->flush_at = 0;
@@ -152,7 +156,8 @@ static bool fill(struct channel *c, size_t content)
 {
     struct record r;
     while (c->stream.len < content && !c->flushed && c->waiting &&
-           c->pending_count < CHANNEL_PENDING_RECORDS) {
+           c->pending_count < CHANNEL_PENDING_RECORDS &&
+           c->pending_bytes < RECORD_LIST_SENT_BYTES) {
         c->granted = c->payload_given < c->grant_end;
         if (!c->granted)
             break;
@@ -162,6 +167,8 @@ static bool fill(struct channel *c, size_t content)
         size_t room = left >= content / 4 ? left : left + content;
         if (c->codec->ratio16)
             room = room * c->codec->ratio16(c->encoder) / 16;
+        if (room > RECORD_CHUNK_MAX)
+            room = RECORD_CHUNK_MAX;
         if (room > c->grant_end - c->payload_given)
             room = (size_t)(c->grant_end - c->payload_given);
         if (!c->ops->next_record(c->ctx, room, &r)) {
@@ -177,6 +184,8 @@ static bool fill(struct channel *c, size_t content)
         c->payload_given += payload;
         p->check = c->check_encoded;
         p->payload = payload;
+        p->size = record_list_size(&r);
+        c->pending_bytes += p->size;
         p->urgent =
             r.type != RECORD_TOPIC && r.type != RECORD_TOPICS_RESET && r.class == CLASS_ALARM;
         c->unit_open = true;
@@ -219,6 +228,7 @@ static void settle_pending(struct channel *c, uint64_t end, bool unit_end, bool 
             break;
         c->check_framed = p->check;
         c->payload_framed += p->payload;
+        c->pending_bytes -= p->size;
         c->records_framed++;
         *urgent |= p->urgent;
         c->pending_head = (c->pending_head + 1) % CHANNEL_PENDING_RECORDS;

@@ -34,10 +34,14 @@ static const void *copy(uint8_t **to, const void *bytes, uint32_t n)
     return at;
 }
 
+size_t record_list_size(const struct record *r)
+{
+    return sizeof *r + r->props_len + (size_t)r->hops_len + r->len + r->topic_len + r->route_len;
+}
+
 int record_list_add(struct record_list *l, const struct record *r)
 {
-    size_t size =
-        sizeof *r + r->props_len + (size_t)r->hops_len + r->len + r->topic_len + r->route_len;
+    size_t size = record_list_size(r);
     if (l->count >= RECORD_LIST_MAX_RECORDS || size > RECORD_LIST_MAX_BYTES - l->bytes)
         return -EMSGSIZE;
     if (l->count == l->cap) {

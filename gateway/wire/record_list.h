@@ -11,11 +11,18 @@
 #define RECORD_LIST_MAX_RECORDS 4096
 #define RECORD_LIST_MAX_BYTES   (1u << 20)
 
+/* A sender closes a frame that completes so much before it takes a further record. The longest
+ * record more stays below the bound above. */
+#define RECORD_LIST_SENT_RECORDS 1024
+#define RECORD_LIST_SENT_BYTES (RECORD_LIST_MAX_BYTES / 2)
+
 struct record_list {
     struct record **records;
     size_t count, cap, bytes;
 };
 
+/* What it takes of the bound. */
+size_t record_list_size(const struct record *r);
 void record_list_init(struct record_list *l);
 /* Frees the copies; the list may be used again. */
 void record_list_clear(struct record_list *l);
