@@ -86,8 +86,7 @@ static void a_refused_resumption_is_followed_by_a_handshake_at_once(void **state
     pair_up(p, 0);
     pair_run(p, 100);
     uint64_t before = p->owner[0].bytes_out;
-    pair_inject(p, 0, framed,
-                channel_guest_refusal(CHANNEL_REFUSED_BUSY, framed, sizeof framed));
+    pair_inject(p, 0, framed, channel_guest_refusal(CHANNEL_REFUSED_BUSY, framed, sizeof framed));
     pair_run(p, 100);
     assert_true(p->owner[0].bytes_out > before + 30);
     pair_up(p, 1);
@@ -182,6 +181,29 @@ static void nonsense_in_a_record_begins_a_new_epoch_and_nothing_is_lost(void **s
     p->owner[1].poison = 1;
     assert_true(pair_drain(p, 60000));
     assert_int_equal(p->owner[0].greeteds, 2);
+    pair_free(p);
+}
+
+static void a_frame_whose_check_differs_gives_no_record(void **state)
+{
+    struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 79});
+    static const uint8_t record[] = {0xc3, 0x01, 0x05, 0x02, 'x', 'y'};
+    struct channel_status s;
+    struct framing_avoid none = {0};
+    channel_status(p->owner[0].channel, &s);
+    /* As if the peer's model had drifted: all is right but the check. */
+    uint8_t frame[64], framed[FRAMING_MAX_BYTES];
+    struct frame_data f = {.number = 1, .unit_end = true, .check = 0x1234};
+    struct seal_context seal = {s.epoch, channel_peer_epoch(p->owner[0].channel)};
+    size_t n = frame_data_encode(&f, frame);
+    memcpy(frame + n, record, sizeof record);
+    n = seal_frame(&seal, SEAL_SPACE_DATA, 1, frame, n + sizeof record);
+    pair_inject(p, 1, framed, framing_encode(&none, true, frame, n, framed));
+    pair_run(p, 10000);
+    assert_false(p->wrong); /* the owner would have said that nobody sent this */
+    assert_int_equal(p->owner[1].greeteds, 2);
+    pair_send(p, 0, CLASS_NORMAL, 10);
+    assert_true(pair_drain(p, 20000));
     pair_free(p);
 }
 
@@ -373,6 +395,7 @@ int main(void)
         cmocka_unit_test(a_silent_but_living_peer_is_probed_and_nothing_more),
         cmocka_unit_test(a_metered_peer_that_was_started_anew_is_found_out),
         cmocka_unit_test(nonsense_in_a_record_begins_a_new_epoch_and_nothing_is_lost),
+        cmocka_unit_test(a_frame_whose_check_differs_gives_no_record),
         cmocka_unit_test(what_makes_no_sense_each_time_is_tried_ever_more_slowly),
         cmocka_unit_test(a_channel_may_be_restarted_by_its_owner),
         cmocka_unit_test(our_own_echo_is_told_from_errors),
