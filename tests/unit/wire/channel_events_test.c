@@ -187,7 +187,7 @@ static void nonsense_in_a_record_begins_a_new_epoch_and_nothing_is_lost(void **s
 static void a_frame_whose_check_differs_gives_no_record(void **state)
 {
     struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 79});
-    static const uint8_t record[] = {0xc3, 0x01, 0x05, 0x02, 'x', 'y'};
+    static const uint8_t record[] = {0xc0, 0x05, 0x02, 'x', 'y'};
     struct channel_status s;
     struct framing_avoid none = {0};
     channel_status(p->owner[0].channel, &s);
@@ -204,6 +204,39 @@ static void a_frame_whose_check_differs_gives_no_record(void **state)
     assert_int_equal(p->owner[1].greeteds, 2);
     pair_send(p, 0, CLASS_NORMAL, 10);
     assert_true(pair_drain(p, 20000));
+    pair_free(p);
+}
+
+static void nothing_is_acknowledged_before_it_is_on_disk(void **state)
+{
+    struct pair *p = ready(&(struct pair_options){.rate = 11520, .delay_ms = 5, .seed = 80});
+    p->owner[0].commit_ms = p->owner[1].commit_ms = 700;
+    for (int i = 0; i < 400; i++) {
+        pair_send(p, i % 2, CLASS_NORMAL, 100);
+        pair_run(p, 20); /* the owner's settle() looks at the peer's disk */
+    }
+    assert_true(pair_drain(p, 60000));
+    pair_free(p);
+}
+
+static void a_commit_of_an_epoch_that_is_over_acknowledges_nothing(void **state)
+{
+    struct pair *p = ready(&(struct pair_options){.rate = 11520, .delay_ms = 5, .seed = 81});
+    for (int i = 0; i < 10; i++)
+        pair_send(p, 0, CLASS_NORMAL, 200);
+    assert_true(pair_drain(p, 20000));
+    uint64_t late = p->owner[1].frame_live;
+    channel_restart(p->owner[0].channel, "test", p->now_ms);
+    pair_run(p, 5000);
+    assert_int_equal(p->owner[0].greeteds, 2);
+    p->owner[1].commit_ms = 100000;
+    for (int i = 0; i < 20; i++)
+        pair_send(p, 0, CLASS_NORMAL, 200);
+    pair_run(p, 3000);
+    channel_committed(p->owner[1].channel, late, p->now_ms);
+    pair_run(p, 3000);
+    assert_int_equal(p->owner[0].acked_count, 0);
+    assert_true(pair_drain(p, 200000));
     pair_free(p);
 }
 
@@ -396,6 +429,8 @@ int main(void)
         cmocka_unit_test(a_metered_peer_that_was_started_anew_is_found_out),
         cmocka_unit_test(nonsense_in_a_record_begins_a_new_epoch_and_nothing_is_lost),
         cmocka_unit_test(a_frame_whose_check_differs_gives_no_record),
+        cmocka_unit_test(nothing_is_acknowledged_before_it_is_on_disk),
+        cmocka_unit_test(a_commit_of_an_epoch_that_is_over_acknowledges_nothing),
         cmocka_unit_test(what_makes_no_sense_each_time_is_tried_ever_more_slowly),
         cmocka_unit_test(a_channel_may_be_restarted_by_its_owner),
         cmocka_unit_test(our_own_echo_is_told_from_errors),
