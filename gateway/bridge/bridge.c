@@ -45,8 +45,7 @@ void bridge_free(struct bridge *b)
     if (!b)
         return;
     store_rollback(b->store);
-    publisher_closed(b, false);
-    store_rollback(b->store);
+    publisher_fini(b);
     broker_fini(b);
     peers_fini(b);
     routes_fini(&b->routes);

@@ -28,6 +28,18 @@ bool custody_failed(struct bridge *b, int rc)
     return true;
 }
 
+/* The peer was told that it may send little; the inbox has emptied since. */
+static void tell_grant(struct peer *p)
+{
+    struct bridge *b = p->bridge;
+    struct store_queue q;
+    if (!p->grant_small || store_full(b->store) || store_peer_queue(b->store, p->id, &q) != 0 ||
+        q.inbox_bytes > (uint64_t)b->config->store.max_bytes / 2)
+        return;
+    p->grant_small = false;
+    channel_grant_changed(p->channel, b->now.mono_ms);
+}
+
 bool custody_commit(struct bridge *b)
 {
     if (b->failed)
@@ -44,6 +56,7 @@ bool custody_commit(struct bridge *b)
         if (p->frames_waiting)
             channel_committed(p->channel, p->frame_done, b->now.mono_ms);
         p->frames_waiting = false;
+        tell_grant(p);
     }
     publisher_after_commit(b);
     broker_release_acks(b);

@@ -146,6 +146,8 @@ struct publisher {
 
 /* ---- broker ---- */
 
+#define ECHOES_MAX 256
+
 struct owed_ack {               /* to the broker, after the next commit, in order of arrival */
     enum owed_kind { OWED_PUBACK, OWED_PUBREC, OWED_PUBCOMP } kind;
     uint16_t packet_id;
@@ -159,6 +161,11 @@ struct broker {
     size_t owed_count, owed_size;
     uint64_t received, published, refused_full;
     bool took_nothing;          /* full store: something was not taken; reconnect when there is room (I1) */
+    struct echo {               /* what we published to a broker that has no no-local, and that will come back */
+        uint64_t hash;          /* 0 = empty */
+        int64_t until_ms;
+    } echoes[ECHOES_MAX];
+    unsigned next_echo;
     bool dropping;              /* the connection is to be closed: nothing it brings counts any more */
     bool by_broker;             /* ... and it was the broker who ended it: a message may be why */
 };
@@ -257,6 +264,7 @@ int receiver_reload(struct peer *p) MUST_CHECK;
 void publisher_connected(struct bridge *b, bool session_present);
 /* by_broker: the broker ended the connection, perhaps because of the one message that it had not answered. */
 void publisher_closed(struct bridge *b, bool by_broker);
+void publisher_fini(struct bridge *b);
 void publisher_pump(struct bridge *b);
 void publisher_after_commit(struct bridge *b);
 void publisher_puback(struct bridge *b, uint16_t packet_id, uint8_t reason);
@@ -269,6 +277,8 @@ void publisher_added(struct bridge *b, enum msg_class class);
 int broker_init(struct bridge *b, const void *password, size_t password_len) MUST_CHECK;
 void broker_fini(struct bridge *b);
 void broker_release_acks(struct bridge *b);
+/* We published this; a broker without no-local will send it back to us if we subscribe to it. */
+void broker_expect_echo(struct bridge *b, const struct msg *m);
 /* Asks for the connection to be closed, from any callback; the turn's end does the rest (broker_finish_drop). */
 void broker_drop(struct bridge *b, bool at_once, const char *why);
 void broker_finish_drop(struct bridge *b);
