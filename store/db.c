@@ -84,7 +84,9 @@ int db_read(struct store *s, enum sql_id id, const int64_t *values, size_t n, in
 
 int db_ready(struct store *s)
 {
-    return -s->broken;
+    if (s->broken || !s->stale)
+        return -s->broken;
+    return db_mirrors_load(s);
 }
 
 int db_write(struct store *s)
@@ -93,6 +95,8 @@ int db_write(struct store *s)
 
     if (s->broken || s->in_transaction)
         return -s->broken;
+    if ((rc = db_ready(s)) != 0)
+        return rc;
     rc = db_run(s, SQL_BEGIN, NULL, 0);
     s->in_transaction = rc == 0;
     return rc;

@@ -30,6 +30,7 @@ struct store {
     bool in_transaction;
     bool full;
     int broken;    /* errno: the file cannot be used any more; 0 = fine */
+    bool stale;               /* what RAM mirrors could not be read back after a rollback: next use tries again */
     int wal_pages; /* as of the last commit */
 
     uint32_t generation, segment;
@@ -82,6 +83,9 @@ int db_ready(struct store *s) MUST_CHECK;
 int db_write(struct store *s) MUST_CHECK;
 /* To be called by those that add: the same, and -ENOSPC while the disk is full. */
 int db_add(struct store *s) MUST_CHECK;
+
+/* Reads the rows that RAM mirrors. Return: 0; negative: they are stale. */
+int db_mirrors_load(struct store *s) MUST_CHECK;
 
 /* SQLite's last error as negative errno, with all that it entails (see above). */
 int db_fail(struct store *s) MUST_CHECK;

@@ -115,16 +115,17 @@ static int prepare_all(struct store *s)
     return 0;
 }
 
-/* The rows that RAM mirrors: at opening, and again after a rollback. */
-static int load_mirrors(struct store *s)
+int db_mirrors_load(struct store *s)
 {
     int64_t v[2];
     int rc;
 
+    s->stale = true;
     if ((rc = peer_rows_load(s)) != 0 || (rc = db_read(s, SQL_REFUSED_FIGURES, NULL, 0, v, 2)) != 0)
         return rc;
     s->refused_rows = (uint64_t)v[0];
     s->refused_bytes = (uint64_t)v[1];
+    s->stale = false;
     return 0;
 }
 
@@ -182,7 +183,7 @@ static int open_once(struct store *s, const struct store_now *now,
     if (file_marked_damaged(s->path))
         return db_fail_with(s, EBADMSG, "was found damaged in use");
     if ((rc = check_file(s, unclean)) != 0 || (rc = prepare_all(s)) != 0 ||
-        (rc = load_mirrors(s)) != 0)
+        (rc = db_mirrors_load(s)) != 0)
         return rc;
     return begin_segment(s, now, random, random_ctx);
 }
@@ -200,6 +201,7 @@ static void disconnect(struct store *s)
     s->db = NULL;
     s->in_transaction = false;
     s->broken = 0;
+    s->stale = false;
 }
 
 int store_open(struct store **out, const char *path, const struct store_now *now,
@@ -303,10 +305,10 @@ void store_rollback(struct store *s)
     s->in_transaction = false;
     if (!sqlite3_get_autocommit(s->db))
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-    /* What RAM mirrors is as at the last commit again, or cannot be trusted. Ordinals are not taken
+    /* What RAM mirrors is as at the last commit again, or stays stale: lack of memory passes. Ordinals are not taken
      * back: they only order. */
-    if (!s->broken && s->stmt[SQL_COUNT - 1] && load_mirrors(s) != 0 && !s->broken)
-        s->broken = EIO;
+    if (!s->broken && s->stmt[SQL_COUNT - 1])
+        (void)!db_mirrors_load(s);
 }
 
 bool store_dirty(const struct store *s)

@@ -45,7 +45,8 @@ void bridge_free(struct bridge *b)
     if (!b)
         return;
     store_rollback(b->store);
-    publisher_fini(b);
+    publisher_closed(b, false);
+    store_rollback(b->store);
     broker_fini(b);
     peers_fini(b);
     routes_fini(&b->routes);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/hash.h"
 
 #define SUBSCRIBE_ID_FIRST 40000u   /* packet ids of SUBSCRIBE, by filter; UNSUBSCRIBE from the end down; messages use 1..FLIGHTS_MAX */
 #define OUT_MAX_BYTES      (272u << 20) /* one packet of the largest size MQTT has, and room for acknowledgements */
@@ -14,12 +13,6 @@
 #define PACKET_OVERHEAD    (TOPIC_ROOM + MSG_PROPS_MAX_BYTES + 64)
 #define TOPIC_ROOM         65536
 #define CONNECT_TIMEOUT_MS 20000
-#define ECHO_MS            60000    /* an echo that has not come after this never will */
-
-/* MQTT 5, 2.4: reasons of a DISCONNECT that have nothing to do with what we sent. */
-#define REASON_SHUTTING_DOWN  0x8b
-#define REASON_TAKEN_OVER     0x8e
-#define REASON_ADMINISTRATIVE 0x98
 #define FILTERS_VALUE_MAX  4000     /* bytes of a stored value that lists subscribed filters */
 
 /* ---- which subscriptions the broker's session holds: remembered, so that a route taken out of the file is unsubscribed ---- */
@@ -184,9 +177,7 @@ static void on_closed(void *ctx, enum mqtt_close why, uint8_t code, const char *
                                         "packet too large", "version refused", "out of memory"};
     bridge_logf(b, why == MQTT_CLOSE_VERSION ? BRIDGE_INFO : BRIDGE_WARN, "broker", "%s: %s code=0x%02x", words[why],
                 text ? text : "", code);
-    /* Going down, or another client of our name: that is no word on a message of ours. */
-    bool other_reason = code == REASON_SHUTTING_DOWN || code == REASON_TAKEN_OVER || code == REASON_ADMINISTRATIVE;
-    b->broker.by_broker = why == MQTT_CLOSE_SERVER && !other_reason;
+    b->broker.by_broker = why == MQTT_CLOSE_SERVER;
     broker_drop(b, why == MQTT_CLOSE_VERSION, words[why]);
 }
 
@@ -215,45 +206,6 @@ static bool copy_counts(const struct bridge *b, const struct mqtt_publish *p, co
     for (unsigned i = 0; i < p->subscription_id_count; i++)
         if (p->subscription_ids[i] == f->id)
             return true;
-    return false;
-}
-
-/* ---- a plain 3.1.1 broker knows no no-local: what we publish comes back, once each, and is known again ---- */
-
-static bool has_no_local(const struct bridge *b)
-{
-    const struct mqtt_connack *server = mqtt_session_server(b->broker.session);
-    return server->version == MQTT_5 || server->bridge;
-}
-
-static uint64_t echo_hash(const char *topic, size_t topic_len, const void *payload, size_t n)
-{
-    uint64_t h = hash64_add(HASH64_START, topic, topic_len);
-    h = hash64_add(hash64_add(h, &n, sizeof n), payload, n);
-    return h ? h : 1;
-}
-
-void broker_expect_echo(struct bridge *b, const struct msg *m)
-{
-    struct broker *br = &b->broker;
-    if (has_no_local(b) || !routes_counting_filter(&b->routes, m->topic))
-        return;
-    br->echoes[br->next_echo++ % ECHOES_MAX] =
-        (struct echo){echo_hash(m->topic, m->topic_len, m->payload, m->payload_len), b->now.mono_ms + ECHO_MS};
-}
-
-static bool is_echo(struct bridge *b, const struct mqtt_publish *p)
-{
-    if (has_no_local(b))
-        return false;
-    uint64_t h = echo_hash(p->topic, p->topic_len, p->payload, p->payload_len);
-    for (unsigned i = 0; i < ECHOES_MAX; i++) {
-        struct echo *e = &b->broker.echoes[i];
-        if (e->hash == h && e->until_ms > b->now.mono_ms) {
-            e->hash = 0;
-            return true;
-        }
-    }
     return false;
 }
 
@@ -290,7 +242,7 @@ static void on_publish(void *ctx, const struct mqtt_publish *p)
             return;
         }
         bool ok = true;
-        if (copy_counts(b, p, m->topic) && !is_echo(b, p)) {
+        if (copy_counts(b, p, m->topic)) {
             b->broker.received++;
             ok = outbound_offer(b, m, NULL);
         }

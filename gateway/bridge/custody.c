@@ -9,6 +9,7 @@
 
 #define SPACE_PROBE_MS 5000    /* between looks whether a full disk has room again */
 #define TIDY_MS        1000    /* after a commit: free pages and the WAL are looked at when nothing else happens */
+#define RECOVER_MS     1000    /* between two recoveries: without memory, each would fail as the one before */
 #define TURNS_MAX      16      /* rounds of one event; more work waits for the next timer, due at once */
 
 void custody_dirty(struct bridge *b, int64_t delay_ms)
@@ -28,18 +29,6 @@ bool custody_failed(struct bridge *b, int rc)
     return true;
 }
 
-/* The peer was told that it may send little; the inbox has emptied since. */
-static void tell_grant(struct peer *p)
-{
-    struct bridge *b = p->bridge;
-    struct store_queue q;
-    if (!p->grant_small || store_full(b->store) || store_peer_queue(b->store, p->id, &q) != 0 ||
-        q.inbox_bytes > (uint64_t)b->config->store.max_bytes / 2)
-        return;
-    p->grant_small = false;
-    channel_grant_changed(p->channel, b->now.mono_ms);
-}
-
 bool custody_commit(struct bridge *b)
 {
     if (b->failed)
@@ -56,7 +45,6 @@ bool custody_commit(struct bridge *b)
         if (p->frames_waiting)
             channel_committed(p->channel, p->frame_done, b->now.mono_ms);
         p->frames_waiting = false;
-        tell_grant(p);
     }
     publisher_after_commit(b);
     broker_release_acks(b);
@@ -78,6 +66,7 @@ static void recover(struct bridge *b)
     store_rollback(b->store);
     b->failed = false;
     b->failed_error = 0;
+    b->recover_at = b->now.mono_ms + RECOVER_MS;
     b->commit_at = NEVER;
     b->broker.owed_count = 0;
     if (full && b->probe_space_at == NEVER)
@@ -89,7 +78,7 @@ static void recover(struct bridge *b)
         int rc = sender_reload(p);
         if (rc == 0)
             rc = receiver_reload(p);
-        if (rc < 0)
+        if (custody_failed(b, rc))
             bridge_logf(b, BRIDGE_ERR, "store", "cannot read back: %s peer=%s", store_error(b->store), p->config->name);
         if (p->channel)
             channel_restart(p->channel, "store failed", b->now.mono_ms);
@@ -129,9 +118,12 @@ static void tidy(struct bridge *b)
 void bridge_turn(struct bridge *b)
 {
     for (int i = 0; i < TURNS_MAX; i++) {
-        if (b->failed)
+        bool waits = b->failed && b->now.mono_ms < b->recover_at;
+        if (b->failed && !waits)
             recover(b);
         broker_finish_drop(b);
+        if (waits)
+            return;
         if (store_full(b->store) && b->probe_space_at == NEVER)
             b->probe_space_at = b->now.mono_ms + SPACE_PROBE_MS;
         if (b->commit_at <= b->now.mono_ms && !custody_commit(b))
@@ -170,7 +162,7 @@ static int64_t earlier(int64_t a, int64_t c)
 int64_t bridge_deadline(const struct bridge *b, const struct store_now *now)
 {
     if (b->failed)
-        return now->mono_ms;
+        return b->recover_at > now->mono_ms ? b->recover_at : now->mono_ms;
     int64_t t = earlier(b->commit_at, b->probe_space_at);
     t = earlier(t, b->tidy_at);
     t = earlier(t, b->state_at);

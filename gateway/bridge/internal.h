@@ -146,8 +146,6 @@ struct publisher {
 
 /* ---- broker ---- */
 
-#define ECHOES_MAX 256
-
 struct owed_ack {               /* to the broker, after the next commit, in order of arrival */
     enum owed_kind { OWED_PUBACK, OWED_PUBREC, OWED_PUBCOMP } kind;
     uint16_t packet_id;
@@ -161,11 +159,6 @@ struct broker {
     size_t owed_count, owed_size;
     uint64_t received, published, refused_full;
     bool took_nothing;          /* full store: something was not taken; reconnect when there is room (I1) */
-    struct echo {               /* what we published to a broker that has no no-local, and that will come back */
-        uint64_t hash;          /* 0 = empty */
-        int64_t until_ms;
-    } echoes[ECHOES_MAX];
-    unsigned next_echo;
     bool dropping;              /* the connection is to be closed: nothing it brings counts any more */
     bool by_broker;             /* ... and it was the broker who ended it: a message may be why */
 };
@@ -188,6 +181,7 @@ struct bridge {
     int64_t commit_at;          /* NEVER = nothing to commit */
     bool failed;                /* a store call failed: everything since the last commit is gone; see custody_recover */
     int failed_error;
+    int64_t recover_at;         /* not before then is it recovered: what fails again and again must not spin */
     int64_t expiry_age_ms;      /* age clock of the next expiry; NEVER */
     int64_t held_age_ms;        /* age clock of the next message held by min_interval that is due */
     int64_t probe_space_at;
@@ -215,7 +209,7 @@ int64_t outbound_deadline(const struct bridge *b);
 
 /* ---- sender_topics.c ---- */
 /* Takes a slot for a topic, and remembers that the peer is not known to have it yet. Return: false: too many under way, or no memory. */
-bool sender_define_topic(struct sender *s, const char *topic, unsigned *slot);
+bool sender_define_topic(struct peer *p, const char *topic, unsigned *slot);
 /* Is this slot's definition on its way? */
 bool sender_topic_pending(const struct sender *s, unsigned slot);
 /* Its definition is on the peer's disk: written to ours. Return: false: the store failed. */
@@ -264,7 +258,6 @@ int receiver_reload(struct peer *p) MUST_CHECK;
 void publisher_connected(struct bridge *b, bool session_present);
 /* by_broker: the broker ended the connection, perhaps because of the one message that it had not answered. */
 void publisher_closed(struct bridge *b, bool by_broker);
-void publisher_fini(struct bridge *b);
 void publisher_pump(struct bridge *b);
 void publisher_after_commit(struct bridge *b);
 void publisher_puback(struct bridge *b, uint16_t packet_id, uint8_t reason);
@@ -277,8 +270,6 @@ void publisher_added(struct bridge *b, enum msg_class class);
 int broker_init(struct bridge *b, const void *password, size_t password_len) MUST_CHECK;
 void broker_fini(struct bridge *b);
 void broker_release_acks(struct bridge *b);
-/* We published this; a broker without no-local will send it back to us if we subscribe to it. */
-void broker_expect_echo(struct bridge *b, const struct msg *m);
 /* Asks for the connection to be closed, from any callback; the turn's end does the rest (broker_finish_drop). */
 void broker_drop(struct bridge *b, bool at_once, const char *why);
 void broker_finish_drop(struct bridge *b);

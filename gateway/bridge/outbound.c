@@ -223,11 +223,14 @@ bool outbound_offer(struct bridge *b, const struct msg *m, const struct peer *fr
         const struct config_route *route = routes_match(&b->routes, p->config->name, m->topic);
         if (!route)
             continue;
-        char *topic = route_remote_topic(route, m->topic);
-        if (!topic) {
+        char *topic;
+        int rc = route_remote_topic(route, m->topic, &topic);
+        if (rc == -EINVAL) {
             bridge_count(p, "bad_topic", 1);
             continue;
         }
+        if (custody_failed(b, rc))
+            return false;
         bool oversize = m->payload_len > (uint64_t)route->max_payload;
         struct msg *copy = msg_new(topic, strlen(topic), m->payload, oversize ? 0 : m->payload_len, m->props, m->props_len,
                                    m->hops);

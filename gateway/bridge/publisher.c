@@ -176,12 +176,6 @@ void publisher_closed(struct bridge *b, bool by_broker)
     pub->running = false;
 }
 
-void publisher_fini(struct bridge *b)
-{
-    while (b->publisher.count)
-        remove_flight(&b->publisher, &b->publisher.flights[b->publisher.count - 1]);
-}
-
 void publisher_added(struct bridge *b, enum msg_class class)
 {
     b->publisher.empty[class] = false;
@@ -283,7 +277,6 @@ static bool publish(struct bridge *b, struct flight *f)
     default:
         return false; /* window or buffer full, or not connected: later */
     }
-    broker_expect_echo(b, m);
     if (f->qos == 0) {
         settle(b, f);
         return true;

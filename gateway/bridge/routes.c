@@ -103,19 +103,19 @@ const struct route_filter *routes_counting_filter(const struct routes *r, const 
     return NULL;
 }
 
-char *route_remote_topic(const struct config_route *route, const char *topic)
+int route_remote_topic(const struct config_route *route, const char *topic, char **remote)
 {
     size_t strip = strlen(route->strip_prefix);
     if (strip && strncmp(topic, route->strip_prefix, strip) == 0)
         topic += strip;
     size_t n = strlen(route->remote_prefix) + strlen(topic);
-    char *remote = malloc(n + 1);
-    if (!remote)
-        return NULL;
-    strcat(strcpy(remote, route->remote_prefix), topic);
-    if (!topic_name_valid(remote, n)) {
-        free(remote);
-        return NULL;
-    }
-    return remote;
+    *remote = malloc(n + 1);
+    if (!*remote)
+        return -ENOMEM;
+    strcat(strcpy(*remote, route->remote_prefix), topic);
+    if (topic_name_valid(*remote, n))
+        return 0;
+    free(*remote);
+    *remote = NULL;
+    return -EINVAL;
 }

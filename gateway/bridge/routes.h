@@ -29,7 +29,8 @@ void routes_fini(struct routes *r);
 const struct config_route *routes_match(const struct routes *r, const char *peer, const char *topic);
 /* The subscription whose copy counts (I4b): the first filter in order that matches; NULL: none matches. */
 const struct route_filter *routes_counting_filter(const struct routes *r, const char *topic);
-/* The topic as the far end gets it: strip_prefix off, remote_prefix before. To be freed. NULL: out of memory, or what remains is no topic. */
-char *route_remote_topic(const struct config_route *route, const char *topic) MUST_CHECK;
+/* The topic as the far end gets it: strip_prefix off, remote_prefix before. *remote: to be freed, NULL on failure.
+ * Return: 0; -EINVAL: what remains is no topic; -ENOMEM. */
+int route_remote_topic(const struct config_route *route, const char *topic, char **remote) MUST_CHECK;
 
 #endif

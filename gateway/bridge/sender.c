@@ -19,15 +19,19 @@ static const int64_t weights[CLASS_COUNT] = {[CLASS_HIGH] = 8, [CLASS_NORMAL] = 
 
 /* ---- what was given ---- */
 
-static bool push_sent(struct sender *s, struct sent what)
+/* Return: false: as many as may be, or no memory, which ends the epoch: a lane that just waited would wait for ever. */
+static bool push_sent(struct peer *p, struct sent what)
 {
+    struct sender *s = &p->sender;
     if (s->sent_count == s->sent_size) {
         size_t size = s->sent_size ? 2 * s->sent_size : 64;
         if (size > SENT_MAX)
             return false;
         struct sent *more = malloc(size * sizeof *more);
-        if (!more)
+        if (!more) {
+            custody_failed(p->bridge, -ENOMEM);
             return false;
+        }
         for (size_t i = 0; i < s->sent_count; i++)
             more[i] = s->sent[(s->sent_head + i) % s->sent_size];
         free(s->sent);
@@ -150,7 +154,7 @@ static int choose(struct peer *p)
 static bool give_reset(struct peer *p, struct record *r)
 {
     struct sender *s = &p->sender;
-    if (!push_sent(s, (struct sent){.kind = SENT_OTHER}))
+    if (!push_sent(p, (struct sent){.kind = SENT_OTHER}))
         return false;
     if (custody_failed(p->bridge, store_topics_clear(p->bridge->store, p->id, STORE_OUT)) ||
         custody_failed(p->bridge, sender_load_topics(p)))
@@ -164,7 +168,7 @@ static bool give_reset(struct peer *p, struct record *r)
 static bool give_lost(struct peer *p, enum msg_class class, struct record *r)
 {
     struct lane *l = &p->sender.lanes[class];
-    if (!push_sent(&p->sender, (struct sent){.kind = SENT_OTHER, .class = class}))
+    if (!push_sent(p, (struct sent){.kind = SENT_OTHER, .class = class}))
         return false;
     *r = (struct record){
         .type = RECORD_GAP,
@@ -184,7 +188,7 @@ static bool give_lost(struct peer *p, enum msg_class class, struct record *r)
 static bool give_gap(struct peer *p, enum msg_class class, struct record *r)
 {
     struct lane *l = &p->sender.lanes[class];
-    if (!push_sent(&p->sender, (struct sent){.kind = SENT_GAP, .class = class, .number = l->row.number}))
+    if (!push_sent(p, (struct sent){.kind = SENT_GAP, .class = class, .number = l->row.number}))
         return false;
     *r = (struct record){
         .type = RECORD_GAP,
@@ -205,7 +209,7 @@ static bool give_gap(struct peer *p, enum msg_class class, struct record *r)
     return true;
 }
 
-/* The bytes of the next piece, in memory that lives until the next call for the lane. NULL: the store failed. */
+/* The bytes of the next piece, in memory that lives until the next call for the lane. NULL: the store or memory failed. */
 static const uint8_t *piece(struct peer *p, enum msg_class class, uint32_t n)
 {
     struct bridge *b = p->bridge;
@@ -214,8 +218,10 @@ static const uint8_t *piece(struct peer *p, enum msg_class class, uint32_t n)
         return l->row.msg->payload ? l->row.msg->payload + l->offset : (const uint8_t *)"";
     if (l->piece_size < n) {
         uint8_t *more = realloc(l->piece, n);
-        if (!more)
+        if (!more) {
+            custody_failed(b, -ENOMEM);
             return NULL;
+        }
         l->piece = more;
         l->piece_size = n;
     }
@@ -257,9 +263,9 @@ static bool give_piece(struct peer *p, enum msg_class class, size_t room, struct
     struct lane *l = &s->lanes[class];
     unsigned slot = RECORD_NO_SLOT;
     if (l->offset == 0 && !topic_slots_find(s->topics, l->row.msg->topic, &slot) && may_define(s)) {
-        if (!push_sent(s, (struct sent){.kind = SENT_TOPIC}))
+        if (!push_sent(p, (struct sent){.kind = SENT_TOPIC}))
             return false;
-        if (!sender_define_topic(s, l->row.msg->topic, &slot)) {
+        if (!sender_define_topic(p, l->row.msg->topic, &slot)) {
             s->sent_count--;
             return false;
         }
@@ -286,7 +292,7 @@ static bool give_piece(struct peer *p, enum msg_class class, size_t room, struct
     if (!bytes)
         return false;
     enum sent_kind kind = n == left ? SENT_MESSAGE : SENT_PIECE;
-    if (!push_sent(s, (struct sent){.kind = kind, .class = class, .number = l->row.number}))
+    if (!push_sent(p, (struct sent){.kind = kind, .class = class, .number = l->row.number}))
         return false;
     *r = (struct record){
         .type = l->offset ? RECORD_CHUNK : RECORD_MESSAGE,

@@ -2,30 +2,38 @@
 #include "gateway/bridge/internal.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define DEFINITIONS_MAX 2048 /* topic definitions not yet acknowledged */
 
-bool sender_define_topic(struct sender *s, const char *topic, unsigned *slot)
+static bool no_memory(struct peer *p)
 {
+    custody_failed(p->bridge, -ENOMEM);
+    return false;
+}
+
+bool sender_define_topic(struct peer *p, const char *topic, unsigned *slot)
+{
+    struct sender *s = &p->sender;
     if (s->pending_count == DEFINITIONS_MAX)
         return false;
     if (s->pending_count == s->pending_size) {
         size_t size = s->pending_size ? 2 * s->pending_size : 16;
         struct topic_definition *more = realloc(s->pending, size * sizeof *more);
         if (!more)
-            return false;
+            return no_memory(p);
         s->pending = more;
         s->pending_size = size;
     }
     char *copy = strdup(topic);
     if (!copy)
-        return false;
+        return no_memory(p);
     *slot = topic_slots_victim(s->topics);
     if (topic_slots_set(s->topics, *slot, topic, strlen(topic)) != 0) {
         free(copy);
-        return false;
+        return no_memory(p);
     }
     s->pending[s->pending_count++] = (struct topic_definition){*slot, copy};
     return true;

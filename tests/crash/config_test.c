@@ -78,7 +78,7 @@ static void rise(const char *text, enum fault_kind kind, int error)
     bool met = true;
     write_file(text);
     clean = load(&f, &clean_messages);
-    for (f.at = 1; met; f.at++) {
+    for (f.at = fault_first(); met; f.at++) {
         char *said = load(&f, &messages);
         met = fault_met();
         if (said && (!clean || strcmp(said, clean) != 0))

@@ -108,7 +108,7 @@ static bool try_once(const struct fault *f)
 
 static void rise(enum fault_kind kind, int error)
 {
-    struct fault f = {.kind = kind, .error = error, .at = 1};
+    struct fault f = {.kind = kind, .error = error, .at = fault_first()};
     while (try_once(&f))
         f.at++;
     assert_true(f.at > 1);

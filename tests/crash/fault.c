@@ -52,6 +52,22 @@ void fault_leave(void)
     depth--;
 }
 
+unsigned fault_first(void)
+{
+    const char *at = getenv("LONGWIRE_FAULT_AT");
+    return at ? (unsigned)strtoul(at, NULL, 10) : 1;
+}
+
+unsigned fault_next(unsigned at, unsigned slow)
+{
+    return at + 1 + (slow && !getenv("LONGWIRE_FAULT_EVERY") ? at / slow : 0);
+}
+
+__attribute__((noinline)) void fault_strikes(void)
+{
+    met = true;
+}
+
 /* Does this call fail? Sets errno. */
 static bool fails(enum fault_kind kind)
 {
@@ -60,7 +76,7 @@ static bool fails(enum fault_kind kind)
     calls++;
     if (calls != armed.at && !(armed.lasting && calls > armed.at))
         return false;
-    met = true;
+    fault_strikes();
     errno = kind == FAULT_ALLOC || kind == FAULT_MEMORY ? ENOMEM : armed.error;
     return true;
 }

@@ -32,6 +32,14 @@ struct fault {
 /* Once, before anything else. */
 void fault_init(void);
 void fault_arm(const struct fault *f);
+/* The place where a case begins: 1, or LONGWIRE_FAULT_AT of the environment, for who looks at one place alone with
+ * `gdb -ex 'break fault_strikes'`. */
+unsigned fault_first(void);
+/* The place after `at`: where there are thousands of calls, each further one is a `slow`-th further on (0, or
+ * LONGWIRE_FAULT_EVERY set: the very next). */
+unsigned fault_next(unsigned at, unsigned slow);
+/* Called as the fault happens, for that breakpoint. */
+void fault_strikes(void);
 /* Ends the fault. Return: whether it was met. */
 bool fault_disarm(void);
 bool fault_met(void);

@@ -295,21 +295,20 @@ static bool try_once(const struct fault *f)
     return met;
 }
 
-/* step: where there are thousands of calls, each further one tried is a hundredth further on. */
-static void rise(enum fault_kind kind, int error, bool lasting, unsigned step)
+static void rise(enum fault_kind kind, int error, bool lasting, unsigned slow)
 {
-    struct fault f = {.kind = kind, .error = error, .lasting = lasting, .at = 1};
+    struct fault f = {.kind = kind, .error = error, .lasting = lasting, .at = fault_first()};
     unsigned tried = 0;
     for (; try_once(&f); tried++)
-        f.at += 1 + (step ? f.at / step : 0);
+        f.at = fault_next(f.at, slow);
     assert_true(tried > 0);
     print_message("# %s: %u places\n", fault_names[kind], tried);
 }
 
-#define CASE(name, kind, error, lasting, step)  \
+#define CASE(name, kind, error, lasting, slow)  \
     static void name(void **state)              \
     {                                           \
-        rise(kind, error, lasting, step);       \
+        rise(kind, error, lasting, slow);       \
     }
 
 CASE(committed_messages_survive_each_write_that_fails, FAULT_WRITE, EIO, false, 0)

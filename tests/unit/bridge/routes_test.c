@@ -1,4 +1,5 @@
 #include <setjmp.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -112,15 +113,17 @@ static void prefixes_are_taken_off_and_put_before(void **state)
     struct config_route r = make(name_1, peers_a, 1, all, 1, 0);
     r.strip_prefix = boat;
     r.remote_prefix = site;
-    char *t = route_remote_topic(&r, "boat/gps");
+    char *t;
+    assert_int_equal(route_remote_topic(&r, "boat/gps", &t), 0);
     assert_string_equal(t, "site/buoy/gps");
     free(t);
-    t = route_remote_topic(&r, "other/gps");
+    assert_int_equal(route_remote_topic(&r, "other/gps", &t), 0);
     assert_string_equal(t, "site/buoy/other/gps");
     free(t);
     r.remote_prefix = empty;
     r.strip_prefix = gps;
-    assert_null(route_remote_topic(&r, "gps"));
+    assert_int_equal(route_remote_topic(&r, "gps", &t), -EINVAL);
+    assert_null(t);
 }
 
 int main(void)
