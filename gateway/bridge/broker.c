@@ -418,8 +418,7 @@ void bridge_broker_open(struct bridge *b, const struct store_now *now)
 void bridge_broker_closed(struct bridge *b, const char *why, const struct store_now *now)
 {
     b->now = *now;
-    if (b->broker.connected)
-        bridge_logf(b, BRIDGE_WARN, "broker", "connection closed: %s", why);
+    bridge_logf(b, BRIDGE_WARN, "broker", "%s: %s", b->broker.connected ? "connection closed" : "no connection", why);
     b->broker.dropping = b->broker.by_broker = true;
     broker_finish_drop(b);
     bridge_turn(b);
