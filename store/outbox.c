@@ -295,9 +295,8 @@ int store_outbox_expired(struct store *s, int peer, int64_t age_ms,
     for (int c = 0; p && c < CLASS_COUNT; c++) {
         const struct class_row *row = &p->class[c];
 
-        bool cached = row->expiry != EXPIRY_UNKNOWN && fixed[c] >= row->may_have_left;
-
-        if (row->messages == 0 || (cached && (row->expiry == EXPIRY_NONE || row->expires > age_ms)))
+        if (row->messages == 0 || row->expiry == EXPIRY_NONE ||
+            (row->expiry == EXPIRY_KNOWN && row->expires > age_ms))
             continue;
         rc = db_read(s, SQL_OUTBOX_EXPIRED,
                      DB_INTS(key_group(peer, c), age_ms, key_of(peer, c, fixed[c])), v, 2);
@@ -312,7 +311,7 @@ int store_outbox_expired(struct store *s, int peer, int64_t age_ms,
     return oldest == INT64_MAX ? STORE_NONE : 0;
 }
 
-/* Fills the cache of the class's first expiry above what may have left. */
+/* Fills the cache of the class's first expiry. */
 static int first_expiry(struct store *s, struct peer_row *p, int class)
 {
     struct class_row *c = &p->class[class];
@@ -320,10 +319,8 @@ static int first_expiry(struct store *s, struct peer_row *p, int class)
     int rc = STORE_NONE;
 
     if (c->messages > 0)
-        rc = db_read(
-            s, SQL_OUTBOX_EXPIRED,
-            DB_INTS(key_group(p->id, class), INT64_MAX, key_of(p->id, class, c->may_have_left)), v,
-            2);
+        rc = db_read(s, SQL_OUTBOX_EXPIRED,
+                     DB_INTS(key_group(p->id, class), INT64_MAX, key_of(p->id, class, 0)), v, 2);
     if (rc < 0)
         return rc;
     c->expiry = rc == 0 ? EXPIRY_KNOWN : EXPIRY_NONE;

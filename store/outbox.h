@@ -74,8 +74,9 @@ int store_settled_to(struct store *s, int peer, enum msg_class class, uint64_t *
 int store_outbox_expired(struct store *s, int peer, int64_t age_ms,
                          const uint64_t fixed[CLASS_COUNT], enum msg_class *class,
                          uint64_t *number) MUST_CHECK;
-/* When the next one expires (age clock), over all peers; INT64_MAX = none. Messages up to the
- * stored store_may_have_left do not count: they cannot be discarded, and must wake nobody. */
+/* When the next one expires (age clock), over all peers; INT64_MAX = none. One that has expired and
+ * may have left counts as well, for only the caller knows what has really left: a time that has
+ * passed means to look again later, not at once. */
 int store_outbox_next_expiry(struct store *s, int64_t *age_ms) MUST_CHECK;
 /* The oldest message (not gap) of the class above `after`: what drop-oldest takes. STORE_NONE. */
 int store_outbox_oldest(struct store *s, int peer, enum msg_class class, uint64_t after,

@@ -23,7 +23,7 @@ struct class_row {
     uint64_t settled;    /* highest number that the peer has said to have */
     uint64_t cumulative; /* the receive mark */
     unsigned early;      /* numbers ahead of it */
-    /* Not persistent: the first of the class to expire above may_have_left. */
+    /* Not persistent: the first of the class to expire. */
     enum expiry_known expiry;
     int64_t expires, expires_key;
     /* Not persistent either: the first row of the class, and when it was queued; 0 = not known. */

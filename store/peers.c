@@ -135,8 +135,6 @@ int store_set_may_have_left(struct store *s, int peer, enum msg_class class, uin
         return rc;
     queue_begin_segment(s, p);
     c->may_have_left = number;
-    if (c->expiry == EXPIRY_KNOWN && key_number(c->expires_key) <= number)
-        c->expiry = EXPIRY_UNKNOWN;
     peer_class_changed(s, p, class);
     return 0;
 }

@@ -10,6 +10,7 @@
 
 #define MESSAGE_OVERHEAD 64        /* bytes of bookkeeping a queued message is charged with, beside topic, payload, properties */
 #define RESERVE_DIVISOR  16        /* this part of max_bytes is kept for alarm and high */
+#define EXPIRED_LOOK_MS  5000      /* between looks at expired messages that may already have left */
 #define EXPIRE_BATCH     256       /* expired messages turned into gaps, and held ones released, in one turn */
 
 /* A message on its way to one peer. */
@@ -299,7 +300,7 @@ static void expire(struct bridge *b, int64_t age)
     if (custody_failed(b, store_outbox_next_expiry(b->store, &next)))
         return;
     /* What has expired but may already have left stays until its fate is known: look again now and then, not at once. */
-    b->expiry_age_ms = next <= age ? age + 1000 : next;
+    b->expiry_age_ms = next <= age ? age + EXPIRED_LOOK_MS : next;
 }
 
 /* What a message that had waited brings with it: the topic's next one waits for a whole interval from here, and with keep = latest an
