@@ -130,6 +130,7 @@ def _(world):
     edge.publish_many([("up/a", f"{i}" + "." * 500) for i in range(40)])
     pair.edge.wait_peer(pair.hub.name, lambda p: p["dropped"].get("expired", 0) >= 10, "expired", 60)
     pair.line.restore()
+    listener.wait_for(lambda _: gaps(listener), "the gap is told", 60)
     edge.publish("up/a", "after")
     listener.wait_payload("after", timeout=60)
     pair.edge.wait_empty(pair.hub.name)
