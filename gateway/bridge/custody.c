@@ -45,6 +45,9 @@ bool custody_commit(struct bridge *b)
         if (p->frames_waiting)
             channel_committed(p->channel, p->frame_done, b->now.mono_ms);
         p->frames_waiting = false;
+        /* Told that we take little, the peer waits: where nobody probes it would wait for ever. */
+        if (p->grant_small && receiver_grant(p) > 0 && !p->grant_small)
+            channel_grant_changed(p->channel, b->now.mono_ms);
     }
     publisher_after_commit(b);
     broker_release_acks(b);

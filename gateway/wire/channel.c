@@ -223,8 +223,11 @@ void channel_grant_changed(struct channel *c, int64_t now_ms)
 {
     if (c->datagram)
         c->ack_wanted = c->ack_now = c->peer_epoch != 0;
-    if (!c->live || !c->link_up)
+    if (!c->live || !c->link_up || c->greet != GREET_NONE) {
+        c->grant_news = true;
         return;
+    }
+    c->grant_news = false;
     c->ack_now = true;
     /* Where nobody probes, a lost word of it would be missed for ever. */
     c->grant_repeats = c->config.metered ? PACE_BACKOFF_MAX : 0;

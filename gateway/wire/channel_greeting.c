@@ -63,6 +63,8 @@ void channel_resumed(struct channel *c, int64_t now_ms)
     c->rto_tries = c->unheard = 0;
     c->waiting = true;
     channel_set_state(c, CHANNEL_READY, "resumed");
+    if (c->grant_news)
+        channel_grant_changed(c, now_ms);
 }
 
 static void ready(struct channel *c, const struct channel_marks *theirs, int64_t now_ms)
@@ -83,6 +85,8 @@ static void ready(struct channel *c, const struct channel_marks *theirs, int64_t
     c->grant_end = theirs->grant_bytes;
     c->ops->greeted(c->ctx, theirs);
     channel_set_state(c, CHANNEL_READY, "handshake done");
+    if (c->grant_news)
+        channel_grant_changed(c, now_ms); /* our MARKS said less */
 }
 
 static unsigned log2_of(size_t memory)

@@ -116,6 +116,7 @@ struct channel {
     int64_t heard_ms;
     int64_t polled_ms;
     unsigned polls;         /* unanswered */
+    bool grant_news;        /* the grant has grown while nobody could be told: told once the peer is there */
     unsigned grant_repeats; /* metered: tellings of a grown grant still to come */
     int64_t grant_at_ms;
 

@@ -284,6 +284,13 @@ static void env_link_counts(void *ctx, size_t link, uint64_t *out, uint64_t *in,
     snprintf(detail, detail_size, "simulated");
 }
 
+static void env_store_damaged(void *ctx)
+{
+    struct sim_site *s = ctx;
+    if (!mute(s))
+        s->gives_up = true;
+}
+
 static void env_random(void *ctx, void *bytes, size_t n)
 {
     rng_bytes(&((struct sim_site *)ctx)->rng, bytes, n);
@@ -434,6 +441,7 @@ void sim_site_start(struct sim_site *s)
         .link_send = env_link_send,
         .link_reset = env_link_reset,
         .link_counts = env_link_counts,
+        .store_damaged = env_store_damaged,
         .random = env_random,
         .log = env_log,
     };
@@ -452,6 +460,7 @@ void sim_site_start(struct sim_site *s)
         return;
     }
     s->alive = true;
+    s->gives_up = false;
     s->deadline = s->clock->now_ms;
     s->socket.backoff_ms = 0;
     s->socket.at_once = 0;
@@ -484,6 +493,8 @@ void sim_site_crash_at(struct sim_site *s, uint64_t operations)
 
 void sim_site_look(struct sim_site *s)
 {
+    if (s->alive && s->gives_up && !s->disk.dead) /* as the daemon: begins anew, on a new file */
+        sim_site_crash(s, false, 0);
     if (s->alive && s->disk.dead)
         sim_site_crash(s, rng_chance(&s->rng, PPM / 2), rng_range(&s->rng, 0, 20000));
 }

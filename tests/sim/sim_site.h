@@ -36,6 +36,7 @@ struct sim_site {
     struct sim_socket socket;
     /* the process: */
     bool alive;
+    bool gives_up;              /* says that its store is damaged */
     struct config *config;
     struct bridge_link described;
     struct store *store;
