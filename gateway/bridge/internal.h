@@ -243,6 +243,8 @@ void sender_before_commit(struct peer *p);
 void sender_after_commit(struct peer *p);
 /* After a rollback, or when the epoch ends: nothing read ahead or given counts any more. */
 int sender_reload(struct peer *p) MUST_CHECK;
+/* Is anything queued for the peer, gap records included? */
+bool sender_waits(struct peer *p);
 /* Numbers of this class up to here may have left: not to be discarded (I6). */
 uint64_t sender_fixed(const struct peer *p, enum msg_class class);
 

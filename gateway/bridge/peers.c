@@ -300,6 +300,14 @@ static void add_guest(struct bridge *b, size_t link, uint64_t station)
     b->guests[b->guest_count++] = (struct guest){link, station, parser, b->now.mono_ms + GUEST_TIMEOUT_MS};
 }
 
+/* A metered link stays silent unless something waits; what waits from before our start nobody has told the channel of. */
+static void link_up(struct peer *p)
+{
+    if (sender_waits(p))
+        channel_kick(p->channel, p->bridge->now.mono_ms);
+    channel_link_up(p->channel, p->bridge->now.mono_ms);
+}
+
 static void attach(struct bridge *b, struct peer *p, uint64_t station)
 {
     if (p->link_up) {
@@ -308,7 +316,7 @@ static void attach(struct bridge *b, struct peer *p, uint64_t station)
     }
     p->station = station;
     p->link_up = true;
-    channel_link_up(p->channel, b->now.mono_ms);
+    link_up(p);
 }
 
 static struct peer *peer_of_guest(struct bridge *b, size_t link, enum channel_guest_outcome what, const char *name, uint32_t epoch)
@@ -410,7 +418,7 @@ static void set_link(struct bridge *b, struct peer *p, uint64_t station, bool up
     p->link_up = up;
     p->station = station;
     if (up)
-        channel_link_up(p->channel, b->now.mono_ms);
+        link_up(p);
 }
 
 void bridge_link_state(struct bridge *b, size_t link, uint64_t station, enum bridge_link_state state, const char *why,

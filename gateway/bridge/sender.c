@@ -339,6 +339,20 @@ bool sender_next_record(struct peer *p, size_t room, struct record *r)
     return give_piece(p, (enum msg_class)class, room, r);
 }
 
+bool sender_waits(struct peer *p)
+{
+    struct bridge *b = p->bridge;
+    for (int c = 0; c < CLASS_COUNT && !b->failed; c++) {
+        struct outbox_row row;
+        int rc = store_outbox_next(b->store, p->id, (enum msg_class)c, 0, 0, &row);
+        if (rc == 0)
+            msg_free(row.msg);
+        if (rc == 0 || custody_failed(b, rc))
+            return rc == 0;
+    }
+    return false;
+}
+
 /* ---- commit ---- */
 
 void sender_before_commit(struct peer *p)

@@ -105,7 +105,7 @@ static void send_one(struct sim_broker *b, struct sim_queued *q, bool dup)
     buf_fini(&payload);
     q->counts = q->sent_here = q->qos > 0;
     b->published_to++;
-    sim_ledger_sent(b->ledger, q->message, dup, q->retain);
+    sim_ledger_sent(b->ledger, q->message, q->qos, dup, q->retain);
     sim_trace(b->report, b->name, "sends message=%u qos=%u packet_id=%u%s", q->message, q->qos, q->packet_id, dup ? " dup" : "");
 }
 

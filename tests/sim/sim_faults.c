@@ -126,7 +126,6 @@ static void broker(struct sim_world *w)
 static void session(struct sim_world *w)
 {
     struct sim_site *s = any_site(w);
-    w->ledger.disturbed = true;
     sim_site_broker(s, false);
     sim_broker_lose_session(&s->broker);
     later(w, rng_skewed(&w->rng, 10, 10000), end_broker, s->index);
@@ -164,7 +163,6 @@ static void store_lost(struct sim_world *w)
     if (w->figures.stores_lost >= 3 || !s->alive)
         return;
     w->figures.stores_lost++;
-    w->ledger.disturbed = true;
     sim_check_excuse(w);
     sim_site_crash(s, true, rng_skewed(&w->rng, 0, RESTART_MAX_MS));
     sim_trace(&w->report, s->name, "STORE LOST");
@@ -183,7 +181,6 @@ static void store_set_back(struct sim_world *w)
         return;
     }
     w->figures.stores_set_back++;
-    w->ledger.disturbed = true;
     sim_check_excuse(w);
     sim_site_crash(s, true, rng_skewed(&w->rng, 0, RESTART_MAX_MS));
     sim_trace(&w->report, s->name, "STORE SET BACK to the copy");

@@ -47,6 +47,7 @@ struct sim_message {
     unsigned offers;        /* times it was queued for longwire, copies of one publish counted once */
     unsigned resends;
     unsigned open_copies;   /* queued and not acknowledged */
+    uint8_t sent_qos;       /* the least that it was sent to longwire with */
     uint8_t retain_seen;    /* bit 0: sent without the flag, bit 1: with it */
     bool acked;             /* all copies of some offer were acknowledged: longwire has taken it */
     bool forgone;           /* the broker lost it: longwire may or may not have it */
@@ -72,7 +73,7 @@ struct sim_ledger {
     uint64_t gaps_lost[2];  /* told with the reason "lost" */
     uint64_t offer_orders;
     uint32_t last_accepted[2][SIM_ROUTES_MAX][SIM_ORDER_TOPICS][3]; /* the latest of each topic, and QoS where that matters */
-    bool disturbed;         /* a broker lost its session or a store was lost: QoS 0 and duplicates are judged mildly */
+    bool machines_fail;     /* processes or disks: then what leaves with QoS 0 may leave twice, as nothing answers for it */
     uint64_t accepted, bytes;
     unsigned outstanding;   /* acknowledged or queued, due at the far end, not there yet */
 };
@@ -90,7 +91,7 @@ uint32_t sim_ledger_find(const struct sim_ledger *l, const char *topic, const ui
 
 /* ---- what brokers see ---- */
 void sim_ledger_offered(struct sim_ledger *l, uint32_t id, unsigned copies);
-void sim_ledger_sent(struct sim_ledger *l, uint32_t id, bool again, bool retain);
+void sim_ledger_sent(struct sim_ledger *l, uint32_t id, uint8_t qos, bool again, bool retain);
 void sim_ledger_acked(struct sim_ledger *l, uint32_t id);
 void sim_ledger_forgone(struct sim_ledger *l, uint32_t id);
 struct sim_accepted {
