@@ -162,19 +162,16 @@ size_t channel_pump(struct channel *c, size_t room, int64_t now_ms)
 {
     if (c->datagram)
         return datagram_pump(c, room, now_ms);
-    size_t total = 0;
-    while (c->link_up && !c->left && (!c->config.half_duplex || turn_may_speak(&c->turn, now_ms))) {
+    size_t sent = 0;
+    if (c->link_up && !c->left && (!c->config.half_duplex || turn_may_speak(&c->turn, now_ms))) {
         channel_greet_timer(c, now_ms);
-        size_t sent = channel_greet_pump(c, room - total, now_ms);
+        sent = channel_greet_pump(c, room, now_ms);
         if (sent == 0 && !channel_greet_pending(c))
-            sent = channel_send_pump(c, room - total, now_ms);
-        if (sent == 0)
-            break;
-        total += sent;
+            sent = channel_send_pump(c, room, now_ms);
     }
     if (c->waiting && c->state == CHANNEL_READY && !channel_send_ready(c))
         pace_on_limited(&c->pace);
-    return total;
+    return sent;
 }
 
 /* Would speak if it were our turn. */

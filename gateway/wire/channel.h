@@ -135,8 +135,8 @@ void channel_link_down(struct channel *c, int64_t now_ms);
 void channel_on_bytes(struct channel *c, const uint8_t *bytes, size_t n, int64_t now_ms);
 /* Something waits to be sent: next_record would give one. */
 void channel_kick(struct channel *c, int64_t now_ms);
-/* The line takes `room` bytes now: builds and outputs frames (acks, resends, new data) up to that.
- * Return: bytes output. */
+/* The line takes `room` bytes now: builds and outputs one frame (ack, resend, new data) where it fits. Only the link knows what room
+ * it has after that: ask it, and call again. Return: bytes output; 0 = nothing to say, or no room. */
 size_t channel_pump(struct channel *c, size_t room, int64_t now_ms);
 /* Would channel_pump output something? Ask after every other call: what has become due leaves only
  * by pump. */
