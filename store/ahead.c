@@ -21,16 +21,15 @@ int store_ahead_put(struct store *s, int peer, enum msg_class class, uint64_t nu
     return db_step(s, st);
 }
 
-int store_ahead_take(struct store *s, int peer, enum msg_class class, uint64_t number,
-                     void **message, size_t *n)
+int store_ahead_get(struct store *s, int peer, enum msg_class class, uint64_t number,
+                    void **message, size_t *n)
 {
-    int64_t key = key_of(peer, class, number);
     sqlite3_stmt *st;
-    int rc = db_write(s);
+    int rc = db_ready(s);
 
     if (rc != 0)
         return rc;
-    st = db_bind(s, SQL_AHEAD_GET, DB_INTS(key));
+    st = db_bind(s, SQL_AHEAD_GET, DB_INTS(key_of(peer, class, number)));
     if ((rc = db_step(s, st)) <= 0)
         return rc == 0 ? STORE_NONE : rc;
     *n = (size_t)sqlite3_column_bytes(st, 0);
@@ -40,7 +39,18 @@ int store_ahead_take(struct store *s, int peer, enum msg_class class, uint64_t n
     if (*n)
         memcpy(*message, sqlite3_column_blob(st, 0), *n);
     db_done(st);
-    if ((rc = db_run(s, SQL_AHEAD_DELETE, DB_INTS(key))) != 0) {
+    return 0;
+}
+
+int store_ahead_take(struct store *s, int peer, enum msg_class class, uint64_t number,
+                     void **message, size_t *n)
+{
+    int rc = db_write(s);
+
+    if (rc != 0 || (rc = store_ahead_get(s, peer, class, number, message, n)) != 0)
+        return rc;
+    rc = db_run(s, SQL_AHEAD_DELETE, DB_INTS(key_of(peer, class, number)));
+    if (rc != 0) {
         free(*message);
         *message = NULL;
     }

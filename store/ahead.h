@@ -9,8 +9,11 @@
 /* message: an opaque blob of the caller's. Return: 0; negative errno (-ENOSPC when full). */
 int store_ahead_put(struct store *s, int peer, enum msg_class class, uint64_t number,
                     const void *message, size_t n) MUST_CHECK;
-/* Gives it, to be freed by the caller, and deletes it. Return: 0; STORE_NONE: none is kept under this
- * number; negative errno. */
+/* Gives a copy, to be freed by the caller. Return: 0; STORE_NONE: none is kept under this number;
+ * negative errno. */
+int store_ahead_get(struct store *s, int peer, enum msg_class class, uint64_t number,
+                    void **message, size_t *n) MUST_CHECK;
+/* The same, and deletes it. */
 int store_ahead_take(struct store *s, int peer, enum msg_class class, uint64_t number,
                      void **message, size_t *n) MUST_CHECK;
 

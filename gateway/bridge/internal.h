@@ -92,6 +92,7 @@ struct peer {
     struct topic_slots *topics_in;
     uint64_t frame_done;        /* last frame whose records were all given; to be committed and acknowledged: */
     bool frames_waiting;
+    bool restart_channel;       /* at the turn's end */
     bool not_now;               /* the record under way cannot be taken yet: its frame must come again */
     bool grant_small;           /* the peer was last told less than it may need */
     struct store_queue queue;   /* as of the last commit or put; refreshed cheaply */

@@ -244,6 +244,9 @@ void peers_pump(struct bridge *b)
     int64_t now = b->now.mono_ms;
     for (size_t i = 0; i < b->peer_count && !b->failed; i++) {
         struct peer *p = &b->peers[i];
+        if (p->restart_channel)
+            channel_restart(p->channel, "the peer has a new store", now);
+        p->restart_channel = false;
         for (int k = 0; p->link_up && k < PUMP_ROUNDS && !b->failed; k++) {
             size_t room = b->env.link_room(b->env.ctx, p->link, p->station);
             if (room == 0 || channel_pump(p->channel, room, now) == 0)

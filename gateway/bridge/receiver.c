@@ -430,9 +430,11 @@ static int on_chunk(struct peer *p, const struct record *r)
     bool ours = rc == 0 && partial.number == r->number;
     if (p->sender.datagram && ((ours && (uint64_t)r->offset + r->len <= partial.have) || is_settled(p, r->class, r->number)))
         return 0; /* had it: the frame came twice */
-    if (!ours || partial.have != r->offset || (uint64_t)r->offset + r->len > partial.total)
+    /* Sent again, a message is cut elsewhere: of a piece that overlaps what is here the rest is new. */
+    uint32_t skip = p->sender.datagram && ours && r->offset < partial.have ? partial.have - r->offset : 0;
+    if (!ours || partial.have != r->offset + skip || (uint64_t)r->offset + r->len > partial.total)
         return -EPROTO;
-    rc = store_partial_add(b->store, p->id, r->class, r->offset, r->bytes, r->len);
+    rc = store_partial_add(b->store, p->id, r->class, partial.have, r->bytes + skip, r->len - skip);
     if (custody_failed(b, rc > 0 ? -EIO : rc))
         return 0;
     if (r->offset + r->len == partial.total)
@@ -539,8 +541,11 @@ int receiver_greeting(struct peer *p, const struct channel_identity *them, struc
                 them->generation, them->segment);
     if (change != STORE_REMOTE_SAME && custody_failed(b, receiver_reload(p)))
         return CHANNEL_REFUSED_BUSY;
-    if (change == STORE_REMOTE_NEW && p->sender.datagram)
+    /* It knows no topic of ours. Definitions under way must not meet others of the same slots: those go in an epoch of their own. */
+    if (change == STORE_REMOTE_NEW && p->sender.datagram && p->sender.confirmed.sequence > 0) {
         sender_forget_topics(p);
+        p->restart_channel = true;
+    }
 
     struct store_mark marks[CLASS_COUNT];
     struct store_remote of;

@@ -13,6 +13,8 @@
 #define LEFT_AHEAD     256     /* numbers that one commit allows to leave (store_set_may_have_left) */
 #define LEFT_LOW       64      /* fewer than this to go: allow more with the next commit */
 #define QUANTUM        256     /* bytes a weight of 1 may send in its turn */
+#define DATAGRAM_PIECE_MIN 8   /* payload bytes */
+#define DATAGRAM_RESERVE   112 /* of an mtu: header, announcement with the longest name, tag, and a record's own fields */
 #define RECORD_COST    8       /* bytes a record is charged with in the sharing, beside its payload */
 
 static const int64_t weights[CLASS_COUNT] = {[CLASS_HIGH] = 8, [CLASS_NORMAL] = 4, [CLASS_BULK] = 1};
@@ -71,6 +73,13 @@ void sender_changed(struct peer *p, enum msg_class class)
     p->sender.uncommitted = true;
 }
 
+/* Topic, properties and hops are not cut: they must fit a frame with a little of the payload. */
+static bool fits_datagram(const struct peer *p, const struct msg *m)
+{
+    size_t mtu = p->bridge->links[p->link].mtu;
+    return (size_t)m->topic_len + m->props_len + m->hops_len + DATAGRAM_PIECE_MIN + DATAGRAM_RESERVE <= mtu;
+}
+
 /* The next row of the lane becomes a gap record, which goes out after the commit. Return: false, for the caller to pass on. */
 static bool give_up(struct peer *p, enum msg_class class, enum gap_reason reason, const char *counter)
 {
@@ -116,6 +125,8 @@ bool sender_lane_ready(struct peer *p, enum msg_class class)
         return true;
     if (l->row.expire_age_ms <= bridge_age(b))
         return give_up(p, class, GAP_EXPIRED, "dropped.expired");
+    if (s->datagram && !fits_datagram(p, l->row.msg))
+        return give_up(p, class, GAP_OVERSIZE, "dropped.oversize");
     if (s->peer_max_message && l->row.payload_len > s->peer_max_message)
         return give_up(p, class, GAP_OVERSIZE, "dropped.oversize");
     return true;
@@ -257,6 +268,27 @@ static bool may_define(struct sender *s)
     return !s->datagram || !topic_slots_get(s->topics, topic_slots_victim(s->topics));
 }
 
+/* What fits a frame goes whole, if not in this one: a piece costs the far end a row of its own. */
+static uint32_t stream_piece(const struct lane *l, uint32_t left, size_t room)
+{
+    if (left <= room || (l->offset == 0 && left <= CHANNEL_WHOLE_BYTES))
+        return left <= RECORD_CHUNK_MAX ? left : RECORD_CHUNK_MAX;
+    if (room > RECORD_CHUNK_MAX)
+        room = RECORD_CHUNK_MAX;
+    return room ? (uint32_t)room : 1;
+}
+
+/* Beside the payload, the texts of a first piece must fit the frame; where this one has no room left, a small piece begins the next. */
+static uint32_t datagram_piece(const struct lane *l, unsigned slot, uint32_t left, size_t room)
+{
+    const struct msg *m = l->row.msg;
+    size_t text = l->offset ? 0 : m->props_len + m->hops_len + (slot == RECORD_NO_SLOT ? m->topic_len : 0);
+    room = room > text ? room - text : 0;
+    if (room < DATAGRAM_PIECE_MIN)
+        room = DATAGRAM_PIECE_MIN;
+    return left <= room ? left : (uint32_t)room;
+}
+
 static bool give_piece(struct peer *p, enum msg_class class, size_t room, struct record *r)
 {
     struct sender *s = &p->sender;
@@ -282,12 +314,7 @@ static bool give_piece(struct peer *p, enum msg_class class, size_t room, struct
     if (s->datagram && slot != RECORD_NO_SLOT && sender_topic_pending(s, slot))
         slot = RECORD_NO_SLOT;
     uint32_t left = l->row.payload_len - l->offset;
-    uint32_t n = left;
-    if (room > RECORD_CHUNK_MAX)
-        room = RECORD_CHUNK_MAX;
-    /* What fits a frame goes whole, if not in this one: a piece costs the far end a row of its own. */
-    if (n > room && (l->offset || n > CHANNEL_WHOLE_BYTES))
-        n = room ? (uint32_t)room : 1;
+    uint32_t n = s->datagram ? datagram_piece(l, slot, left, room) : stream_piece(l, left, room);
     const uint8_t *bytes = piece(p, class, n);
     if (!bytes)
         return false;

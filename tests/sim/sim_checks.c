@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "store/ahead.h"
 #include "store/inbox.h"
 #include "store/outbox.h"
 #include "store/peers.h"
@@ -10,11 +11,36 @@
 #define IDLE_MS         (6ll * 3600 * 1000)
 #define IDLE_TIMERS_A_S 2                  /* timer calls a second, at most, of an idle site with keepalives and probes */
 #define LIVENESS_BASE_MS (20 * 60 * 1000)  /* back-offs, time limits of silent peers, reopening of links */
+#define DATAGRAM_EXTRA_MS (12ll * 3600 * 1000)
 #define MESSAGE_COST    120                /* bytes on the line beside a payload: topic, frame, record, acknowledgement */
 #define LINE_SHARE      4                  /* the line may take this many times as long as the bytes alone */
 #define PROBE_BYTES_MAX 64                 /* of one probe and its answer */
 
 /* ---- what the stores hold ---- */
+
+/* Marks a message that came ahead of its predecessors (datagram links), read from the blob that the bridge keeps of it:
+ * age, previous number, flags, origin, expiry, topic, properties, hops, payload. */
+static void mark_ahead(struct sim_world *w, const void *blob, size_t n, uint8_t *marks)
+{
+    struct reader in = reader_of(blob, n);
+    read_be64(&in);
+    read_varint(&in);
+    read_u8(&in);
+    read_be64(&in);
+    read_varint(&in);
+    char topic[256];
+    size_t len = read_varint(&in);
+    const uint8_t *text = read_bytes(&in, len);
+    read_bytes(&in, read_varint(&in));
+    read_bytes(&in, read_varint(&in));
+    if (in.bad || len >= sizeof topic)
+        return;
+    memcpy(topic, text, len);
+    topic[len] = '\0';
+    uint32_t id = sim_ledger_find(&w->ledger, topic, in.p, (uint32_t)in.left);
+    if (id != SIM_NO_MESSAGE)
+        marks[id] = 1;
+}
 
 /* Marks the messages in a site's outbox and inbox. */
 static void mark_stored(struct sim_world *w, unsigned site, bool outbox, uint8_t *marks)
@@ -23,6 +49,18 @@ static void mark_stored(struct sim_world *w, unsigned site, bool outbox, uint8_t
     int peer;
     if (!s->alive || store_peer_id(s->store, w->sites[!site].name, &peer) != 0)
         return;
+    struct store_mark received[CLASS_COUNT];
+    struct store_remote of;
+    bool met = !outbox && store_marks(s->store, peer, received, &of) == 0;
+    for (int c = 0; met && c < CLASS_COUNT; c++) {
+        for (unsigned i = 0; i < received[c].early_count; i++) {
+            void *blob = NULL;
+            size_t n;
+            if (store_ahead_get(s->store, peer, (enum msg_class)c, received[c].early[i], &blob, &n) == 0)
+                mark_ahead(w, blob, n, marks);
+            free(blob);
+        }
+    }
     for (int c = 0; c < CLASS_COUNT; c++) {
         struct outbox_row out;
         struct inbox_row in;
@@ -105,7 +143,9 @@ int64_t sim_check_bound_ms(const struct sim_world *w)
         if (!w->ledger.messages[i].accepted)
             bytes += (int64_t)w->ledger.messages[i].len + MESSAGE_COST;
     return LIVENESS_BASE_MS + LINE_SHARE * bytes * 1000 / w->plan.line.profile.rate_bytes_s + 200 * round_trip +
-           (w->plan.line.half_duplex ? bytes * 1000 / 64 : 0);
+           (w->plan.line.half_duplex ? bytes * 1000 / 64 : 0) +
+           /* A frame lost on a datagram link shows late: at the next ack that rides, or after a long wait. */
+           (w->plan.line.mtu ? DATAGRAM_EXTRA_MS : 0);
 }
 
 /* ---- silence ---- */

@@ -1,7 +1,10 @@
 #include "tests/sim/sim_line.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include "link_drivers/driver.h"
 
 #define HUB 1
 
@@ -43,6 +46,9 @@ void sim_line_init(struct sim_line *l, struct sim_clock *clock, struct sim_rng *
 
 void sim_line_fini(struct sim_line *l)
 {
+    for (size_t i = 0; i < l->datagram_count; i++)
+        free(l->datagrams[i]);
+    free(l->datagrams);
     sim_pipe_fini(&l->ends[0].out);
     sim_pipe_fini(&l->ends[1].out);
 }
@@ -96,6 +102,7 @@ static void come_up(void *ctx, uint64_t generation)
 static void go_down(struct sim_line *l, unsigned side, const char *why)
 {
     sim_pipe_cut(&l->ends[side].out, true, true);
+    l->ends[side].busy = false; /* a datagram under way is not cut: it arrives or not, and nobody is told */
     l->ends[side].generation++;
     set_state(l, side, SIM_LINE_DOWN, why);
 }
@@ -118,6 +125,7 @@ void sim_line_stop(struct sim_line *l, unsigned side)
 {
     struct sim_line_end *e = &l->ends[side];
     e->running = false;
+    e->busy = false;
     e->wants_room = false;
     e->generation++;
     if (l->config.tcp) {
@@ -140,19 +148,92 @@ size_t sim_line_room(struct sim_line *l, unsigned side)
     struct sim_line_end *e = &l->ends[side];
     if (!e->running || e->state != SIM_LINE_UP)
         return 0;
+    if (l->config.mtu) {
+        e->wants_room = e->busy;
+        return e->busy ? 0 : l->config.mtu;
+    }
     if (e->out.queue.len <= l->config.horizon_bytes)
         return l->config.frame_bytes;
     e->wants_room = true;
     return 0;
 }
 
-int sim_line_send(struct sim_line *l, unsigned side, const uint8_t *bytes, size_t n)
+/* ---- datagrams ---- */
+
+static void arrive(void *ctx, uint64_t id)
+{
+    struct sim_line *l = ctx;
+    for (size_t i = 0; i < l->datagram_count; i++) {
+        struct sim_datagram *d = l->datagrams[i];
+        if (d->id != id)
+            continue;
+        l->datagrams[i] = l->datagrams[--l->datagram_count];
+        struct sim_line_end *from = &l->ends[!d->to], *to = &l->ends[d->to];
+        if (!from->out.mute && to->running && to->state == SIM_LINE_UP)
+            l->ops->bytes(l->ctx, d->to, 0, d->bytes, d->n);
+        free(d);
+        return;
+    }
+}
+
+static void launch(struct sim_line *l, unsigned from, const uint8_t *bytes, size_t n, int64_t after_ms)
+{
+    if (l->datagram_count == l->datagram_size) {
+        l->datagram_size = l->datagram_size ? 2 * l->datagram_size : 16;
+        l->datagrams = realloc(l->datagrams, l->datagram_size * sizeof *l->datagrams);
+    }
+    struct sim_datagram *d = malloc(sizeof *d + n);
+    assert(l->datagrams && d);
+    d->id = ++l->last_datagram;
+    d->to = !from;
+    d->n = n;
+    memcpy(d->bytes, bytes, n);
+    l->datagrams[l->datagram_count++] = d;
+    sim_at(l->clock, l->clock->now_ms + after_ms, arrive, l, d->id);
+}
+
+static void send_ends(void *ctx, uint64_t generation)
+{
+    struct sim_line_end *e = ctx;
+    struct sim_line *l = e->line;
+    if (generation != e->generation || !e->busy)
+        return;
+    e->busy = false;
+    if (!e->running)
+        return;
+    l->ops->sent(l->ctx, e->side, e->token, e->outcome);
+    if (e->running && e->wants_room && e->state == SIM_LINE_UP) {
+        e->wants_room = false;
+        l->ops->writable(l->ctx, e->side, 0);
+    }
+}
+
+static void send_datagram(struct sim_line *l, struct sim_line_end *e, const uint8_t *bytes, size_t n, uint64_t token)
+{
+    const struct sim_line_config *c = &l->config;
+    int64_t takes = (int64_t)n * 1000 / c->profile.rate_bytes_s + 1;
+    e->busy = true;
+    e->token = token;
+    e->outcome = rng_chance(&l->rng, c->fail_ppm) ? SEND_FAILED : rng_chance(&l->rng, c->unknown_ppm) ? SEND_UNKNOWN : SEND_DONE;
+    l->datagram_bytes += n;
+    bool lost = e->outcome == SEND_FAILED || rng_chance(&l->rng, e->outcome == SEND_UNKNOWN ? PPM / 2 : c->lose_ppm);
+    unsigned copies = lost ? 0 : rng_chance(&l->rng, c->double_ppm) ? 2 : 1;
+    for (unsigned i = 0; i < copies; i++)
+        launch(l, e->side, bytes, n, takes + c->profile.delay_ms + rng_range(&l->rng, 0, c->profile.jitter_ms + 1));
+    sim_at(l->clock, l->clock->now_ms + takes + rng_range(&l->rng, 0, 200), send_ends, e, ++e->generation);
+}
+
+int sim_line_send(struct sim_line *l, unsigned side, const uint8_t *bytes, size_t n, uint64_t token)
 {
     struct sim_line_end *e = &l->ends[side];
     if (!e->running || e->state != SIM_LINE_UP)
         return -ENOTCONN;
     if (n > sim_line_room(l, side))
         return -EAGAIN;
+    if (l->config.mtu) {
+        send_datagram(l, e, bytes, n, token);
+        return 0;
+    }
     for (size_t i = 0; i < n && l->config.avoid_count; i++)
         if (memchr(l->config.avoid, bytes[i], l->config.avoid_count))
             e->forbidden++;
@@ -203,5 +284,5 @@ void sim_line_silence(struct sim_line *l, bool from_edge, bool from_hub)
 
 uint64_t sim_line_bytes(const struct sim_line *l)
 {
-    return l->ends[0].out.bytes_in + l->ends[1].out.bytes_in;
+    return l->ends[0].out.bytes_in + l->ends[1].out.bytes_in + l->datagram_bytes;
 }

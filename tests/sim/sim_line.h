@@ -15,15 +15,27 @@ struct sim_line_config {
     uint32_t frame_bytes;
     uint8_t avoid[2];       /* byte values that must not be on the line */
     size_t avoid_count;
+    /* A datagram link: whole frames of at most mtu, each on its own way: late, lost, doubled, overtaken; 0 = a byte stream.
+     * What is told of a send may be false: "unknown" of one that arrives. In a million frames: */
+    size_t mtu;
+    uint32_t lose_ppm, double_ppm, fail_ppm, unknown_ppm;
 };
 
 struct sim_line_ops {
     void (*state)(void *ctx, unsigned side, uint64_t station, enum sim_line_state state, const char *why);
     void (*bytes)(void *ctx, unsigned side, uint64_t station, const uint8_t *bytes, size_t n);
     void (*writable)(void *ctx, unsigned side, uint64_t station);
+    /* DATAGRAM: outcome: enum send_outcome of link_drivers/driver.h. */
+    void (*sent)(void *ctx, unsigned side, uint64_t token, int outcome);
 };
 
 struct sim_line;
+struct sim_datagram {
+    uint32_t id;
+    unsigned to;
+    size_t n;
+    uint8_t bytes[];
+};
 struct sim_line_end {
     struct sim_line *line;
     unsigned side;
@@ -31,6 +43,9 @@ struct sim_line_end {
     bool running;           /* the program that uses it is there */
     enum sim_line_state state;
     uint64_t generation;    /* of pending state changes */
+    bool busy;              /* DATAGRAM: a send is under way: */
+    uint64_t token;
+    int outcome;
     bool wants_room;        /* was told 0 */
     uint64_t forbidden;     /* bytes of `avoid` that it was given to send */
 };
@@ -45,6 +60,10 @@ struct sim_line {
     bool out_of_order;      /* an outage that both drivers notice */
     uint64_t station;       /* of the hub's side; TCP */
     uint64_t outages;
+    struct sim_datagram **datagrams; /* on their way */
+    size_t datagram_count, datagram_size;
+    uint32_t last_datagram;
+    uint64_t datagram_bytes;
 };
 
 void sim_line_init(struct sim_line *l, struct sim_clock *clock, struct sim_rng *rng, const struct sim_line_config *config,
@@ -58,7 +77,7 @@ void sim_line_stop(struct sim_line *l, unsigned side);
 /* ---- what a driver offers ---- */
 size_t sim_line_room(struct sim_line *l, unsigned side);
 /* Return: 0 or negative errno. */
-int sim_line_send(struct sim_line *l, unsigned side, const uint8_t *bytes, size_t n);
+int sim_line_send(struct sim_line *l, unsigned side, const uint8_t *bytes, size_t n, uint64_t token);
 /* Closes and opens again after a while. */
 void sim_line_reset(struct sim_line *l, unsigned side);
 uint64_t sim_line_station(const struct sim_line *l, unsigned side);

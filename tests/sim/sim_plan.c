@@ -31,7 +31,9 @@ const struct sim_family sim_families[] = {
     {"store lost", HAZARD_STORE_LOST, HAZARD_OUTAGE | HAZARD_METERED | HAZARD_TCP | HAZARD_LARGE},
     {"store set back", HAZARD_STORE_OLD, HAZARD_OUTAGE | HAZARD_METERED | HAZARD_TCP | HAZARD_LARGE},
     {"orderly stops", HAZARD_STOP, ANY_LINE | HAZARD_OUTAGE | HAZARD_TCP | HAZARD_LARGE},
-    {"everything", 0, ~0u},
+    {"datagrams", HAZARD_DATAGRAM, HAZARD_DELAY | HAZARD_LARGE | HAZARD_OUTAGE | HAZARD_BROKER},
+    {"datagrams and crashes", HAZARD_DATAGRAM | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB, HAZARD_DELAY | HAZARD_STOP | HAZARD_BROKER},
+    {"everything", 0, ~(unsigned)HAZARD_DATAGRAM},
 };
 const unsigned sim_family_count = sizeof sim_families / sizeof sim_families[0];
 
@@ -81,6 +83,19 @@ static void plan_line(struct sim_plan *p, struct sim_rng *r)
         p->line.avoid[0] = 0x11;
         p->line.avoid[1] = 0x13;
         p->line.avoid_count = 2;
+    }
+    if (has(p, HAZARD_DATAGRAM)) {
+        static const size_t mtus[] = {200, 270, 340, 1960};
+        p->line.mtu = mtus[rng_range(r, 0, 3)];
+        p->line.half_duplex = p->line.tcp = false;
+        p->line.avoid_count = 0;
+        f->rate_bytes_s = (uint32_t)rng_range(r, 20, 5000);
+        /* Pieces of a large message are taken in order only: with frames that overtake each other by far it takes days. */
+        f->jitter_ms = coin(r, 60) ? rng_skewed(r, 0, has(p, HAZARD_LARGE) ? 300 : 60000) : 0;
+        p->line.lose_ppm = coin(r, 60) ? (uint32_t)rng_skewed(r, 0, 200000) : 0;
+        p->line.double_ppm = coin(r, 50) ? (uint32_t)rng_skewed(r, 0, 200000) : 0;
+        p->line.fail_ppm = coin(r, 50) ? (uint32_t)rng_skewed(r, 0, 200000) : 0;
+        p->line.unknown_ppm = coin(r, 50) ? (uint32_t)rng_skewed(r, 0, 200000) : 0;
     }
     p->metered = has(p, HAZARD_METERED);
     p->probe_ms = coin(r, 80) ? rng_range(r, 10, 120) * 1000 : 0;
@@ -212,7 +227,7 @@ void sim_plan_init(struct sim_plan *p, const struct sim_family *family, struct s
     memset(p, 0, sizeof *p);
     p->family = family;
     p->hazards = family->must;
-    for (unsigned bit = 0; bit <= 18; bit++)
+    for (unsigned bit = 0; bit <= 19; bit++)
         if (family->may & 1u << bit && coin(rng, 30))
             p->hazards |= 1u << bit;
     plan_line(p, rng);

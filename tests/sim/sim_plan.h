@@ -26,6 +26,7 @@ enum sim_hazard {
     HAZARD_TCP = 1 << 16,        /* the link is a TCP connection to a listener */
     HAZARD_CLOCK = 1 << 17,      /* wall clocks jump and lose trust */
     HAZARD_STOP = 1 << 18,       /* orderly stops and starts */
+    HAZARD_DATAGRAM = 1 << 19,   /* the link carries whole frames: lost, late, doubled, overtaken, their fate told wrongly */
 };
 
 struct sim_family {

@@ -258,12 +258,11 @@ static int env_link_send(void *ctx, size_t link, uint64_t station, const uint8_t
 {
     struct sim_site *s = ctx;
     (void)link;
-    (void)token;
     (void)urgent;
     if (mute(s) || station != sim_line_station(s->line, s->index))
         return -1;
     sim_trace(s->report, s->name, "link sends bytes=%zu", n);
-    return sim_line_send(s->line, s->index, bytes, n);
+    return sim_line_send(s->line, s->index, bytes, n, token);
 }
 
 static void env_link_reset(void *ctx, size_t link, uint64_t station, const char *why)
@@ -423,6 +422,8 @@ void sim_site_start(struct sim_site *s)
     sim_trace(s->report, s->name, "starts generation=%08x segment=%08x", opened.generation, opened.segment);
     bool listener = s->line->config.tcp && s->index == 1;
     struct bridge_link link = {
+        .datagram = s->line->config.mtu != 0,
+        .mtu = s->line->config.mtu,
         .half_duplex = s->line->config.half_duplex,
         .listener = listener,
         .calls = s->line->config.tcp && s->index == 0,
@@ -571,5 +572,14 @@ void sim_site_link_writable(struct sim_site *s, uint64_t station)
         return;
     struct store_now now = sim_site_now(s);
     bridge_link_writable(s->bridge, 0, station, &now);
+    leave(s);
+}
+
+void sim_site_link_sent(struct sim_site *s, uint64_t token, int outcome)
+{
+    if (!enter(s))
+        return;
+    struct store_now now = sim_site_now(s);
+    bridge_link_sent(s->bridge, 0, 0, token, outcome, &now);
     leave(s);
 }

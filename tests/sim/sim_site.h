@@ -79,6 +79,7 @@ void sim_site_publish(struct sim_site *s, uint32_t message);
 void sim_site_link_state(struct sim_site *s, uint64_t station, enum sim_line_state state, const char *why);
 void sim_site_link_bytes(struct sim_site *s, uint64_t station, const uint8_t *bytes, size_t n);
 void sim_site_link_writable(struct sim_site *s, uint64_t station);
+void sim_site_link_sent(struct sim_site *s, uint64_t token, int outcome);
 
 struct store_now sim_site_now(const struct sim_site *s);
 

@@ -27,7 +27,16 @@ static void line_writable(void *ctx, unsigned side, uint64_t station)
     sim_site_link_writable(&w->sites[side], station);
 }
 
-static const struct sim_line_ops line_ops = {.state = line_state, .bytes = line_bytes, .writable = line_writable};
+static void line_sent(void *ctx, unsigned side, uint64_t token, int outcome)
+{
+    static const char *const words[] = {"done", "failed", "unknown"};
+    struct sim_world *w = ctx;
+    sim_trace(&w->report, w->sites[side].name, "datagram %s", words[outcome]);
+    sim_site_link_sent(&w->sites[side], token, outcome);
+}
+
+static const struct sim_line_ops line_ops = {
+    .state = line_state, .bytes = line_bytes, .writable = line_writable, .sent = line_sent};
 
 /* ---- traffic ---- */
 
