@@ -5,8 +5,11 @@
  * One file a flow:
  *     routes.c     which peer and route a topic belongs to
  *     outbound.c   broker -> outbox: routes, retain, limits, latest, min_interval, overflow
- *     sender.c     outbox -> records of a peer's channel: classes, chunks, topic slots; acknowledgements back
- *     receiver.c   records of a peer -> inbox: marks, partials, topic slots, accept, gaps, forwarding
+ *     sender.c     outbox -> records of a peer's channel: classes, pieces (sender_topics.c: topic slots)
+ *     sender_acked.c  what the peer has: acknowledgements, marks
+ *     receiver.c   records of a peer: topic slots, pieces, gaps; handshakes
+ *     kept.c       marks; what cannot be passed on yet: pieces, early messages
+ *     arrival.c    a whole message -> inbox, and onward where it may be forwarded
  *     publisher.c  inbox -> broker: packet ids, QoS 2 states, refusals
  *     broker.c     the broker session: subscriptions, acknowledgements
  *     peers.c      peers, their channels and links; guests of a listener

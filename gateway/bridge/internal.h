@@ -257,6 +257,23 @@ int receiver_greeting(struct peer *p, const struct channel_identity *them, struc
 uint64_t receiver_grant(struct peer *p);
 int receiver_reload(struct peer *p) MUST_CHECK;
 
+/* ---- arrival.c ---- */
+/* The message that a record (or, of one kept, its header) and a payload make. NULL: out of memory, and the turn fails. */
+struct msg *arrival_msg(struct peer *p, const struct record *r, const char *topic, const uint8_t *payload, uint32_t n);
+/* Takes custody of a message whose number was new. */
+void arrival_pass_on(struct peer *p, uint64_t number, const struct msg *m);
+bool arrival_put_inbox(struct peer *p, const struct msg *m, uint64_t number);
+
+/* ---- kept.c ---- */
+/* A message's first piece, and its last: it is whole then. */
+void kept_begin(struct peer *p, const struct record *r, const char *topic);
+void kept_finish(struct peer *p, const struct record *chunk);
+/* Settles a number; m: its message, NULL for a gap. It is passed on, or kept until its predecessors are here; what waited for it follows it.
+ * Return: it was new. */
+bool kept_settle_number(struct peer *p, enum msg_class class, uint64_t previous, uint64_t number, const struct msg *m);
+void kept_deliver(struct peer *p, uint64_t previous, uint64_t number, const struct msg *m);
+bool kept_is_settled(struct peer *p, enum msg_class class, uint64_t number);
+
 /* ---- publisher.c ---- */
 void publisher_connected(struct bridge *b, bool session_present);
 /* by_broker: the broker ended the connection, perhaps because of the one message that it had not answered. */
