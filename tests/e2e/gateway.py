@@ -53,6 +53,7 @@ class Gateway:
         self.file = self.folder / f"{name}.ini"
         self.store = self.folder / f"{name}.db"
         self.process = None
+        world.gateways.append(self)
         self.write()
 
     def write(self, changes=None):
@@ -87,6 +88,12 @@ class Gateway:
         """What `status --json` prints, or None where it does not run (yet)."""
         done = command("status", str(self.file), "--json")
         return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def last_words(self):
+        """The status for the record of a failed case."""
+        if self.process is None or not self.process.alive():
+            return f"\n  {self.name}: not running"
+        return f"\n  {self.name}: " + command("status", str(self.file), "--json").stdout
 
     def peer(self, name):
         """The peer's object in the status, or {}."""

@@ -18,6 +18,7 @@ class World:
         self.name, self.random = name, random
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="longwire-e2e-"))
         self.processes = []
+        self.gateways = []
         self.closers = []
         self._clients = 0
         # Site names are unique: as root, the control sockets of all sites share /run/longwire.
@@ -72,7 +73,8 @@ class World:
                 raise Failure(words)
 
     def logs(self):
-        return "".join(p.log() for p in self.processes)
+        """What a failed case shows: the last lines of every process, and how the gateways stand."""
+        return "".join(p.log() for p in self.processes) + "".join(g.last_words() for g in self.gateways)
 
     def close(self):
         for closer in reversed(self.closers):
