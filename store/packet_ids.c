@@ -2,7 +2,6 @@
 
 #include "store/db.h"
 
-/* Both tables hold ids alone: is it there, put it there, take it away. */
 static int known(struct store *s, enum sql_id id, uint16_t packet_id)
 {
     int64_t there;
@@ -25,19 +24,42 @@ static int clear(struct store *s, enum sql_id id)
     return rc != 0 ? rc : db_run(s, id, NULL, 0);
 }
 
-int store_qos2_add(struct store *s, uint16_t packet_id)
+int store_qos2_add(struct store *s, uint16_t packet_id, uint64_t hash)
 {
-    return change(s, SQL_QOS2_ADD, packet_id);
+    int rc = db_write(s);
+
+    return rc != 0 ? rc : db_run(s, SQL_QOS2_ADD, DB_INTS(packet_id, (int64_t)hash));
+}
+
+/* v: hash, released. */
+static int qos2_row(struct store *s, uint16_t packet_id, int64_t v[2])
+{
+    int rc = db_ready(s);
+
+    return rc != 0 ? rc : db_read(s, SQL_QOS2_GET, DB_INTS(packet_id), v, 2);
 }
 
 int store_qos2_known(struct store *s, uint16_t packet_id)
 {
-    return known(s, SQL_QOS2_GET, packet_id);
+    int64_t v[2];
+    int rc = qos2_row(s, packet_id, v);
+
+    return rc == 0 && v[1] ? STORE_NONE : rc;
 }
 
-int store_qos2_remove(struct store *s, uint16_t packet_id)
+int store_qos2_release(struct store *s, uint16_t packet_id)
 {
-    return change(s, SQL_QOS2_DELETE, packet_id);
+    int rc = change(s, SQL_QOS2_RELEASE, packet_id);
+
+    return rc != 0 ? rc : db_run(s, SQL_QOS2_TRIM, DB_INTS(STORE_QOS2_RELEASED_MAX));
+}
+
+int store_qos2_was(struct store *s, uint16_t packet_id, uint64_t hash)
+{
+    int64_t v[2];
+    int rc = qos2_row(s, packet_id, v);
+
+    return rc == 0 && !(v[1] && (uint64_t)v[0] == hash) ? STORE_NONE : rc;
 }
 
 int store_qos2_clear(struct store *s)

@@ -97,7 +97,10 @@ static const char version_1[] =
     " id INTEGER PRIMARY KEY, peer INTEGER NOT NULL, number INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL, flags INTEGER NOT NULL, wall_ms INTEGER NOT NULL,"
     " reason TEXT NOT NULL, topic TEXT NOT NULL, payload BLOB) STRICT;"
-    "CREATE TABLE qos2(packet_id INTEGER PRIMARY KEY) STRICT;"
+    /* hash: of the message; released: rises with each PUBREL, NULL before it. */
+    "CREATE TABLE qos2("
+    " packet_id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, released INTEGER) STRICT;"
+    "CREATE INDEX qos2_released ON qos2(released) WHERE released IS NOT NULL;"
     "CREATE TABLE packet_id(packet_id INTEGER PRIMARY KEY) STRICT;"
 
     /* The wire's memory. partial: peer, class; piece: peer, class, offset; ahead: peer, class, number; topic: peer, direction,

@@ -145,9 +145,12 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_REFUSED_DELETE] = "DELETE FROM refused WHERE id = ?1",
     [SQL_REFUSED_EACH] = "SELECT peer, number, wall_ms, reason, topic, bytes FROM refused WHERE id"
                          " > ?1 ORDER BY id",
-    [SQL_QOS2_ADD] = "INSERT OR IGNORE INTO qos2(packet_id) VALUES(?1)",
-    [SQL_QOS2_GET] = "SELECT 1 FROM qos2 WHERE packet_id = ?1",
-    [SQL_QOS2_DELETE] = "DELETE FROM qos2 WHERE packet_id = ?1",
+    [SQL_QOS2_ADD] = "INSERT OR REPLACE INTO qos2(packet_id, hash) VALUES(?1, ?2)",
+    [SQL_QOS2_GET] = "SELECT hash, released IS NOT NULL FROM qos2 WHERE packet_id = ?1",
+    [SQL_QOS2_RELEASE] = "UPDATE qos2 SET released = 1 + coalesce((SELECT max(released) FROM qos2"
+                         " WHERE released IS NOT NULL), 0) WHERE packet_id = ?1",
+    [SQL_QOS2_TRIM] = "DELETE FROM qos2 WHERE released <= (SELECT max(released) FROM qos2"
+                      " WHERE released IS NOT NULL) - ?1",
     [SQL_QOS2_CLEAR] = "DELETE FROM qos2",
     [SQL_PACKET_ID_ADD] = "INSERT OR IGNORE INTO packet_id(packet_id) VALUES(?1)",
     [SQL_PACKET_ID_GET] = "SELECT 1 FROM packet_id WHERE packet_id = ?1",

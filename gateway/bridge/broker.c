@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/hash.h"
 
 #define SUBSCRIBE_ID_FIRST 40000u   /* packet ids of SUBSCRIBE, by filter; UNSUBSCRIBE from the end down; messages use 1..FLIGHTS_MAX */
 #define OUT_MAX_BYTES      (272u << 20) /* one packet of the largest size MQTT has, and room for acknowledgements */
@@ -209,6 +210,31 @@ static bool copy_counts(const struct bridge *b, const struct mqtt_publish *p, co
     return false;
 }
 
+static uint64_t qos2_hash(const struct mqtt_publish *p)
+{
+    uint64_t h = hash64_add(HASH64_START, &p->payload_len, sizeof p->payload_len);
+    h = hash64_add(h, p->topic, p->topic_len);
+    return hash64_add(h, p->payload, p->payload_len);
+}
+
+/* Have we taken this message already? A packet id says so until PUBREL. After that the id may stand for another message,
+ * but mosquitto 2.0 sends a released message again, marked DUP, when its connection broke while it was resending PUBRELs
+ * (two kills in quick succession). So a DUP under an id that was released lately counts as the old one if it is the
+ * same message too: the id alone would lose a new one, of a broker that uses its ids again at once.
+ * Return: false: the store failed. */
+static bool qos2_repeated(struct bridge *b, const struct mqtt_publish *p, bool *repeated)
+{
+    int rc = store_qos2_known(b->store, p->packet_id);
+    if (rc == STORE_NONE && p->dup) {
+        uint64_t hash = qos2_hash(p);
+        rc = store_qos2_was(b->store, p->packet_id, hash);
+        if (rc == 0)
+            rc = store_qos2_add(b->store, p->packet_id, hash);
+    }
+    *repeated = rc == 0;
+    return !custody_failed(b, rc);
+}
+
 static void on_oversize(void *ctx, const struct mqtt_publish *p, size_t packet_bytes);
 
 static void on_publish(void *ctx, const struct mqtt_publish *p)
@@ -229,12 +255,8 @@ static void on_publish(void *ctx, const struct mqtt_publish *p)
         return;
     }
     bool repeated = false;
-    if (p->qos == 2) {
-        int rc = store_qos2_known(b->store, p->packet_id);
-        if (custody_failed(b, rc))
-            return;
-        repeated = rc == 0;
-    }
+    if (p->qos == 2 && !qos2_repeated(b, p, &repeated))
+        return;
     if (!repeated) {
         struct msg *m = msg_of(b, p);
         if (!m) {
@@ -247,7 +269,7 @@ static void on_publish(void *ctx, const struct mqtt_publish *p)
             ok = outbound_offer(b, m, NULL);
         }
         msg_free(m);
-        if (!ok || (p->qos == 2 && custody_failed(b, store_qos2_add(b->store, p->packet_id))))
+        if (!ok || (p->qos == 2 && custody_failed(b, store_qos2_add(b->store, p->packet_id, qos2_hash(p)))))
             return;
     }
     if (p->qos == 1)
@@ -275,7 +297,7 @@ static void on_oversize(void *ctx, const struct mqtt_publish *p, size_t packet_b
     bool ok = !copy_counts(b, p, m->topic) || outbound_offer(b, m, NULL);
     m->payload_len = 0;
     msg_free(m);
-    if (!ok || (p->qos == 2 && custody_failed(b, store_qos2_add(b->store, p->packet_id))))
+    if (!ok || (p->qos == 2 && custody_failed(b, store_qos2_add(b->store, p->packet_id, qos2_hash(p)))))
         return;
     if (p->qos)
         owe(b, p->qos == 1 ? OWED_PUBACK : OWED_PUBREC, p->packet_id);
@@ -284,7 +306,7 @@ static void on_oversize(void *ctx, const struct mqtt_publish *p, size_t packet_b
 static void on_pubrel(void *ctx, uint16_t packet_id)
 {
     struct bridge *b = ctx;
-    if (b->failed || b->broker.dropping || custody_failed(b, store_qos2_remove(b->store, packet_id)))
+    if (b->failed || b->broker.dropping || custody_failed(b, store_qos2_release(b->store, packet_id)))
         return;
     /* Forgotten on disk before PUBCOMP allows the broker to use the packet id for another message. */
     owe(b, OWED_PUBCOMP, packet_id);

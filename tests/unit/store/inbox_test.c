@@ -211,20 +211,45 @@ static void qos2_ids_are_known_until_released(void **state)
     struct fixture *f = *state;
 
     assert_int_equal(store_qos2_known(f->s, 1), STORE_NONE);
-    assert_ok(store_qos2_add(f->s, 1));
-    assert_ok(store_qos2_add(f->s, 1));
-    assert_ok(store_qos2_add(f->s, 65535));
+    assert_ok(store_qos2_add(f->s, 1, 11));
+    assert_ok(store_qos2_add(f->s, 1, 11));
+    assert_ok(store_qos2_add(f->s, 65535, 12));
     fixture_commit(f);
     fixture_reopen(f);
     assert_ok(store_qos2_known(f->s, 1));
-    assert_ok(store_qos2_remove(f->s, 1));
-    assert_ok(store_qos2_remove(f->s, 1));
+    assert_ok(store_qos2_release(f->s, 1));
+    assert_ok(store_qos2_release(f->s, 1));
     assert_int_equal(store_qos2_known(f->s, 1), STORE_NONE);
     assert_ok(store_qos2_known(f->s, 65535));
     assert_ok(store_qos2_clear(f->s));
     assert_int_equal(store_qos2_known(f->s, 65535), STORE_NONE);
     store_rollback(f->s);
     assert_ok(store_qos2_known(f->s, 1));
+}
+
+static void a_released_qos2_id_is_remembered_with_its_message_for_a_window(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_ok(store_qos2_add(f->s, 7, 70));
+    assert_int_equal(store_qos2_was(f->s, 7, 70), STORE_NONE); /* not yet released */
+    assert_ok(store_qos2_release(f->s, 7));
+    fixture_commit(f);
+    fixture_reopen(f);
+    assert_ok(store_qos2_was(f->s, 7, 70));
+    assert_int_equal(store_qos2_was(f->s, 7, 71), STORE_NONE); /* the id, but another message */
+    assert_int_equal(store_qos2_was(f->s, 8, 70), STORE_NONE);
+    assert_ok(store_qos2_add(f->s, 7, 72)); /* used anew */
+    assert_int_equal(store_qos2_was(f->s, 7, 70), STORE_NONE);
+    assert_ok(store_qos2_known(f->s, 7));
+    assert_ok(store_qos2_release(f->s, 7));
+    for (unsigned id = 1000; id < 1000 + STORE_QOS2_RELEASED_MAX; id++) {
+        assert_ok(store_qos2_was(f->s, 7, 72));
+        assert_ok(store_qos2_add(f->s, (uint16_t)id, id));
+        assert_ok(store_qos2_release(f->s, (uint16_t)id));
+    }
+    assert_int_equal(store_qos2_was(f->s, 7, 72), STORE_NONE);
+    assert_ok(store_qos2_was(f->s, 1000, 1000));
 }
 
 static void used_packet_ids_are_remembered_until_forgotten(void **state)
@@ -254,6 +279,7 @@ int main(void)
         CASE(refused_messages_are_kept_with_their_reason),
         CASE(refused_messages_are_bounded_in_number_and_bytes),
         CASE(qos2_ids_are_known_until_released),
+        CASE(a_released_qos2_id_is_remembered_with_its_message_for_a_window),
         CASE(used_packet_ids_are_remembered_until_forgotten),
     };
 
