@@ -105,19 +105,6 @@ static void code(struct codec_encoder *e, const struct record *r, const struct m
     assert(state == (r ? MIX_RECORDS_DONE : MIX_RECORDS_UNIT_END));
 }
 
-/* Lets the model see a record without coding it: the same at both ends. */
-static void learn(struct mix_records *w, const struct record *r)
-{
-    struct mix_choice choice = mix_records_choose(w, r);
-    enum mix_records_state state = MIX_RECORDS_MORE;
-
-    mix_records_begin(w, 0);
-    while (state == MIX_RECORDS_MORE) {
-        (void)mix_records_predict(w);
-        state = mix_records_update(w, mix_records_bit(w, r, &choice));
-    }
-}
-
 static int encode(struct codec_encoder *e, const struct record *r, struct buf *out, uint64_t *needed)
 {
     struct mix_choice choice = mix_records_choose(e->records, r);
@@ -145,7 +132,7 @@ static int flush(struct codec_encoder *e, struct buf *out)
 
 static int prime_encoder(struct codec_encoder *e, const struct record *r)
 {
-    learn(e->records, r);
+    mix_records_learn(e->records, r);
     return 0;
 }
 
@@ -247,7 +234,7 @@ static int decode(struct codec_decoder *d, struct record *r, uint64_t *needed)
 
 static int prime_decoder(struct codec_decoder *d, const struct record *r)
 {
-    learn(d->records, r);
+    mix_records_learn(d->records, r);
     return 0;
 }
 

@@ -54,7 +54,7 @@ static void lay_out(struct layout *l, size_t memory)
 {
     memset(l, 0, sizeof *l);
     take(l, sizeof(struct mix_payload));
-    l->window_size = power_of_two(scaled(memory, 1u << 17, 1u << 13, 1u << 19));
+    l->window_size = power_of_two(scaled(memory, 1u << 18, 1u << 13, 1u << 20));
     l->run_count = scaled(memory, 1u << 16, 1u << 11, 1u << 17);
     l->field_count = scaled(memory, 2048, 128, 8192);
     l->place_count = scaled(memory, 8192, 512, 32768);
@@ -168,7 +168,8 @@ void mix_payload_name(struct mix_payload *m, uint32_t topic, const char *text, s
         }
         h = mix_hash2(h, c);
     }
-    m->topics[topic] = (struct mix_topic){.class_hash = h};
+    if (m->topics[topic].class_hash != h)
+        m->topics[topic] = (struct mix_topic){.class_hash = h};
 }
 
 /* --- a message --- */

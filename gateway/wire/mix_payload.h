@@ -76,7 +76,7 @@ struct mix_payload *mix_payload_init(void *storage, size_t memory);
 /* The index of a topic slot, or of a pseudo topic, in the table. */
 uint32_t mix_payload_topic(const struct mix_payload *m, uint32_t slot);
 uint32_t mix_payload_pseudo(const struct mix_payload *m, enum mix_pseudo which);
-/* A topic got a text: what it learned of the old one no longer counts. */
+/* A topic got a text: where that is of another class, what it learned of the old one no longer counts. */
 void mix_payload_name(struct mix_payload *m, uint32_t topic, const char *text, size_t n);
 
 /* length: of a binary message; text tells its end as it comes. */

@@ -4,7 +4,7 @@
 #include "base/msg.h"
 #include "gateway/wire/mix_counter.h"
 
-#define COUNTERS_REFERENCE 8192 /* in each of the symbols' tables, at 4M of memory */
+#define COUNTERS_REFERENCE 16384 /* in each of the symbols' tables, at 4M of memory */
 #define MEMORY_REFERENCE   (4u << 20)
 #define UNIT_RECORDS_MAX   255
 #define SECOND_MS          1000
@@ -372,9 +372,9 @@ static enum mix_records_state done(struct mix_records *w)
     struct record *r = &w->record;
 
     if (r->type == RECORD_MESSAGE || r->type == RECORD_GAP || r->type == RECORD_ABORT) {
-        w->number[r->class] = r->number;
-        if (r->number > w->highest)
-            w->highest = r->number;
+        w->numbering.last[r->class] = r->number;
+        if (r->number > w->numbering.highest)
+            w->numbering.highest = r->number;
     }
     switch (r->type) {
     case RECORD_MESSAGE:
@@ -383,19 +383,19 @@ static enum mix_records_state done(struct mix_records *w)
         slot_of(w)->seen = true;
         if (!w->even && r->len == r->total)
             mix_past_add(&slot_of(w)->past, buf_bytes(&w->bytes) + w->at[STEP_PAYLOAD - STEP_SYMBOLS], r->len);
-        w->partial[r->class].open = r->len < r->total;
-        w->partial[r->class].slot_index = w->slot_index;
-        w->partial[r->class].number = r->number;
-        w->partial[r->class].have = r->len;
+        w->numbering.partial[r->class].open = r->len < r->total;
+        w->numbering.partial[r->class].slot_index = w->slot_index;
+        w->numbering.partial[r->class].number = r->number;
+        w->numbering.partial[r->class].have = r->len;
         break;
     case RECORD_CHUNK:
-        w->partial[r->class].open = true;
-        w->partial[r->class].slot_index = w->slot_index;
-        w->partial[r->class].number = r->number;
-        w->partial[r->class].have = r->offset + r->len;
+        w->numbering.partial[r->class].open = true;
+        w->numbering.partial[r->class].slot_index = w->slot_index;
+        w->numbering.partial[r->class].number = r->number;
+        w->numbering.partial[r->class].have = r->offset + r->len;
         break;
     case RECORD_ABORT:
-        w->partial[r->class].open = false;
+        w->numbering.partial[r->class].open = false;
         break;
     case RECORD_TOPIC:
         w->named_slot = r->slot;
@@ -438,6 +438,7 @@ static enum mix_records_state take_topic(struct mix_records *w, const char *text
 {
     if (w->record.type == RECORD_MESSAGE) { /* the text stands in for a slot: by its hash */
         w->slot_index = topic_index(text, n);
+        mix_payload_name(w->payload, mix_payload_topic(w->payload, w->slot_index), text, n);
         return ask(w, STEP_FLAGS_SAME);
     }
     *slot_of(w) = (struct mix_slot){0};
@@ -551,7 +552,7 @@ static enum mix_records_state advance(struct mix_records *w, uint64_t v)
             return ask(w, STEP_TYPE);
         r->type = RECORD_MESSAGE;
         r->class = w->class;
-        r->previous = w->number[r->class];
+        r->previous = w->numbering.last[r->class];
         return take_number(w, r->previous + 1);
     case STEP_TYPE:
         return take_type(w, v);
@@ -559,7 +560,7 @@ static enum mix_records_state advance(struct mix_records *w, uint64_t v)
         r->class = (enum msg_class)v;
         return ask(w, r->type == RECORD_CHUNK ? STEP_CHUNK_KNOWN : STEP_PREVIOUS_KNOWN);
     case STEP_PREVIOUS_KNOWN:
-        r->previous = w->number[r->class];
+        r->previous = w->numbering.last[r->class];
         return ask(w, v ? STEP_NUMBER_HOW : STEP_PREVIOUS);
     case STEP_PREVIOUS:
         r->previous += unzigzag(v);
@@ -569,7 +570,7 @@ static enum mix_records_state advance(struct mix_records *w, uint64_t v)
             return MIX_RECORDS_BAD;
         if (v == NUMBER_FAR)
             return ask(w, STEP_NUMBER);
-        return take_number(w, (v == NUMBER_NEXT ? r->previous : w->highest) + 1);
+        return take_number(w, (v == NUMBER_NEXT ? r->previous : w->numbering.highest) + 1);
     case STEP_NUMBER:
         return v < UINT64_MAX - r->previous ? take_number(w, r->previous + 1 + v) : MIX_RECORDS_BAD;
     case STEP_SLOT_NEW:
@@ -602,14 +603,14 @@ static enum mix_records_state advance(struct mix_records *w, uint64_t v)
     case STEP_CHUNK_KNOWN:
         if (!v)
             return ask(w, STEP_CHUNK_NUMBER);
-        if (!w->partial[r->class].open)
+        if (!w->numbering.partial[r->class].open)
             return MIX_RECORDS_BAD;
-        r->number = w->partial[r->class].number;
-        r->offset = w->partial[r->class].have;
-        w->slot_index = w->partial[r->class].slot_index;
+        r->number = w->numbering.partial[r->class].number;
+        r->offset = w->numbering.partial[r->class].have;
+        w->slot_index = w->numbering.partial[r->class].slot_index;
         return ask(w, STEP_FORM);
     case STEP_CHUNK_NUMBER:
-        r->number = w->number[r->class] + unzigzag(v);
+        r->number = w->numbering.last[r->class] + unzigzag(v);
         return ask(w, STEP_OFFSET);
     case STEP_OFFSET:
         r->offset = (uint32_t)v;
@@ -706,7 +707,7 @@ enum mix_records_state mix_records_update(struct mix_records *w, unsigned bit)
 static uint32_t slot_index_of(const struct mix_records *w, const struct record *r)
 {
     if (r->type == RECORD_CHUNK)
-        return w->partial[r->class].slot_index;
+        return w->numbering.partial[r->class].slot_index;
     return r->slot == RECORD_NO_SLOT ? topic_index(r->topic, r->topic_len) : r->slot;
 }
 
@@ -744,18 +745,18 @@ static uint64_t value_of(const struct mix_records *w, const struct record *r,
         return 0;
     case STEP_USUAL:
         return r->type == RECORD_MESSAGE && r->class == w->class &&
-               r->previous == w->number[r->class] && r->number == r->previous + 1;
+               r->previous == w->numbering.last[r->class] && r->number == r->previous + 1;
     case STEP_TYPE:
         return r->type;
     case STEP_CLASS:
         return r->class;
     case STEP_PREVIOUS_KNOWN:
-        return r->previous == w->number[r->class];
+        return r->previous == w->numbering.last[r->class];
     case STEP_PREVIOUS:
-        return zigzag(r->previous - w->number[r->class]);
+        return zigzag(r->previous - w->numbering.last[r->class]);
     case STEP_NUMBER_HOW:
         return r->number == r->previous + 1  ? NUMBER_NEXT
-               : r->number == w->highest + 1 ? NUMBER_NEXT_OF_ALL
+               : r->number == w->numbering.highest + 1 ? NUMBER_NEXT_OF_ALL
                                              : NUMBER_FAR;
     case STEP_NUMBER:
         return r->number - r->previous - 1;
@@ -781,10 +782,10 @@ static uint64_t value_of(const struct mix_records *w, const struct record *r,
     case STEP_LENGTH:
         return r->len;
     case STEP_CHUNK_KNOWN:
-        return w->partial[r->class].open && w->partial[r->class].number == r->number &&
-               w->partial[r->class].have == r->offset;
+        return w->numbering.partial[r->class].open && w->numbering.partial[r->class].number == r->number &&
+               w->numbering.partial[r->class].have == r->offset;
     case STEP_CHUNK_NUMBER:
-        return zigzag(r->number - w->number[r->class]);
+        return zigzag(r->number - w->numbering.last[r->class]);
     case STEP_OFFSET:
         return r->offset;
     case STEP_GAP_SPAN:
@@ -842,4 +843,19 @@ unsigned mix_records_bit(const struct mix_records *w, const struct record *r,
     if (w->even)
         return bytes[w->string_done];
     return bytes[mix_payload_index(w->payload)] >> (7 - w->payload->bits) & 1;
+}
+
+void mix_records_learn(struct mix_records *w, const struct record *r)
+{
+    struct mix_numbering numbering = w->numbering;
+    struct mix_choice choice = mix_records_choose(w, r);
+    enum mix_records_state state = MIX_RECORDS_MORE;
+
+    mix_records_begin(w, 0);
+    while (state == MIX_RECORDS_MORE) {
+        (void)mix_records_predict(w);
+        state = mix_records_update(w, mix_records_bit(w, r, &choice));
+    }
+    w->numbering = numbering;
+    w->unit_records = 0;
 }

@@ -35,6 +35,17 @@ struct mix_slot {
     struct mix_past past;
 };
 
+/* Numbers and half-sent messages of the classes. */
+struct mix_numbering {
+    uint64_t last[CLASS_COUNT], highest;
+    struct {
+        bool open;
+        uint32_t slot_index;
+        uint64_t number;
+        uint32_t have;
+    } partial[CLASS_COUNT];
+};
+
 enum mix_phase { MIX_PHASE_SYMBOL, MIX_PHASE_BYTES, MIX_PHASE_END_FLAG };
 
 #define MIX_STRINGS 5 /* topic, properties, hops, route, payload */
@@ -48,13 +59,7 @@ struct mix_records {
     uint32_t max_message;   /* of a whole message: payload, topic and properties */
 
     /* What has gone before. */
-    uint64_t number[CLASS_COUNT], highest;
-    struct {
-        bool open;
-        uint32_t slot_index;
-        uint64_t number;
-        uint32_t have;
-    } partial[CLASS_COUNT];
+    struct mix_numbering numbering;
     enum msg_class class;
     enum record_type type;
     uint32_t recent[MIX_RECENT_SLOTS];
@@ -92,6 +97,8 @@ void mix_records_begin(struct mix_records *w, uint64_t unit_bytes);
 int mix_records_predict(struct mix_records *w);
 /* The decision, or that byte. */
 enum mix_records_state mix_records_update(struct mix_records *w, unsigned bit) MUST_CHECK;
+/* Lets the model see a record as if it had been coded. Its numbers are not taken for the stream's. */
+void mix_records_learn(struct mix_records *w, const struct record *r);
 /* How a record's payload is best coded. */
 struct mix_choice mix_records_choose(const struct mix_records *w, const struct record *r);
 /* The decision, or byte, that leads to r (NULL: to the unit's end). */

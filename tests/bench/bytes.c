@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 #include "gateway/wire/codec_mix.h"
+#include "gateway/wire/primer.h"
 
 #define FRAME_BYTES 220
 
@@ -132,6 +133,8 @@ static struct record record_of(const struct recording *r, size_t i)
                            .total = m->len};
 }
 
+static bool no_primer;
+
 struct result {
     uint64_t bytes;
     double seconds;
@@ -174,6 +177,11 @@ static struct result measure(const struct recording *r, size_t memory, size_t fr
     buf_init(&out, 1u << 24);
     if (!e || !named)
         abort();
+    for (size_t i = 0; i < primer_count() && !no_primer; i++) {
+        struct record p = primer_record(i);
+        if (codec_mix.prime_encoder(e, &p) != 0 || (d && codec_mix.prime_decoder(d, &p) != 0))
+            abort();
+    }
     for (size_t i = 0; i < r->count && result.same; i++) {
         struct record m = record_of(r, i);
         clock_t start = clock();
@@ -251,6 +259,8 @@ int main(int argc, char **argv)
             memory = strtoul(argv[++i], NULL, 0);
         } else if (strcmp(argv[i], "--no-decode") == 0) {
             decode = false;
+        } else if (strcmp(argv[i], "--no-primer") == 0) {
+            no_primer = true;
         } else if (strcmp(argv[i], "--framed") == 0) {
             with_single = false;
         } else if ((n = scandir(argv[i], &entries, is_recording, alphasort)) >= 0) {

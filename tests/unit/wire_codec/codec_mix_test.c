@@ -7,11 +7,15 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "base/hash.h"
 #include "gateway/wire/codec_mix.h"
+#include "gateway/wire/mix_tables.h"
+#include "gateway/wire/primer.h"
 #include "tests/unit/wire_codec/run.h"
 
 #define MEMORY (1u << 20)
 #define SEED   20240517
+#define TABLES 0xfdd943aa6795c0f6ull
 
 static void assert_right(const struct run *run, size_t memory, size_t piece, const char *what)
 {
@@ -235,6 +239,29 @@ static void priming_both_ends_saves_what_was_learned(void **state)
     run_end(&primed);
 }
 
+static void the_primer_is_short_and_helps_the_first_messages(void **state)
+{
+    struct run fresh, primed;
+    size_t bytes = 0, json = 7;
+
+    for (size_t i = 0; i < primer_count(); i++) {
+        struct record r = primer_record(i);
+        bytes += r.topic_len + r.len;
+    }
+    assert_in_range(bytes, 1, PRIMER_BYTES_MAX);
+    run_begin(&fresh, &codec_mix, MEMORY);
+    run_kind(&fresh, &stream_kinds[json], SEED, 3, 220);
+    run_begin(&primed, &codec_mix, MEMORY);
+    for (size_t i = 0; i < primer_count(); i++) {
+        struct record r = primer_record(i);
+        assert_int_equal(codec_mix.prime_encoder(primed.encoder, &r), 0);
+    }
+    run_kind(&primed, &stream_kinds[json], SEED, 3, 220);
+    assert_true(primed.stream.len < fresh.stream.len * 9 / 10);
+    run_end(&fresh);
+    run_end(&primed);
+}
+
 /* Feeds bytes that no encoder made, until they are refused or used up. */
 static void survive(const uint8_t *bytes, size_t n, size_t piece, uint32_t max_message)
 {
@@ -365,6 +392,50 @@ static void a_piece_beyond_the_largest_message_is_refused(void **state)
     buf_fini(&out);
     codec_mix.encoder_free(e);
     codec_mix.decoder_free(d);
+
+/* A change of one bit in any output is a new codec version: these may only change with it. */
+static void the_bytes_are_those_of_this_codec_version(void **state)
+{
+    static const uint64_t pinned[] = {
+        0x5da38315b02512d3, 0x2a27edd96bbf909b, 0x7021c33c80686560,
+        0x6287fd05ac5c4ab7, 0x4c49468caf754373, 0xe2277cb7b489a19e,
+        0xc261762c2ffc6506, 0xfbdcf3a41dec3b2c, 0xdd0b841c08941b2d,
+        0x2025b45731d5dfc2, 0x72c3571a299c86b0,
+    };
+
+    assert_int_equal(stream_kind_count, sizeof pinned / sizeof *pinned);
+    for (size_t k = 0; k < stream_kind_count; k++) {
+        struct run run;
+        run_begin(&run, &codec_mix, CODEC_MIX_MEMORY_MIN << (k % 5));
+        run_kind(&run, &stream_kinds[k], SEED, 100, 220);
+        if (run_hash(&run) != pinned[k])
+            fail_msg("%s: hash 0x%016llx (%zu bytes) is not the pinned one", stream_kinds[k].name,
+                     (unsigned long long)run_hash(&run), (size_t)run.stream.len);
+        run_end(&run);
+    }
+}
+
+static void the_tables_are_those_of_the_generator(void **state)
+{
+    uint64_t h = HASH64_START;
+
+    /* Value by value, so that byte order does not matter. */
+    for (size_t i = 0; i < sizeof mix_squash_table / sizeof *mix_squash_table; i++)
+        h = hash64_add(h, (uint8_t[]){(uint8_t)(mix_squash_table[i] >> 8), (uint8_t)mix_squash_table[i]}, 2);
+    for (size_t i = 0; i < sizeof mix_stretch_tail / sizeof *mix_stretch_tail; i++)
+        h = hash64_add(h, (uint8_t[]){(uint8_t)(mix_stretch_tail[i] >> 8), (uint8_t)mix_stretch_tail[i]}, 2);
+    for (size_t i = 0; i < sizeof mix_stretch_middle / sizeof *mix_stretch_middle; i++)
+        h = hash64_add(h, (uint8_t[]){(uint8_t)(mix_stretch_middle[i] >> 8), (uint8_t)mix_stretch_middle[i]}, 2);
+    for (size_t i = 0; i < sizeof mix_reciprocal / sizeof *mix_reciprocal; i++)
+        h = hash64_add(h, (uint8_t[]){(uint8_t)(mix_reciprocal[i] >> 8), (uint8_t)mix_reciprocal[i]}, 2);
+    for (size_t i = 0; i < sizeof mix_exp_tail / sizeof *mix_exp_tail; i++)
+        for (int shift = 24; shift >= 0; shift -= 8)
+            h = hash64_add(h, (uint8_t[]){(uint8_t)(mix_exp_tail[i] >> shift)}, 1);
+    for (size_t i = 0; i < sizeof mix_states / sizeof *mix_states; i++)
+        h = hash64_add(h, (uint8_t[]){mix_states[i].next[0], mix_states[i].next[1], mix_states[i].zeros,
+                                      mix_states[i].ones}, 4);
+    if (h != TABLES)
+        fail_msg("hash 0x%016llx of the tables is not the pinned one", (unsigned long long)h);
 }
 
 int main(void)
@@ -379,6 +450,9 @@ int main(void)
         cmocka_unit_test(a_repeated_message_of_noise_is_not_sent_twice),
         cmocka_unit_test(checksums_are_found_and_cost_next_to_nothing),
         cmocka_unit_test(priming_both_ends_saves_what_was_learned),
+        cmocka_unit_test(the_primer_is_short_and_helps_the_first_messages),
+        cmocka_unit_test(the_tables_are_those_of_the_generator),
+        cmocka_unit_test(the_bytes_are_those_of_this_codec_version),
         cmocka_unit_test(a_record_beyond_the_limit_is_refused),
         cmocka_unit_test(a_message_of_any_size_is_coded_piece_by_piece),
         cmocka_unit_test(a_piece_beyond_the_largest_message_is_refused),

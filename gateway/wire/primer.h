@@ -1,0 +1,18 @@
+/* The built-in primer: short made-up messages in the manner of many kinds of devices. What a new pair's
+ * first messages lack is text (names of fields, units, topic words), and here it is.
+ *
+ * Whoever begins an epoch without an anchor gives these records to codec.prime_encoder and prime_decoder,
+ * in this order at both ends, in slices if time is short. The primer is part of the codec version. */
+#ifndef WIRE_PRIMER_H
+#define WIRE_PRIMER_H
+
+#include <stddef.h>
+#include "gateway/wire/record.h"
+
+#define PRIMER_BYTES_MAX 16384 /* topics and payloads together */
+
+size_t primer_count(void);
+/* Record i of the primer; its pointers are static. */
+struct record primer_record(size_t i);
+
+#endif
