@@ -1,0 +1,72 @@
+/* The codec's bytes and tables, held fast by their hashes. */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "gateway/wire/codec_mix.h"
+#include "gateway/wire/mix_tables.h"
+#include "tests/unit/wire_codec/run.h"
+
+#define SEED 20240517
+
+#define TABLES 0xfdd943aa6795c0f6ull
+
+/* A change of one bit in any output is a new codec version: these may only change with it. */
+static void the_bytes_are_those_of_this_codec_version(void **state)
+{
+    static const uint64_t pinned[] = {
+        0x5da38315b02512d3, 0x2a27edd96bbf909b, 0x7021c33c80686560,
+        0x6287fd05ac5c4ab7, 0x4c49468caf754373, 0xe2277cb7b489a19e,
+        0xc261762c2ffc6506, 0xfbdcf3a41dec3b2c, 0xdd0b841c08941b2d,
+        0x2025b45731d5dfc2, 0x72c3571a299c86b0,
+    };
+
+    assert_int_equal(stream_kind_count, sizeof pinned / sizeof *pinned);
+    for (size_t k = 0; k < stream_kind_count; k++) {
+        struct run run;
+        run_begin(&run, &codec_mix, CODEC_MIX_MEMORY_MIN << (k % 5));
+        run_kind(&run, &stream_kinds[k], SEED, 100, 220);
+        if (run_hash(&run) != pinned[k])
+            fail_msg("%s: hash 0x%016llx (%zu bytes) is not the pinned one", stream_kinds[k].name,
+                     (unsigned long long)run_hash(&run), (size_t)run.stream.len);
+        run_end(&run);
+    }
+}
+
+static void the_tables_are_those_of_the_generator(void **state)
+{
+    uint64_t h = HASH64_START;
+
+    /* Value by value, so that byte order does not matter. */
+    for (size_t i = 0; i < sizeof mix_squash_table / sizeof *mix_squash_table; i++)
+        h = hash64_add(h, (uint8_t[]){(uint8_t)(mix_squash_table[i] >> 8), (uint8_t)mix_squash_table[i]}, 2);
+    for (size_t i = 0; i < sizeof mix_stretch_tail / sizeof *mix_stretch_tail; i++)
+        h = hash64_add(h, (uint8_t[]){(uint8_t)(mix_stretch_tail[i] >> 8), (uint8_t)mix_stretch_tail[i]}, 2);
+    for (size_t i = 0; i < sizeof mix_stretch_middle / sizeof *mix_stretch_middle; i++)
+        h = hash64_add(h, (uint8_t[]){(uint8_t)(mix_stretch_middle[i] >> 8), (uint8_t)mix_stretch_middle[i]}, 2);
+    for (size_t i = 0; i < sizeof mix_reciprocal / sizeof *mix_reciprocal; i++)
+        h = hash64_add(h, (uint8_t[]){(uint8_t)(mix_reciprocal[i] >> 8), (uint8_t)mix_reciprocal[i]}, 2);
+    for (size_t i = 0; i < sizeof mix_exp_tail / sizeof *mix_exp_tail; i++)
+        for (int shift = 24; shift >= 0; shift -= 8)
+            h = hash64_add(h, (uint8_t[]){(uint8_t)(mix_exp_tail[i] >> shift)}, 1);
+    for (size_t i = 0; i < sizeof mix_states / sizeof *mix_states; i++)
+        h = hash64_add(h, (uint8_t[]){mix_states[i].next[0], mix_states[i].next[1], mix_states[i].zeros,
+                                      mix_states[i].ones}, 4);
+    if (h != TABLES)
+        fail_msg("hash 0x%016llx of the tables is not the pinned one", (unsigned long long)h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_tables_are_those_of_the_generator),
+        cmocka_unit_test(the_bytes_are_those_of_this_codec_version),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
