@@ -33,7 +33,8 @@ struct mix_number_field {
     uint8_t hits[MIX_PREDICTORS];  /* how often the guess was right, in 1/256 */
     uint32_t source;               /* key of the related field */
     uint32_t spread[MIX_PREDICTORS]; /* mean error, 1/16 units */
-    int64_t last, before, mean16;
+    _Alignas(8) int64_t last; /* so that the struct, and with it the tables, are as large on every machine */
+    int64_t before, mean16;
 };
 
 struct mix_number_recent {

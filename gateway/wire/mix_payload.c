@@ -1,5 +1,6 @@
 #include "gateway/wire/mix_payload.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 #include "gateway/wire/mix_counter.h"
@@ -24,6 +25,9 @@ struct layout {
     uint32_t lines, run_count, window_size, field_count, place_count, column_count, topic_count;
     uint32_t match_count, set_count[MIX_SELECTORS], map_count[MIX_MAPS];
 };
+
+#define PAYLOAD_BYTES (80u << 10)
+static_assert(sizeof(struct mix_payload) <= PAYLOAD_BYTES, "counted as less than it takes");
 
 static size_t take(struct layout *l, size_t bytes)
 {
@@ -82,7 +86,9 @@ static void lay_out(struct layout *l, size_t memory)
         l->map_count[k] = scaled(memory, map_contexts[k], 64, map_contexts[k]);
         l->maps[k] = take(l, l->map_count[k] * MIX_MAP_BUCKETS * sizeof(uint16_t));
     }
-    l->lines = l->size + 64 * 64 < memory ? (uint32_t)((memory - l->size) / 64) : 64;
+    /* Struct mix_payload counts as PAYLOAD_BYTES: its size depends on the machine's pointers. */
+    size_t used = l->size - l->window + PAYLOAD_BYTES;
+    l->lines = used + 64 * 64 < memory ? (uint32_t)((memory - used) / 64) : 64;
     l->histories = take(l, (size_t)l->lines * MIX_LINE * sizeof(uint16_t));
 }
 

@@ -1,5 +1,6 @@
 #include "gateway/wire/mix_records.h"
 
+#include <assert.h>
 #include <string.h>
 #include "base/msg.h"
 #include "gateway/wire/mix_counter.h"
@@ -80,6 +81,9 @@ static uint32_t counter_count(size_t memory)
     return n < 1024 ? 1024 : n > 4 * COUNTERS_REFERENCE ? 4 * COUNTERS_REFERENCE : (uint32_t)n;
 }
 
+#define RECORDS_BYTES 4096
+static_assert(sizeof(struct mix_records) <= RECORDS_BYTES, "counted as less than it takes");
+
 static uint32_t slots_of(size_t memory)
 {
     uint64_t n = (uint64_t)RECORD_TOPIC_SLOTS * memory / MEMORY_REFERENCE;
@@ -98,9 +102,16 @@ static size_t own_size(size_t memory)
            aligned(counter_count(memory) * MIX_SYMBOL_CONTEXTS * sizeof(uint32_t));
 }
 
+/* What is left of `memory` for the payload's model. Struct mix_records counts as RECORDS_BYTES: its size
+ * depends on the machine's pointers, and the tables' must not. */
+static size_t payload_memory(size_t memory)
+{
+    return memory - (own_size(memory) - aligned(sizeof(struct mix_records)) + RECORDS_BYTES);
+}
+
 size_t mix_records_size(size_t memory)
 {
-    return own_size(memory) + mix_payload_size(memory - own_size(memory));
+    return own_size(memory) + mix_payload_size(payload_memory(memory));
 }
 
 struct mix_records *mix_records_init(void *storage, size_t memory, uint32_t max_bytes, uint32_t max_message)
@@ -114,7 +125,7 @@ struct mix_records *mix_records_init(void *storage, size_t memory, uint32_t max_
     base += aligned(w->slot_count * sizeof(struct mix_slot));
     mix_symbols_init(&w->symbols, (void *)base, counter_count(memory));
     base = (uint8_t *)storage + own_size(memory);
-    w->payload = mix_payload_init(base, memory - own_size(memory));
+    w->payload = mix_payload_init(base, payload_memory(memory));
     w->max_bytes = max_bytes;
     w->max_message = max_message;
     w->class = CLASS_NORMAL;

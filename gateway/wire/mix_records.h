@@ -28,7 +28,8 @@ enum mix_records_state {
 
 /* What is remembered of a topic slot. */
 struct mix_slot {
-    int64_t origin, period; /* ms: of its last message, and since the one before */
+    _Alignas(8) int64_t origin; /* ms, of its last message; the struct is as large on every machine */
+    int64_t period;             /* ms, since the one before */
     uint64_t expiry;
     uint8_t flags, form;
     bool seen;

@@ -22,7 +22,9 @@ uint32_t stream_random(struct stream *s, uint32_t n)
     return (uint32_t)((s->seed >> 32) * n >> 32);
 }
 
-/* A value that wanders by up to `step`, around its middle. */
+/* A call has at most one random number among its arguments: their order differs between machines.
+ *
+ * A value that wanders by up to `step`, around its middle. */
 static int32_t walk(struct stream *s, unsigned i, uint32_t step, int32_t middle)
 {
     int32_t *v = &s->walk[i];
@@ -132,13 +134,15 @@ static void ais(struct stream *s, struct stream_message *m)
     unsigned ship = stream_random(s, 9), at = 0;
     uint64_t longitude = (uint64_t)(6000000 + walk(s, ship, 40, 1000) + 5000 * (int)ship);
     uint64_t latitude = (uint64_t)(31000000 + walk(s, ship + 10, 40, 1000));
+    unsigned speed = (unsigned)walk(s, ship + 20, 2, 120) & 1023;
+    unsigned course = (unsigned)walk(s, ship + 30, 5, 900) & 4095;
     uint8_t bits[168] = {0};
     const struct {
         uint64_t v;
         unsigned n;
     } fields[] = {{1, 6}, {0, 2}, {211000000 + ship * 7919, 30}, {0, 4}, {128, 8},
-                  {(unsigned)walk(s, ship + 20, 2, 120) & 1023, 10}, {1, 1}, {longitude, 28}, {latitude, 27},
-                  {(unsigned)walk(s, ship + 30, 5, 900) & 4095, 12}, {90, 9}, {s->tick % 60, 6}, {0, 25}};
+                  {speed, 10}, {1, 1}, {longitude, 28}, {latitude, 27},
+                  {course, 12}, {90, 9}, {s->tick % 60, 6}, {0, 25}};
 
     for (size_t f = 0; f < sizeof fields / sizeof *fields; f++)
         for (unsigned b = fields[f].n; b-- > 0;)
@@ -278,9 +282,10 @@ static void json(struct stream *s, struct stream_message *m)
     text(m, "]},\"zones\":[");
     for (unsigned z = 0; z < 5; z++) {
         int32_t v = walk(s, 8 + z, 4, 2150);
+        const char *occupied = stream_random(s, 9) ? "false" : "true";
+        int32_t valve = walk(s, 16 + z, 1, 50);
         text(m, "%s{\"id\":%u,\"name\":\"zone %u\",\"temp\":{\"value\":%d.%02d,\"unit\":\"C\"},\"valve\":%d,\"occupied\":%s}",
-             z ? "," : "", z, z, v / 100, v % 100, walk(s, 16 + z, 1, 50),
-             stream_random(s, 9) ? "false" : "true");
+             z ? "," : "", z, z, v / 100, v % 100, valve, occupied);
     }
     text(m, "],\"alarms\":[]}");
 }
@@ -299,9 +304,11 @@ static void nmea(struct stream *s, struct stream_message *m)
     case 1:
         snprintf(body, sizeof body, "IIMWV,%03d,R,%02d.%02d,N,A", degrees, knots / 50, knots % 50);
         break;
-    default:
-        snprintf(body, sizeof body, "GPGLL,5321.%03d,N,00630.%03d,W,%06u,A", 100 + (walk(s, 2, 3, 400) & 511),
-                 200 + (walk(s, 3, 3, 400) & 511), 100000 + s->tick % 60);
+    default: {
+        int32_t east = walk(s, 3, 3, 400) & 511, north = walk(s, 2, 3, 400) & 511;
+        snprintf(body, sizeof body, "GPGLL,5321.%03d,N,00630.%03d,W,%06u,A", 100 + north, 200 + east,
+                 100000 + s->tick % 60);
+    }
     }
     text(m, "$%s*%02X\r\n", body, nmea_sum(body));
 }
