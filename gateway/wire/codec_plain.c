@@ -442,7 +442,8 @@ static void get_gap(struct cursor *c, struct memory *m, uint8_t first, struct re
         r->to_ms = get_time(c, m->origin_ms, 1000);
     r->route_len = (uint32_t)get_bounded(c, ROUTE_MAX);
     r->route = (const char *)get_bytes(c, r->route_len);
-    if (!c->more && (r->reason >= RECORD_REASONS || r->count == 0))
+    /* A count of 0 is good: numbers are closed of which the sender's history knows no message. */
+    if (!c->more && r->reason >= RECORD_REASONS)
         c->bad = true;
     if (c->more || c->bad)
         return;
