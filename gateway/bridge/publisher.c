@@ -92,9 +92,8 @@ static void resume(struct bridge *b, const struct resumed *r)
         if (rc != 0)
             continue;
         add_flight(pub, &row, r->states[i] == INBOX_RELEASED ? FLIGHT_RELEASE : FLIGHT_READY, true);
+        /* The cursor stays: what lies before it may wait still, as QoS 0 whose leaving was not committed. */
         pub->cleared[r->packet_ids[i]] = true;
-        if (row.key > pub->cursor[row.msg->class])
-            pub->cursor[row.msg->class] = row.key;
     }
 }
 

@@ -251,6 +251,7 @@ static bool on_publish(struct sim_broker *b, struct sim_packet *p)
     struct sim_publish m;
     if (!sim_read_publish(p, b->v5, &m) || m.aliased)
         return wrong(b, "PUBLISH that cannot be read");
+    sim_trace(b->report, b->name, "gets topic=%s qos=%u packet_id=%u%s", m.topic, m.qos, m.packet_id, m.dup ? " dup" : "");
     struct sim_accepted a = {m.topic, m.payload, m.n, (uint8_t)m.qos, m.retain, m.dup, m.again, b->config.pass_on_release};
     if (m.qos < 2) {
         pass_on(b, &a);
@@ -285,6 +286,8 @@ static bool on_publish(struct sim_broker *b, struct sim_packet *p)
 
 static bool on_pubrel(struct sim_broker *b, uint16_t packet_id)
 {
+    if (b->incoming[packet_id].known)
+        sim_trace(b->report, b->name, "is told to release packet_id=%u", packet_id);
     struct sim_incoming *in = &b->incoming[packet_id];
     if (in->held)
         pass_on(b, in->held);

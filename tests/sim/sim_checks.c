@@ -1,5 +1,6 @@
 #include "tests/sim/sim_world.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "store/ahead.h"
@@ -7,7 +8,7 @@
 #include "store/outbox.h"
 #include "store/peers.h"
 
-#define IDLE_SETTLE_MS  (10 * 60 * 1000)   /* for the last acknowledgements after everything is delivered */
+#define IDLE_SETTLE_MS  (2 * 3600 * 1000)  /* the last acknowledgements, and a grown grant told seven times, ever later */
 #define IDLE_MS         (6ll * 3600 * 1000)
 #define IDLE_TIMERS_A_S 2                  /* timer calls a second, at most, of an idle site with keepalives and probes */
 #define LIVENESS_BASE_MS (20 * 60 * 1000)  /* back-offs, time limits of silent peers, reopening of links */
@@ -128,6 +129,50 @@ static bool queues_empty(struct sim_site *s, const char *peer_name)
     if (!s->alive || store_peer_id(s->store, peer_name, &peer) != 0 || store_peer_queue(s->store, peer, &q) != 0)
         return false;
     return q.messages == 0 && q.inbox_messages == 0 && q.held_messages == 0;
+}
+
+const char *sim_check_queues(struct sim_world *w, char out[160])
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        struct store_queue q = {0};
+        int peer;
+        struct sim_site *s = &w->sites[i];
+        if (s->alive && store_peer_id(s->store, w->sites[!i].name, &peer) == 0 && store_peer_queue(s->store, peer, &q) == 0)
+            n += (size_t)snprintf(out + n, 160 - n, " %s: broker %zu, outbox %llu, inbox %llu, held %llu;", s->name,
+                                  sim_broker_backlog(&s->broker), (unsigned long long)q.messages,
+                                  (unsigned long long)q.inbox_messages, (unsigned long long)q.held_messages);
+        else
+            n += (size_t)snprintf(out + n, 160 - n, " %s is down;", s->name);
+    }
+    return out;
+}
+
+/* Each row that waits, for the trace of a run that did not come to rest. */
+void sim_check_trace_queues(struct sim_world *w)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct sim_site *s = &w->sites[i];
+        int peer;
+        if (!s->alive || store_peer_id(s->store, w->sites[!i].name, &peer) != 0)
+            continue;
+        for (int c = 0; c < CLASS_COUNT; c++) {
+            struct outbox_row out;
+            struct inbox_row in;
+            uint64_t after = 0;
+            int64_t key = 0;
+            for (; store_outbox_next(s->store, peer, (enum msg_class)c, after, 0, &out) == 0; after = out.number) {
+                sim_trace(&w->report, s->name, "outbox class=%d number=%llu %s", c, (unsigned long long)out.number,
+                          out.gap ? "gap" : out.msg->topic);
+                msg_free(out.msg);
+            }
+            for (; store_inbox_next(s->store, (enum msg_class)c, key, &in) == 0; key = in.key) {
+                sim_trace(&w->report, s->name, "inbox class=%d number=%llu state=%d packet_id=%u qos=%u %s", c,
+                          (unsigned long long)in.number, in.state, in.packet_id, in.msg->qos, in.msg->topic);
+                msg_free(in.msg);
+            }
+        }
+    }
 }
 
 bool sim_check_rest(struct sim_world *w)

@@ -149,9 +149,11 @@ static void come_to_rest(struct sim_world *w)
     int64_t until = w->clock.now_ms + sim_check_bound_ms(w);
     while (!w->report.failed && !sim_check_rest(w)) {
         if (w->clock.now_ms >= until) {
-            sim_fail(&w->report, "liveness", "%lld s after the last fault %u messages are still due; queues %zu and %zu at the brokers",
-                     (long long)(w->clock.now_ms - w->calm_at) / 1000, sim_ledger_due(&w->ledger),
-                     sim_broker_backlog(&w->sites[0].broker), sim_broker_backlog(&w->sites[1].broker));
+            char text[160];
+            if (w->report.trace)
+                sim_check_trace_queues(w);
+            sim_fail(&w->report, "liveness", "%lld s after the last fault %u messages are still due;%s",
+                     (long long)(w->clock.now_ms - w->calm_at) / 1000, sim_ledger_due(&w->ledger), sim_check_queues(w, text));
             return;
         }
         sim_world_run_to(w, w->clock.now_ms + LOOK_MS);

@@ -44,6 +44,9 @@ void sim_faults_end(struct sim_world *w);
 void sim_check_custody(struct sim_world *w, unsigned site);
 /* Messages that are under way when a store is lost or set back: they are excused, and no others. */
 void sim_check_excuse(struct sim_world *w);
+/* What waits where, in words. */
+const char *sim_check_queues(struct sim_world *w, char out[160]);
+void sim_check_trace_queues(struct sim_world *w);
 /* Everything due has been delivered and no queue holds anything. */
 bool sim_check_rest(struct sim_world *w);
 /* The longest that it may take from calm to rest. */
