@@ -120,6 +120,16 @@ void sim_check_excuse(struct sim_world *w)
     free(marks);
 }
 
+void sim_check_unmarked(struct sim_world *w, unsigned site)
+{
+    uint8_t *marks = calloc(w->ledger.count + 1, 1);
+    if (marks && !w->sites[site].broker.v5)
+        mark_stored(w, site, false, marks);
+    for (uint32_t i = 0; marks && i < w->ledger.count; i++)
+        w->ledger.messages[i].unmarked_again += marks[i];
+    free(marks);
+}
+
 /* ---- rest ---- */
 
 static bool queues_empty(struct sim_site *s, const char *peer_name)

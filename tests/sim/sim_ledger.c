@@ -190,7 +190,7 @@ static void check_content(struct sim_ledger *l, const struct sim_message *m, con
 static void check_doubled(struct sim_ledger *l, const struct sim_message *m, const struct sim_route *r)
 {
     unsigned qos = m->sent_qos < r->qos ? m->sent_qos : (unsigned)r->qos;
-    unsigned allowed = m->offers + (m->sent_qos < 2 ? m->resends : 0);
+    unsigned allowed = m->offers + m->unmarked_again + (m->sent_qos < 2 ? m->resends : 0);
     unsigned counted = m->accepted - m->accepted_again - (qos < 2 ? m->accepted_dup : 0);
     if (counted > allowed && !m->store_lost && !(qos == 0 && l->machines_fail))
         sim_fail(l->report, "doubled", "message %u (QoS %u, route %s) came out %u times (%u marked again, %u DUP); queued %u times, "

@@ -47,6 +47,8 @@ void sim_check_excuse(struct sim_world *w);
 /* What waits where, in words. */
 const char *sim_check_queues(struct sim_world *w, char out[160]);
 void sim_check_trace_queues(struct sim_world *w);
+/* Before a site's broker forgets: what is under way to it comes again, and 3.1.1 has no way to mark it. */
+void sim_check_unmarked(struct sim_world *w, unsigned site);
 /* Everything due has been delivered and no queue holds anything. */
 bool sim_check_rest(struct sim_world *w);
 /* The longest that it may take from calm to rest. */
