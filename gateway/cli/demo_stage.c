@@ -17,6 +17,7 @@
 #include "gateway/cli/line_sim.h"
 
 #define BROKER_WAIT_TRIES 250 /* of 20 ms */
+#define DIR_PARENT_MAX    40  /* bytes of TMPDIR: what stands below it must fit dir and a socket address */
 
 static const char *const names[2] = {"edge", "hub"};
 
@@ -131,9 +132,12 @@ int stage_open(struct stage *s, const char *self, uint64_t seed)
         program[n] = '\0';
         self = program;
     }
-    snprintf(s->dir, sizeof s->dir, "/tmp/longwire-demo-XXXXXX");
+    const char *parent = getenv("TMPDIR");
+    if (!parent || !*parent || strlen(parent) > DIR_PARENT_MAX)
+        parent = "/tmp";
+    snprintf(s->dir, sizeof s->dir, "%s/longwire-demo-XXXXXX", parent);
     if (!mkdtemp(s->dir)) {
-        fprintf(stderr, "longwire: cannot make a folder in /tmp: %s\n", strerror(errno));
+        fprintf(stderr, "longwire: cannot make a folder in %s: %s\n", parent, strerror(errno));
         s->dir[0] = '\0';
         return -1;
     }
