@@ -285,6 +285,7 @@ static int load_section(struct loader *l, const struct ini_section *s)
 static int allocate(struct config *c)
 {
     size_t n[SECTION_KINDS] = {0};
+    assert(c->source);
     for (size_t i = 0; i < c->source->section_count; i++) {
         enum section_kind kind;
         if (kind_of(&c->source->sections[i], &kind))

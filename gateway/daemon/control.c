@@ -169,7 +169,10 @@ static int read_all(int fd, char **answer)
     char *text = malloc(size);
     while (text) {
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        if (poll(&p, 1, ASK_WAIT_MS) <= 0)
+        int ready = poll(&p, 1, ASK_WAIT_MS);
+        if (ready < 0 && errno == EINTR)
+            continue;
+        if (ready <= 0)
             break;
         ssize_t got = read(fd, text + n, size - n - 1);
         if (got < 0 && errno == EINTR)
