@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "gateway/wire/codec.h"
 
 #define PUMP_ROUNDS 64 /* frames handed to one link in one turn, so that others get theirs */
 
@@ -194,7 +195,7 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
         .avoid_count = l->avoid_count,
         .mtu = l->mtu,
         .max_message = (uint32_t)c->max_message,
-        .codec_version = 1,
+        .codec_version = c->codec == CODEC_PLAIN ? 1 : CODEC_VERSION_MAX,
         .codec_memory = (size_t)c->codec_memory,
     };
     strcpy(cc.own_name, b->config->site_name);

@@ -1,8 +1,9 @@
 #include "gateway/wire/codec.h"
 
+#include "gateway/wire/codec_mix.h"
 #include "gateway/wire/codec_plain.h"
 
-static const struct codec *const codecs[] = {&codec_plain};
+static const struct codec *const codecs[] = {&codec_plain, &codec_mix};
 
 const struct codec *codec_find(unsigned version)
 {

@@ -70,8 +70,8 @@ struct codec {
     unsigned (*ratio16)(const struct codec_encoder *e);
 };
 
-/* The codec of this version, or NULL. Versions are 1 (plain only) and up. */
+/* The codec of this version, or NULL. Versions are 1 (plain) and 2 (mix). */
 const struct codec *codec_find(unsigned version);
-#define CODEC_VERSION_MAX 1
+#define CODEC_VERSION_MAX 2
 
 #endif

@@ -416,8 +416,9 @@ static void any_bytes_at_all_are_survived(void **state)
     pair_free(p);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    pair_arguments(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sender_keeps_to_what_the_peer_can_take),
         cmocka_unit_test(a_refusal_is_told_and_tried_again_slowly),

@@ -307,8 +307,9 @@ static void a_large_message_resumes_where_it_was_after_a_restart(void **state)
     pair_free(p);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    pair_arguments(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_cross_both_ways_once_and_in_order),
         cmocka_unit_test(a_handshake_costs_at_most_64_bytes_each_way_and_the_name),

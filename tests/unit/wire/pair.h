@@ -108,6 +108,11 @@ struct pair_options {
     uint64_t seed;
 };
 
+/* The codec that both ends offer: a test program says which, since what holds must hold with each. */
+extern unsigned pair_codec_version;
+/* Sets it from a test program's arguments, and prints it. */
+void pair_arguments(int argc, char **argv);
+
 struct pair *pair_new(const struct pair_options *options);
 void pair_free(struct pair *p);
 /* Link events at one end (0, 1) or both (2). */
