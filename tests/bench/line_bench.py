@@ -3,6 +3,7 @@ the simulated line. Ratios, so that machines compare.
 
     line utilisation   bytes that the edge put on the line, and record stream that reached the hub, as parts of
                        what the line can carry in the same time, behind a backlog
+                       (payloads of noise: what the codec saves is another bench's matter)
     alarm latency      from PUBLISH at the near broker to the far one, in frame times of the line
 """
 import random
@@ -29,7 +30,7 @@ def utilisation(name, target_line, target_stream, **quality):
     try:
         pair = world.pair(baud=BAUD, **quality)
         client, hub = pair.edge_client(), pair.hub_client("up/#")
-        client.publish_many([(f"up/sensor/{i % 10}", f"{i:06d} " + "x" * 93) for i in range(1200)], qos=1)
+        client.publish_many([(f"up/sensor/{i % 10}", world.random.randbytes(100)) for i in range(1200)], qos=1)
         hub.wait_count(30, timeout=120)  # past the handshake and the first measured round trips
         begin = snapshot(pair)
         wait_until(lambda: pair.line.status()["now_us"] / 1e6 >= begin[0] + MEASURE_S, "measured", MEASURE_S * 2, 0.5)
@@ -51,7 +52,7 @@ def alarm_latency(baud, count):
     try:
         pair = world.pair(baud=baud, edge={"route alarms": {"peer": "HUB", "topics": "alarms/#", "priority": "alarm"}})
         hub, edge = pair.hub_client("#"), pair.edge_client()
-        edge.publish_many([("up/backlog", "x" * 200)] * 300, qos=1)
+        edge.publish_many([("up/backlog", world.random.randbytes(200)) for _ in range(300)], qos=1)
         hub.wait_count(3, topic="up/backlog", timeout=60)
         seconds = []
         for i in range(count):
