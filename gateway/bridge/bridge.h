@@ -64,6 +64,9 @@ struct bridge_env {
      * aside) and begin anew, once this call into the bridge has returned. */
     void (*store_damaged)(void *ctx);
     void (*random)(void *ctx, void *bytes, size_t n);
+    /* Microseconds from any origin, for measuring how long our own work takes. NULL: that shall change nothing
+     * (the simulator: a run must be the same each time). */
+    uint64_t (*work_us)(void *ctx);
     /* text ends in key=value pairs. */
     void (*log)(void *ctx, enum bridge_log level, const char *subsystem, const char *text);
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "gateway/wire/codec.h"
 
+#define MODEL_BYTES_S 2000 /* of line, that the model feeds on a slow processor */
 #define PUMP_ROUNDS 64 /* frames handed to one link in one turn, so that others get theirs */
 
 /* ---- the channel's services ---- */
@@ -88,6 +89,12 @@ static uint32_t op_random(void *ctx)
     return bridge_random32(((struct peer *)ctx)->bridge);
 }
 
+static uint64_t op_work_us(void *ctx)
+{
+    struct bridge *b = ((struct peer *)ctx)->bridge;
+    return b->env.work_us ? b->env.work_us(b->env.ctx) : 0;
+}
+
 static uint64_t op_grant(void *ctx)
 {
     return receiver_grant(ctx);
@@ -106,6 +113,7 @@ static const struct channel_ops channel_ops = {
     .give_up = op_give_up,
     .random = op_random,
     .grant = op_grant,
+    .work_us = op_work_us,
 };
 
 /* ---- life ---- */
@@ -197,6 +205,9 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
         .max_message = (uint32_t)c->max_message,
         .codec_version = c->codec == CODEC_PLAIN ? 1 : CODEC_VERSION_MAX,
         .codec_memory = (size_t)c->codec_memory,
+        .effort = c->codec == CODEC_FAST ? CODEC_EFFORT_STORED : CODEC_EFFORT_FULL,
+        /* Where bytes cost, or the line is known to be slower than any model, the fewest. */
+        .effort_fixed = c->codec != CODEC_AUTO || cl->metered || (l->rate_bytes_s && l->rate_bytes_s < MODEL_BYTES_S),
     };
     strcpy(cc.own_name, b->config->site_name);
     strcpy(cc.peer_name, c->name);

@@ -268,16 +268,6 @@ static bool may_define(struct sender *s)
     return !s->datagram || !topic_slots_get(s->topics, topic_slots_victim(s->topics));
 }
 
-/* What fits a frame goes whole, if not in this one: a piece costs the far end a row of its own. */
-static uint32_t stream_piece(const struct lane *l, uint32_t left, size_t room)
-{
-    if (left <= room || (l->offset == 0 && left <= CHANNEL_WHOLE_BYTES))
-        return left <= RECORD_CHUNK_MAX ? left : RECORD_CHUNK_MAX;
-    if (room > RECORD_CHUNK_MAX)
-        room = RECORD_CHUNK_MAX;
-    return room ? (uint32_t)room : 1;
-}
-
 /* Beside the payload, the texts of a first piece must fit the frame; where this one has no room left, a small piece begins the next. */
 static uint32_t datagram_piece(const struct lane *l, unsigned slot, uint32_t left, size_t room)
 {
@@ -314,7 +304,8 @@ static bool give_piece(struct peer *p, enum msg_class class, size_t room, struct
     if (s->datagram && slot != RECORD_NO_SLOT && sender_topic_pending(s, slot))
         slot = RECORD_NO_SLOT;
     uint32_t left = l->row.payload_len - l->offset;
-    uint32_t n = s->datagram ? datagram_piece(l, slot, left, room) : stream_piece(l, left, room);
+    uint32_t n = s->datagram ? datagram_piece(l, slot, left, room)
+                             : channel_piece(p->channel, class, slot, l->offset > 0, left, room);
     const uint8_t *bytes = piece(p, class, n);
     if (!bytes)
         return false;

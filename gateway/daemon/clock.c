@@ -18,6 +18,13 @@ int64_t clock_mono_ms(void)
     return ms_of(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_work_us(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
 static bool kernel_trusts(void)
 {
     const char *test = getenv("LONGWIRE_TEST_WALL_TRUSTED");

@@ -119,6 +119,12 @@ static void random_bytes(void *ctx, void *bytes, size_t n)
     }
 }
 
+static uint64_t env_work_us(void *ctx)
+{
+    (void)ctx;
+    return clock_work_us();
+}
+
 static void env_log(void *ctx, enum bridge_log level, const char *subsystem, const char *text)
 {
     (void)ctx;
@@ -261,6 +267,7 @@ static int instance_start(struct daemon *d, struct config *config)
             .link_counts = env_link_counts,
             .store_damaged = env_store_damaged,
             .random = random_bytes,
+            .work_us = env_work_us,
             .log = env_log,
         };
         struct store_now now = clock_now();

@@ -25,6 +25,7 @@ struct channel *channel_new(const struct channel_config *config, const struct ch
     pace_init(&c->pace, config->rate_bytes_s);
     turn_init(&c->turn, config->rate_bytes_s, config->speaks_first);
     buf_init(&c->stream, CHANNEL_STREAM_MAX);
+    effort_init(&c->effort, config->effort, config->effort_fixed || !ops->work_us);
     record_list_init(&c->records);
     arq_send_init(&c->out);
     arq_receive_init(&c->in);

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/attr.h"
+#include "gateway/wire/codec.h"
 #include "gateway/wire/record.h"
 
 #define CHANNEL_NAME_MAX    63
@@ -40,6 +41,8 @@ struct channel_config {
     size_t mtu;             /* DATAGRAM: largest frame */
     uint32_t max_message;   /* larger ones from the peer are refused */
     unsigned codec_version; /* highest that we offer */
+    enum codec_effort effort; /* of what we encode, to begin with; it is kept to if effort_fixed, and */
+    bool effort_fixed;        /* where the owner has no clock to measure it by */
     size_t codec_memory;
 };
 
@@ -73,11 +76,9 @@ struct channel_ops {
     /* STREAM: framed bytes for the line. DATAGRAM: one frame. token: to name it in channel_sent.
      * urgent: an alarm is in it. */
     void (*output)(void *ctx, const uint8_t *bytes, size_t n, uint64_t token, bool urgent);
-    /* The next record to send, most urgent first. room: payload bytes that fill what is left of the
-     * frame, or, where little is left, that and the next one: the size of the next piece of a large
-     * message. A message of at most CHANNEL_WHOLE_BYTES is better given whole (a piece has its
-     * price at the far end's disk); what overflows begins the next frame. Numbers rise within a
-     * class. Return: true and *r (its pointers live until the next ops call), or false: nothing
+    /* The next record to send, most urgent first. room: what is left of the frame, or, where little
+     * is left, that and the next one; channel_piece tells what payload that makes. What overflows
+     * begins the next frame. Numbers rise within a class. Return: true and *r (its pointers live until the next ops call), or false: nothing
      * waits (channel_kick says when that changes). Each record given is acked by count. */
     bool (*next_record)(void *ctx, size_t room, struct record *r);
     /* The first `count` records given since the epoch began are on the peer's disk. Rises. */
@@ -112,6 +113,8 @@ struct channel_ops {
     /* The link should be reset: the peer has been silent too long, or speaks nonsense. */
     void (*give_up)(void *ctx, const char *why);
     uint32_t (*random)(void *ctx);
+    /* A clock by which our own work is measured, microseconds from any origin. NULL: none. */
+    uint64_t (*work_us)(void *ctx);
     /* What we can still commit of payload bytes (told to the peer with each ack). */
     uint64_t (*grant)(void *ctx);
 };
@@ -138,6 +141,11 @@ void channel_kick(struct channel *c, int64_t now_ms);
 /* The line takes `room` bytes now: builds and outputs one frame (ack, resend, new data) where it fits. Only the link knows what room
  * it has after that: ask it, and call again. Return: bytes output; 0 = nothing to say, or no room. */
 size_t channel_pump(struct channel *c, size_t room, int64_t now_ms);
+/* To be asked by next_record, which alone may call it: how many payload bytes of a message or of its
+ * rest (`left` of them, topic in `slot` where it is not begun) the next record should have. All of them where
+ * that will not keep an alarm waiting; else what fills the `room` that next_record was given. */
+uint32_t channel_piece(const struct channel *c, enum msg_class class, unsigned slot, bool begun,
+                       uint32_t left, size_t room) MUST_CHECK;
 /* Would channel_pump output something? Ask after every other call: what has become due leaves only
  * by pump. */
 bool channel_wants(const struct channel *c, int64_t now_ms);

@@ -12,10 +12,12 @@
 #include "gateway/wire/arq_send.h"
 #include "gateway/wire/channel.h"
 #include "gateway/wire/codec.h"
+#include "gateway/wire/effort.h"
 #include "gateway/wire/frame.h"
 #include "gateway/wire/framing.h"
 #include "gateway/wire/handshake.h"
 #include "gateway/wire/pace.h"
+#include "gateway/wire/piece_size.h"
 #include "gateway/wire/record_list.h"
 #include "gateway/wire/turn.h"
 
@@ -83,6 +85,9 @@ struct channel {
     /* Out. */
     const struct codec *codec;
     struct codec_encoder *encoder;
+    struct effort effort;
+    struct piece_size pieces;
+    uint64_t needed;   /* of the record encoded last */
     struct buf stream; /* encoded, not yet in a frame */
     uint64_t framed;   /* offset of the stream up to which frames were made */
     bool unit_open;    /* something was encoded since the last flush */

@@ -24,6 +24,8 @@ int channel_send_begin(struct channel *c)
         return -ENOMEM;
     c->check_encoded = c->check_framed = RECORD_CHECK_START;
     c->granted = true;
+    piece_size_init(&c->pieces);
+    c->needed = 0;
     return 0;
 }
 
@@ -150,6 +152,34 @@ bool channel_send_ready(const struct channel *c)
     return c->config.half_duplex || pace_allows(&c->pace, c->out.in_flight_bytes, FRAME_MAX_BYTES);
 }
 
+static uint64_t work_us(const struct channel *c)
+{
+    return c->ops->work_us ? c->ops->work_us(c->ctx) : 0;
+}
+
+static bool encode(struct channel *c, const struct record *r, uint64_t *needed)
+{
+    uint64_t began_us = work_us(c);
+    if (c->codec->encode(c->encoder, r, &c->stream, needed) < 0)
+        return false;
+    effort_worked(&c->effort, work_us(c) - began_us);
+    if (r->type == RECORD_MESSAGE || r->type == RECORD_CHUNK)
+        piece_size_coded(&c->pieces, r, *needed - c->needed);
+    c->needed = *needed;
+    return true;
+}
+
+uint32_t channel_piece(const struct channel *c, enum msg_class class, unsigned slot, bool begun,
+                       uint32_t left, size_t room)
+{
+    uint32_t n = piece_size_next(&c->pieces, class, slot, begun, left, room, CHANNEL_WHOLE_BYTES);
+    uint64_t granted = c->grant_end > c->payload_given ? c->grant_end - c->payload_given : 0;
+    /* A message that fits a frame whatever becomes of it may go beyond the grant rather than be torn. */
+    if (n > granted && n > CHANNEL_WHOLE_BYTES)
+        n = granted > 0 ? (uint32_t)granted : 1;
+    return n;
+}
+
 /* Takes records until the frame has its `content`, or nothing waits. Return: false = the encoder
  * failed. */
 static bool fill(struct channel *c, size_t content)
@@ -165,10 +195,6 @@ static bool fill(struct channel *c, size_t content)
          * the next. */
         size_t left = content - c->stream.len;
         size_t room = left >= content / 4 ? left : left + content;
-        if (c->codec->ratio16)
-            room = room * c->codec->ratio16(c->encoder) / 16;
-        if (room > RECORD_CHUNK_MAX)
-            room = RECORD_CHUNK_MAX;
         if (room > c->grant_end - c->payload_given)
             room = (size_t)(c->grant_end - c->payload_given);
         if (!c->ops->next_record(c->ctx, room, &r)) {
@@ -178,7 +204,7 @@ static bool fill(struct channel *c, size_t content)
         struct pending_record *p =
             &c->pending[(c->pending_head + c->pending_count++) % CHANNEL_PENDING_RECORDS];
         uint32_t payload = r.type == RECORD_MESSAGE || r.type == RECORD_CHUNK ? r.len : 0;
-        if (c->codec->encode(c->encoder, &r, &c->stream, &p->needed) < 0)
+        if (!encode(c, &r, &p->needed))
             return false;
         c->check_encoded = record_check_add(c->check_encoded, &r);
         c->payload_given += payload;
@@ -241,6 +267,8 @@ static void settle_pending(struct channel *c, uint64_t end, bool unit_end, bool 
 /* Makes one frame of new data. Return: false = nothing to send, or no memory. */
 static bool build(struct channel *c, int64_t now_ms)
 {
+    if (c->codec->set_effort)
+        c->codec->set_effort(c->encoder, effort_look(&c->effort, c->waiting, c->payload_acked, now_ms));
     /* An acknowledgement that has news rides along for three bytes. */
     bool ride = c->ack_wanted && c->in.committed > c->acked_in;
     size_t content = pace_content_bytes(&c->pace);

@@ -32,6 +32,12 @@ enum codec_outcome {
                   more use */
 };
 
+/* Where a line is faster than the model, the model is what the line waits for. */
+enum codec_effort {
+    CODEC_EFFORT_FULL,   /* the fewest bytes */
+    CODEC_EFFORT_STORED, /* payloads as they are: as quick as the disks */
+};
+
 struct codec {
     const char *name; /* "plain", "mix" */
     unsigned version; /* as in the handshake */
@@ -65,9 +71,9 @@ struct codec {
      * at both ends. NULL = no model. */
     int (*prime_encoder)(struct codec_encoder *e, const struct record *r);
     int (*prime_decoder)(struct codec_decoder *d, const struct record *r);
-    /* How many payload bytes lately went into one coded byte, times 16 (16 = 1:1): sizes chunks.
-     * NULL = 16. */
-    unsigned (*ratio16)(const struct codec_encoder *e);
+    /* How much work goes into what is encoded from here on; told within the stream, so the decoder
+     * follows by itself. NULL = there is one way only. */
+    void (*set_effort)(struct codec_encoder *e, enum codec_effort effort);
 };
 
 /* The codec of this version, or NULL. Versions are 1 (plain) and 2 (mix). */

@@ -11,11 +11,6 @@
 #define EVEN_BITS 8
 #define INPUT_MAX (1u << 20) /* what may be given to the decoder before it is asked for records */
 
-/* The compression ratio that sizes chunks: over the last so many coded bytes, begun as if 1:1. */
-#define RATIO_SPAN  8192
-#define RATIO_START 256
-#define RATIO_MAX   32
-
 /* What one record's strings may come to in the encoder: no limit of the peer's is known here. */
 #define ENCODER_BYTES_MAX (RECORD_CHUNK_MAX + MSG_PROPS_MAX_BYTES + 2 * 65536u)
 
@@ -23,7 +18,7 @@ struct codec_encoder {
     struct mix_records *records;
     struct mix_encoder coder;
     uint64_t done;      /* bytes of the stream in the units before this one */
-    uint64_t payload, coded; /* bytes lately, into the model and out of it */
+    enum codec_effort effort;
 };
 
 struct codec_decoder {
@@ -107,16 +102,11 @@ static void code(struct codec_encoder *e, const struct record *r, const struct m
 
 static int encode(struct codec_encoder *e, const struct record *r, struct buf *out, uint64_t *needed)
 {
-    struct mix_choice choice = mix_records_choose(e->records, r);
+    struct mix_choice choice = e->effort == CODEC_EFFORT_STORED
+                                   ? (struct mix_choice){.stored = true}
+                                   : mix_records_choose(e->records, r);
 
-    uint64_t before = e->coder.shifts;
     code(e, r, &choice, out);
-    e->payload += r->type == RECORD_MESSAGE || r->type == RECORD_CHUNK ? r->len : 0;
-    e->coded += e->coder.shifts - before;
-    if (e->coded > RATIO_SPAN) {
-        e->payload /= 2;
-        e->coded /= 2;
-    }
     *needed = e->done + mix_coder_needed(e->coder.shifts);
     return out->failed ? -ENOMEM : 0;
 }
@@ -136,11 +126,9 @@ static int prime_encoder(struct codec_encoder *e, const struct record *r)
     return 0;
 }
 
-static unsigned ratio16(const struct codec_encoder *e)
+static void set_effort(struct codec_encoder *e, enum codec_effort effort)
 {
-    uint64_t ratio = (e->payload + RATIO_START) * 16 / (e->coded + RATIO_START);
-
-    return ratio < 16 ? 16 : ratio > RATIO_MAX * 16 ? RATIO_MAX * 16 : (unsigned)ratio;
+    e->effort = effort;
 }
 
 /* --- decoder --- */
@@ -251,5 +239,5 @@ const struct codec codec_mix = {
     .decode = decode,
     .prime_encoder = prime_encoder,
     .prime_decoder = prime_decoder,
-    .ratio16 = ratio16,
+    .set_effort = set_effort,
 };

@@ -571,5 +571,5 @@ const struct codec codec_plain = {
     .decode = plain_decode,
     .prime_encoder = NULL, /* no model to prime */
     .prime_decoder = NULL,
-    .ratio16 = NULL,
+    .set_effort = NULL, /* it has no model to spare */
 };

@@ -179,6 +179,28 @@ static void an_alarm_overtakes_a_backlog_at_1200_bps(void **state)
     pair_free(p);
 }
 
+static void an_alarm_overtakes_a_megabyte_of_noise(void **state)
+{
+    struct pair *p =
+        pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 50, .seed = 52});
+    pair_up(p, 2);
+    pair_run(p, 5000);
+    pair_send(p, 0, CLASS_BULK, 1000000);
+    pair_run(p, 10000);
+    for (int i = 0; i < 40; i++) {
+        pair_send(p, 0, CLASS_ALARM, 20);
+        pair_run(p, 5000 + pair_random(p) % 3000);
+    }
+    assert_false(p->wrong);
+    assert_true(p->owner[1].disk.partial[CLASS_BULK]);
+    int64_t frame_ms = 256 * 1000 / LINE_9600;
+    print_message("# worst %d ms, two frame times %d ms\n", (int)p->owner[1].worst_alarm_ms,
+                  (int)(2 * frame_ms));
+    /* What the line's driver takes ahead (pair.c) comes on top. */
+    assert_true(p->owner[1].worst_alarm_ms <= 2 * frame_ms + 2 * 50 + 250);
+    pair_free(p);
+}
+
 static void a_metered_link_is_silent_when_idle(void **state)
 {
     struct pair *p = pair_new(&(struct pair_options){
@@ -319,6 +341,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(one_bit_error_in_100000_leaves_nine_tenths),
         cmocka_unit_test(one_bit_error_in_10000_leaves_three_quarters),
         cmocka_unit_test(an_alarm_overtakes_a_backlog_at_1200_bps),
+        cmocka_unit_test(an_alarm_overtakes_a_megabyte_of_noise),
         cmocka_unit_test(a_metered_link_is_silent_when_idle),
         cmocka_unit_test(either_end_may_be_killed_at_any_time),
         cmocka_unit_test(a_line_that_drops_damages_loses_and_adds_bytes_only_costs_time),

@@ -166,8 +166,7 @@ static bool on_next_record(void *ctx, size_t room, struct record *r)
     const struct message *m = &o->messages[number];
     uint32_t offset = o->piece[class] ? o->piece_have[class] : 0;
     uint32_t len = m->len - offset;
-    if (m->len > 246 && len > room)
-        len = room > 0 ? (uint32_t)room : 1;
+    len = channel_piece(o->channel, class, (unsigned)(number % 100), offset > 0, len, room);
     for (uint32_t i = 0; i < len; i++)
         o->payload[i] = content(o->side, number, offset + i);
     bool begun = o->piece[class] && (offset > 0 || o->piece_begun[class]);
