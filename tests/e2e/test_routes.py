@@ -127,7 +127,7 @@ def _(world):
     listener.wait_payload("before")
     pair.line.cut()
     # What has already left is not dropped before its fate is known, so there is more than the line takes at once.
-    edge.publish_many([("up/a", f"{i}" + "." * 500) for i in range(40)])
+    edge.publish_many([("up/a", world.random.randbytes(500)) for _ in range(40)])
     pair.edge.wait_peer(pair.hub.name, lambda p: p["dropped"].get("expired", 0) >= 10, "expired", 60)
     pair.line.restore()
     listener.wait_for(lambda _: gaps(listener), "the gap is told", 60)
