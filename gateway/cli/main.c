@@ -2,6 +2,7 @@
 #include <string.h>
 #include "config/config.h"
 #include "gateway/cli/commands.h"
+#include "gateway/cli/estimate.h"
 #include "gateway/daemon/daemon.h"
 #include "link_drivers/driver.h"
 
@@ -11,6 +12,7 @@ static const char usage[] =
     "    longwire run [FILE]             run the gateway in the foreground; SIGTERM stops, SIGHUP reads FILE again\n"
     "    longwire check [FILE]           check the file: a summary, or every error\n"
     "    longwire status [FILE] [--json] ask the running gateway\n"
+    "    longwire estimate ...           what traffic would cost on a link: longwire estimate --help\n"
     "    longwire demo                   both ends and a simulated radio link on this machine\n"
     "    longwire options                the reference of all options, as man page source\n"
     "    longwire sample                 an INI file with every option at its default\n"
@@ -59,6 +61,8 @@ int main(int argc, char **argv)
         return fputs(usage, stdout) < 0 ? EXIT_FAILED : EXIT_DONE;
     if (strcmp(command, "--version") == 0)
         return printf("longwire %s\n", LONGWIRE_VERSION) < 0 ? EXIT_FAILED : EXIT_DONE;
+    if (strcmp(command, "estimate") == 0)
+        return command_estimate(argc - 2, argv + 2);
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0 && strcmp(command, "status") == 0)
             json = 1;
