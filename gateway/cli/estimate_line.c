@@ -99,7 +99,8 @@ static void acknowledge(struct estimate_line *l)
     const struct seal_context seal = {1, 1};
     size_t n;
     if (l->link.datagram) {
-        n = datagram_ack_encode(1, l->number, 0, NULL, 0, frame);
+        static const uint8_t bitmap[1]; /* nothing beyond: 0 bytes of it */
+        n = datagram_ack_encode(1, l->number, 0, bitmap, 0, frame);
     } else {
         struct frame_control f = {.type = CONTROL_ACK, .number = l->totals.back_frames + 1, .ack = (uint16_t)l->number};
         n = frame_control_encode(&f, frame);
