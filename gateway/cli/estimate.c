@@ -17,8 +17,8 @@
 #include "gateway/wire/framing.h"
 #include "link_drivers/driver.h"
 
-#define STREAM_FRAME     220   /* bytes: what a line with few errors carries best */
-#define SBD_MTU          340   /* of an Iridium 9602, mobile originated */
+#define STREAM_FRAME     220 /* bytes: what a line with few errors carries best */
+#define SBD_MTU          340 /* of an Iridium 9602, mobile originated */
 #define SBD_CREDIT       50
 #define MEMORY           (4u << 20)
 #define BAUD             9600
@@ -32,24 +32,31 @@ static const char usage[] =
     "    longwire estimate [FILE.ini] RECORDING.ndjson\n"
     "    longwire estimate [FILE.ini] --broker HOST[:PORT]|file --for DURATION\n"
     "\n"
-    "RECORDING: one {\"t\": seconds, \"topic\": ..., \"payload\": text} or {... \"payload_b64\": base64} a line; - is\n"
-    "standard input. FILE.ini: its peers and routes are used, and with --broker file its broker; without it\n"
+    "RECORDING: one {\"t\": seconds, \"topic\": ..., \"payload\": text} or {... \"payload_b64\": "
+    "base64} a line; - is\n"
+    "standard input. FILE.ini: its peers and routes are used, and with --broker file its broker; "
+    "without it\n"
     "everything is carried to one peer.\n"
     "\n"
     "    --link stream|datagram   kind of link (stream)\n"
     "    --frame N, --mtu N       bytes of a frame (220), of a datagram (340)\n"
-    "    --credit N               each frame is billed in steps of N bytes, 0 = it is not (stream 0, datagram 50)\n"
-    "    --hold DURATION|never    how long a message waits for others to share its frame (0); alarm, high do not\n"
+    "    --credit N               each frame is billed in steps of N bytes, 0 = it is not (stream "
+    "0, datagram 50)\n"
+    "    --hold DURATION|never    how long a message waits for others to share its frame (0); "
+    "alarm, high do not\n"
     "    --baud N                 for minutes of air time (9600)\n"
-    "    --price-kb P --price-credit P --price-minute P --price-month P   what is paid, 0 where not said\n"
-    "    --codec full|plain --codec-memory SIZE --timestamps no|s|ms     where FILE.ini does not say\n"
-    "    --span DURATION          what the recording covers, for a month's figures (first message to last)\n"
+    "    --price-kb P --price-credit P --price-minute P --price-month P   what is paid, 0 where "
+    "not said\n"
+    "    --codec full|plain --codec-memory SIZE --timestamps no|s|ms     where FILE.ini does not "
+    "say\n"
+    "    --span DURATION          what the recording covers, for a month's figures (first message "
+    "to last)\n"
     "    --top N, --json          topics shown (20); everything as JSON\n";
 
 struct arguments {
     const char *config_file, *recording, *broker;
     int64_t for_ms, frame, credit;
-    int timestamps;
+    int timestamps, codec; /* -1: not said */
     bool json;
     struct estimate_terms terms;
 };
@@ -82,8 +89,10 @@ static bool whole(const char *value, int64_t least, int64_t most, int64_t *n)
 /* Takes one option with its value. Return: NULL, or what is allowed. */
 static const char *take_option(struct arguments *a, const char *name, const char *value)
 {
-    static const char *const links[] = {"stream", "datagram", NULL}, *const codecs[] = {"full", "plain", NULL};
-    static const char *const timestamps[] = {[TIMESTAMPS_NO] = "no", [TIMESTAMPS_S] = "s", [TIMESTAMPS_MS] = "ms", NULL};
+    static const char *const links[] = {"stream", "datagram", NULL}, *const codecs[] = {
+                                                                         "full", "plain", NULL};
+    static const char *const timestamps[] = {
+        [TIMESTAMPS_NO] = "no", [TIMESTAMPS_S] = "s", [TIMESTAMPS_MS] = "ms", NULL};
     struct estimate_link *link = &a->terms.link;
     struct estimate_prices *prices = &a->terms.prices;
     int64_t n = 0;
@@ -93,14 +102,17 @@ static const char *take_option(struct arguments *a, const char *name, const char
         return NULL;
     }
     if (strcmp(name, "--for") == 0)
-        return duration_parse(value, &a->for_ms) && a->for_ms > 0 && a->for_ms != OPTION_NEVER ? NULL : "a duration: 10m";
+        return duration_parse(value, &a->for_ms) && a->for_ms > 0 && a->for_ms != OPTION_NEVER
+                   ? NULL
+                   : "a duration: 10m";
     if (strcmp(name, "--link") == 0) {
         bool good = choice(value, links, &chosen);
         link->datagram = chosen == 1;
         return good ? NULL : "stream or datagram";
     }
     if (strcmp(name, "--frame") == 0 || strcmp(name, "--mtu") == 0)
-        return whole(value, ESTIMATE_FRAME_MIN, ESTIMATE_MTU_MAX, &a->frame) ? NULL : "32 to 4096 bytes";
+        return whole(value, ESTIMATE_FRAME_MIN, ESTIMATE_MTU_MAX, &a->frame) ? NULL
+                                                                             : "32 to 4096 bytes";
     if (strcmp(name, "--credit") == 0)
         return whole(value, 0, 1 << 20, &a->credit) ? NULL : "bytes, 0 for none";
     if (strcmp(name, "--hold") == 0)
@@ -108,9 +120,7 @@ static const char *take_option(struct arguments *a, const char *name, const char
     if (strcmp(name, "--baud") == 0)
         return whole(value, 1, 1000000000, &a->terms.baud) ? NULL : "bits a second";
     if (strcmp(name, "--codec") == 0) {
-        bool good = choice(value, codecs, &chosen);
-        link->plain = chosen == 1;
-        return good ? NULL : "full or plain";
+        return choice(value, codecs, &a->codec) ? NULL : "full or plain";
     }
     if (strcmp(name, "--codec-memory") == 0) {
         bool good = size_parse(value, &n) && n >= CODEC_MIX_MEMORY_MIN && n <= CODEC_MIX_MEMORY_MAX;
@@ -120,7 +130,9 @@ static const char *take_option(struct arguments *a, const char *name, const char
     if (strcmp(name, "--timestamps") == 0)
         return choice(value, timestamps, &a->timestamps) ? NULL : "no, s or ms";
     if (strcmp(name, "--span") == 0)
-        return duration_parse(value, &a->terms.span_ms) && a->terms.span_ms != OPTION_NEVER ? NULL : "a duration: 1d";
+        return duration_parse(value, &a->terms.span_ms) && a->terms.span_ms != OPTION_NEVER
+                   ? NULL
+                   : "a duration: 1d";
     if (strcmp(name, "--top") == 0) {
         bool good = whole(value, 0, 1000000, &n);
         a->terms.top = (unsigned)n;
@@ -129,8 +141,10 @@ static const char *take_option(struct arguments *a, const char *name, const char
     const struct {
         const char *name;
         double *price;
-    } priced[] = {{"--price-kb", &prices->kilobyte}, {"--price-credit", &prices->credit},
-                  {"--price-minute", &prices->minute}, {"--price-month", &prices->month}};
+    } priced[] = {{"--price-kb", &prices->kilobyte},
+                  {"--price-credit", &prices->credit},
+                  {"--price-minute", &prices->minute},
+                  {"--price-month", &prices->month}};
     for (size_t i = 0; i < sizeof priced / sizeof *priced; i++)
         if (strcmp(name, priced[i].name) == 0)
             return price(value, priced[i].price) ? NULL : "a price, not below 0";
@@ -150,7 +164,8 @@ static const char *take_arguments(struct arguments *a, int argc, char **argv)
         if (strcmp(argv[i], "--json") == 0) {
             a->json = true;
         } else if (argv[i][0] == '-' && argv[i][1]) {
-            const char *allowed = i + 1 < argc ? take_option(a, argv[i], argv[i + 1]) : "it wants a value";
+            const char *allowed =
+                i + 1 < argc ? take_option(a, argv[i], argv[i + 1]) : "it wants a value";
             if (allowed) {
                 snprintf(wrong, sizeof wrong, "%s: %s", argv[i], allowed);
                 return wrong;
@@ -179,21 +194,26 @@ static void fill_defaults(struct arguments *a)
 {
     struct estimate_link *link = &a->terms.link;
     link->frame_bytes = a->frame ? (size_t)a->frame : link->datagram ? SBD_MTU : STREAM_FRAME;
+    /* What gateway/wire/channel_datagram does: datagrams go with the plain codec. */
+    link->plain = a->codec >= 0 ? a->codec == 1 : link->datagram;
     link->credit_bytes = a->credit >= 0 ? (size_t)a->credit : link->datagram ? SBD_CREDIT : 0;
 }
 
 /* ---- a recording ---- */
 
-static void tell_progress(const struct estimate_input *in, const struct estimate_traffic *t, off_t size, time_t *next)
+static void tell_progress(const struct estimate_input *in, const struct estimate_traffic *t,
+                          off_t size, time_t *next)
 {
     time_t now = time(NULL);
     if (now < *next)
         return;
     if (*next && size > 0)
-        fprintf(stderr, "longwire: %llu messages, %.0f %%\n", (unsigned long long)estimate_traffic_messages(t),
+        fprintf(stderr, "longwire: %llu messages, %.0f %%\n",
+                (unsigned long long)estimate_traffic_messages(t),
                 100.0 * (double)estimate_input_read(in) / (double)size);
     else if (*next)
-        fprintf(stderr, "longwire: %llu messages\n", (unsigned long long)estimate_traffic_messages(t));
+        fprintf(stderr, "longwire: %llu messages\n",
+                (unsigned long long)estimate_traffic_messages(t));
     *next = now + PROGRESS_SECONDS;
 }
 
@@ -211,7 +231,8 @@ static int take_file(FILE *f, const char *name, struct estimate_traffic *t)
             break;
         int put = rc > 0 ? estimate_traffic_put(t, &m) : 0;
         if (put < 0) {
-            fprintf(stderr, "%s: message %llu: %s\n", name, (unsigned long long)estimate_traffic_messages(t),
+            fprintf(stderr, "%s: message %llu: %s\n", name,
+                    (unsigned long long)estimate_traffic_messages(t),
                     put == -E2BIG ? "too many topics" : strerror(-put));
             rc = put;
         }
@@ -277,7 +298,8 @@ static ssize_t read_password(const char *file, char *password)
     return (ssize_t)n;
 }
 
-static int take_live(const struct arguments *a, const struct config *config, struct estimate_traffic *t)
+static int take_live(const struct arguments *a, const struct config *config,
+                     struct estimate_traffic *t)
 {
     struct config_broker broker = {.port = 1883, .protocol = PROTOCOL_AUTO};
     static char password[PASSWORD_MAX];
@@ -287,7 +309,9 @@ static int take_live(const struct arguments *a, const struct config *config, str
         broker = config->broker;
     snprintf(host, sizeof host, "%s", a->broker);
     if (strcmp(a->broker, "file") != 0 && !parse_broker(host, &broker)) {
-        fprintf(stderr, "longwire: --broker %s: HOST, HOST:PORT, [ADDRESS]:PORT or unix:/path is allowed\n", a->broker);
+        fprintf(stderr,
+                "longwire: --broker %s: HOST, HOST:PORT, [ADDRESS]:PORT or unix:/path is allowed\n",
+                a->broker);
         return -EINVAL;
     }
     bool has_password = broker.password_file && broker.password_file[0];
@@ -295,7 +319,8 @@ static int take_live(const struct arguments *a, const struct config *config, str
         password_len = read_password(broker.password_file, password);
     if (password_len < 0)
         return -EACCES;
-    int rc = estimate_live(&broker, has_password ? password : NULL, (size_t)password_len, config, a->for_ms, t, stderr, stderr);
+    int rc = estimate_live(&broker, has_password ? password : NULL, (size_t)password_len, config,
+                           a->for_ms, t, stderr, stderr);
     explicit_bzero(password, sizeof password);
     return rc;
 }
@@ -332,7 +357,10 @@ static int estimate(struct arguments *a, const struct config *config)
 
 int command_estimate(int argc, char **argv)
 {
-    struct arguments a = {.timestamps = -1, .credit = -1, .terms = {.baud = BAUD, .top = TOP, .link.codec_memory = MEMORY}};
+    struct arguments a = {.timestamps = -1,
+                          .codec = -1,
+                          .credit = -1,
+                          .terms = {.baud = BAUD, .top = TOP, .link.codec_memory = MEMORY}};
     if (argc == 1 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0))
         return fputs(usage, stdout) < 0 ? EXIT_FAILED : EXIT_DONE;
     const char *wrong = take_arguments(&a, argc, argv);

@@ -4,7 +4,8 @@
 
 #include "base/attr.h"
 
-/* argv: what follows `longwire estimate`. Report to stdout, progress and errors to stderr. Return: the exit status. */
+/* argv: what follows `longwire estimate`. Report to stdout, progress and errors to stderr. Return:
+ * the exit status. */
 int command_estimate(int argc, char **argv) MUST_CHECK;
 
 #endif

@@ -17,8 +17,8 @@ struct estimate_input {
     unsigned long number;
     uint64_t read;
     int64_t last_ms;
-    json_t *json;            /* of the last message: its strings live in it */
-    uint8_t *bytes;          /* of its base64 */
+    json_t *json;   /* of the last message: its strings live in it */
+    uint8_t *bytes; /* of its base64 */
 };
 
 struct estimate_input *estimate_input_new(FILE *f, const char *name)
@@ -81,7 +81,8 @@ static long unbase64(const char *s, size_t n, uint8_t *out)
 
 static const char *take_payload(struct estimate_input *in, struct estimate_message *m)
 {
-    const json_t *text = json_object_get(in->json, "payload"), *coded = json_object_get(in->json, "payload_b64");
+    const json_t *text = json_object_get(in->json, "payload"),
+                 *coded = json_object_get(in->json, "payload_b64");
     if (text && coded)
         return "both payload and payload_b64: one is allowed";
     if (json_is_string(text)) {
@@ -106,9 +107,11 @@ static const char *take_payload(struct estimate_input *in, struct estimate_messa
 static const char *take_message(struct estimate_input *in, struct estimate_message *m)
 {
     const json_t *t = json_object_get(in->json, "t"), *topic = json_object_get(in->json, "topic");
-    if (!json_is_number(t) || json_number_value(t) < -TIME_MAX_S || json_number_value(t) > TIME_MAX_S)
+    if (!json_is_number(t) || json_number_value(t) < -TIME_MAX_S ||
+        json_number_value(t) > TIME_MAX_S)
         return "t: a number of seconds is wanted";
-    if (!json_is_string(topic) || !topic_name_valid(json_string_value(topic), json_string_length(topic)))
+    if (!json_is_string(topic) ||
+        !topic_name_valid(json_string_value(topic), json_string_length(topic)))
         return "topic: an MQTT topic name is wanted";
     m->topic = json_string_value(topic);
     m->retain = json_is_true(json_object_get(in->json, "retain"));
@@ -120,8 +123,8 @@ static const char *take_message(struct estimate_input *in, struct estimate_messa
     return take_payload(in, m);
 }
 
-/* The next line, without its end, NUL-terminated. Return: its length; -1: none; -2: out of memory; a line above the
- * bound is read up to it. */
+/* The next line, without its end, NUL-terminated. Return: its length; -1: none; -2: out of memory;
+ * a line above the bound is read up to it. */
 static long read_line(struct estimate_input *in)
 {
     size_t n = 0;

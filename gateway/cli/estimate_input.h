@@ -11,7 +11,7 @@
 #include "base/attr.h"
 
 struct estimate_message {
-    int64_t at_ms;           /* since some beginning; never falls */
+    int64_t at_ms; /* since some beginning; never falls */
     const char *topic;
     const uint8_t *payload;
     size_t payload_len;
@@ -23,9 +23,11 @@ struct estimate_input;
 /* name: for messages. f belongs to the caller. Return: NULL when out of memory. */
 struct estimate_input *estimate_input_new(FILE *f, const char *name) MUST_CHECK;
 void estimate_input_free(struct estimate_input *in); /* NULL is allowed */
-/* The next message; its pointers live until the next call. Return: 1: *m is filled; 0: the end; negative: a line
- * that is no such message, or cannot be read: one line about it, with file and line, went to errors. */
-int estimate_input_next(struct estimate_input *in, struct estimate_message *m, FILE *errors) MUST_CHECK;
+/* The next message; its pointers live until the next call. Return: 1: *m is filled; 0: the end;
+ * negative: a line that is no such message, or cannot be read: one line about it, with file and
+ * line, went to errors. */
+int estimate_input_next(struct estimate_input *in, struct estimate_message *m,
+                        FILE *errors) MUST_CHECK;
 /* Bytes read so far, for progress. */
 uint64_t estimate_input_read(const struct estimate_input *in);
 

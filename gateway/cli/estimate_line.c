@@ -26,9 +26,9 @@ struct estimate_line {
     struct buf stream;
     struct estimate_totals totals;
     uint64_t payload, coded; /* bytes so far, into the codec and out of it */
-    uint64_t number;      /* of the last frame */
+    uint64_t number;         /* of the last frame */
     unsigned unacked;
-    int64_t ack_at_ms;    /* if unacked */
+    int64_t ack_at_ms; /* if unacked */
 };
 
 static size_t overhead(const struct estimate_line *l)
@@ -102,7 +102,8 @@ static void acknowledge(struct estimate_line *l)
         static const uint8_t bitmap[1]; /* nothing beyond: 0 bytes of it */
         n = datagram_ack_encode(1, l->number, 0, bitmap, 0, frame);
     } else {
-        struct frame_control f = {.type = CONTROL_ACK, .number = l->totals.back_frames + 1, .ack = (uint16_t)l->number};
+        struct frame_control f = {
+            .type = CONTROL_ACK, .number = l->totals.back_frames + 1, .ack = (uint16_t)l->number};
         n = frame_control_encode(&f, frame);
         n = seal_frame(&seal, SEAL_SPACE_CONTROL, f.number, frame, n);
     }
@@ -131,7 +132,8 @@ static void cut_frame(struct estimate_line *l, size_t n, bool unit_end, int64_t 
         memset(frame + len, 0, FRAME_CHECK_BYTES);
         len += FRAME_CHECK_BYTES;
     } else {
-        struct frame_data f = {.number = l->number, .unit_end = unit_end, .check = (uint16_t)(l->number * 40503u)};
+        struct frame_data f = {
+            .number = l->number, .unit_end = unit_end, .check = (uint16_t)(l->number * 40503u)};
         len = frame_data_encode(&f, frame);
     }
     memcpy(frame + len, buf_bytes(&l->stream), n);
@@ -148,7 +150,8 @@ static void cut_frame(struct estimate_line *l, size_t n, bool unit_end, int64_t 
         acknowledge(l);
 }
 
-int estimate_line_put(struct estimate_line *l, const struct record *r, int64_t now_ms, uint64_t *stream_bytes)
+int estimate_line_put(struct estimate_line *l, const struct record *r, int64_t now_ms,
+                      uint64_t *stream_bytes)
 {
     uint64_t needed;
     size_t before = l->stream.len;
@@ -180,7 +183,8 @@ int estimate_line_flush(struct estimate_line *l, int64_t now_ms, uint64_t *strea
         return -ENOMEM;
     *stream_bytes = l->stream.len - before;
     while (l->stream.len > 0)
-        cut_frame(l, l->stream.len < content(l) ? l->stream.len : content(l), l->stream.len <= content(l), now_ms);
+        cut_frame(l, l->stream.len < content(l) ? l->stream.len : content(l),
+                  l->stream.len <= content(l), now_ms);
     return 0;
 }
 

@@ -77,14 +77,17 @@ static void on_session_closed(void *ctx, enum mqtt_close why, uint8_t code, cons
     mqtt_connection_drop(l->connection, why == MQTT_CLOSE_VERSION);
 }
 
-/* Overlapping filters make some brokers send a message once a filter, one right behind the other: the routes take
- * one, and so do we. */
+/* Overlapping filters make some brokers send a message once a filter, one right behind the other:
+ * the routes take one, and so do we. */
 static void on_publish(void *ctx, const struct mqtt_publish *p)
 {
     struct live *l = ctx;
     char *topic = strndup(p->topic, p->topic_len);
-    const struct estimate_message m = {.at_ms = clock_mono_ms() - l->begin_ms, .topic = topic, .payload = p->payload,
-                                       .payload_len = p->payload_len, .retain = p->retain};
+    const struct estimate_message m = {.at_ms = clock_mono_ms() - l->begin_ms,
+                                       .topic = topic,
+                                       .payload = p->payload,
+                                       .payload_len = p->payload_len,
+                                       .retain = p->retain};
     int rc = topic ? estimate_traffic_put(l->traffic, &m) : -ENOMEM;
     free(topic);
     if (rc != 0)
@@ -109,7 +112,8 @@ static void on_suback(void *ctx, uint16_t packet_id, const uint8_t *reasons, siz
     struct live *l = ctx;
     (void)packet_id;
     if (n == 1 && reasons[0] >= 0x80)
-        fprintf(l->errors, "longwire: the broker refuses a subscription, reason 0x%02x\n", reasons[0]);
+        fprintf(l->errors, "longwire: the broker refuses a subscription, reason 0x%02x\n",
+                reasons[0]);
 }
 
 static const struct mqtt_session_ops session_ops = {
@@ -177,23 +181,26 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
     mqtt_session_on_timer(l->session, now_ms);
     flush(l);
     if (!l->begin_ms && now_ms >= l->connect_by_ms) {
-        fprintf(l->errors, "longwire: cannot reach the broker: %s\n", l->why[0] ? l->why : "no answer");
+        fprintf(l->errors, "longwire: cannot reach the broker: %s\n",
+                l->why[0] ? l->why : "no answer");
         finish(l, -ETIMEDOUT);
     } else if (l->begin_ms && now_ms - l->begin_ms >= l->for_ms) {
         finish(l, 0);
     } else if (l->begin_ms && now_ms >= l->progress_ms) {
         l->progress_ms = now_ms + PROGRESS_MS;
         fprintf(l->progress, "longwire: %" PRIu64 " messages in %" PRId64 " of %" PRId64 " s\n",
-                estimate_traffic_messages(l->traffic), (now_ms - l->begin_ms) / 1000, l->for_ms / 1000);
+                estimate_traffic_messages(l->traffic), (now_ms - l->begin_ms) / 1000,
+                l->for_ms / 1000);
     }
 }
 
 /* ---- life ---- */
 
-static bool begin(struct live *l, const struct config_broker *broker, const void *password, size_t password_len, char *err,
-                  size_t err_size)
+static bool begin(struct live *l, const struct config_broker *broker, const void *password,
+                  size_t password_len, char *err, size_t err_size)
 {
-    static const enum mqtt_version versions[] = {[PROTOCOL_AUTO] = MQTT_AUTO, [PROTOCOL_5] = MQTT_5, [PROTOCOL_311] = MQTT_311};
+    static const enum mqtt_version versions[] = {
+        [PROTOCOL_AUTO] = MQTT_AUTO, [PROTOCOL_5] = MQTT_5, [PROTOCOL_311] = MQTT_311};
     char id[64];
     snprintf(id, sizeof id, "longwire-estimate-%ld", (long)getpid());
     const struct mqtt_session_config sc = {
@@ -232,10 +239,16 @@ static bool begin(struct live *l, const struct config_broker *broker, const void
 }
 
 int estimate_live(const struct config_broker *broker, const void *password, size_t password_len,
-                  const struct config *config, int64_t for_ms, struct estimate_traffic *t, FILE *progress, FILE *errors)
+                  const struct config *config, int64_t for_ms, struct estimate_traffic *t,
+                  FILE *progress, FILE *errors)
 {
-    struct live l = {.config = config, .traffic = t, .for_ms = for_ms, .progress = progress, .errors = errors,
-                     .connect_by_ms = clock_mono_ms() + CONNECT_MS, .rc = -EIO};
+    struct live l = {.config = config,
+                     .traffic = t,
+                     .for_ms = for_ms,
+                     .progress = progress,
+                     .errors = errors,
+                     .connect_by_ms = clock_mono_ms() + CONNECT_MS,
+                     .rc = -EIO};
     char err[256];
     buf_init(&l.out, OUT_MAX_BYTES);
     if (begin(&l, broker, password, password_len, err, sizeof err))

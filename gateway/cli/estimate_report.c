@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include "base/units.h"
 
-#define MONTH_MS      (30.4375 * 86400000) /* a twelfth of 365.25 days */
-#define BITS_A_BYTE   10                   /* start and stop bit */
+#define MONTH_MS    (30.4375 * 86400000) /* a twelfth of 365.25 days */
+#define BITS_A_BYTE 10                   /* start and stop bit */
 
 /* One way to carry the messages, and what a month of it comes to. */
 struct way {
@@ -17,11 +17,14 @@ struct way {
 };
 enum { WAY_LONGWIRE, WAY_MQTT_TCP, WAY_MQTT_SN, WAYS };
 
-static void fill_ways(struct way ways[WAYS], const struct estimate_peer *p, const struct estimate_terms *terms)
+static void fill_ways(struct way ways[WAYS], const struct estimate_peer *p,
+                      const struct estimate_terms *terms)
 {
     double months = terms->span_ms ? MONTH_MS / (double)terms->span_ms : 0;
-    ways[WAY_LONGWIRE] = (struct way){"longwire", "longwire", p->totals.bytes + p->totals.back_bytes, p->totals.credits};
-    ways[WAY_MQTT_TCP] = (struct way){"mqtt_tcp", "MQTT 3.1.1 over TCP/IP", p->sum.mqtt_tcp_bytes, 0};
+    ways[WAY_LONGWIRE] = (struct way){"longwire", "longwire",
+                                      p->totals.bytes + p->totals.back_bytes, p->totals.credits};
+    ways[WAY_MQTT_TCP] =
+        (struct way){"mqtt_tcp", "MQTT 3.1.1 over TCP/IP", p->sum.mqtt_tcp_bytes, 0};
     ways[WAY_MQTT_SN] = (struct way){"mqtt_sn", "MQTT-SN 1.2", p->sum.mqtt_sn_bytes, 0};
     for (int i = 0; i < WAYS; i++) {
         struct way *w = &ways[i];
@@ -29,8 +32,8 @@ static void fill_ways(struct way ways[WAYS], const struct estimate_peer *p, cons
         w->month_bytes = (double)w->bytes * months;
         w->month_credits = (double)w->credits * months;
         w->month_minutes = w->month_bytes * BITS_A_BYTE / (double)terms->baud / 60;
-        w->month_cost = prices->month + w->month_bytes / 1000 * prices->kilobyte + w->month_credits * prices->credit +
-                        w->month_minutes * prices->minute;
+        w->month_cost = prices->month + w->month_bytes / 1000 * prices->kilobyte +
+                        w->month_credits * prices->credit + w->month_minutes * prices->minute;
     }
 }
 
@@ -43,13 +46,16 @@ static double a_message(uint64_t bytes, uint64_t messages)
 static double line_bytes(const struct estimate_peer *p, const struct estimate_sum *topic)
 {
     double all = (double)(p->totals.bytes + p->totals.back_bytes);
-    return p->sum.stream_bytes ? all * (double)topic->stream_bytes / (double)p->sum.stream_bytes : 0;
+    return p->sum.stream_bytes ? all * (double)topic->stream_bytes / (double)p->sum.stream_bytes
+                               : 0;
 }
 
 static int by_cost(const void *a, const void *b)
 {
-    const struct estimate_topic *x = *(const struct estimate_topic *const *)a, *y = *(const struct estimate_topic *const *)b;
-    return (x->sum.stream_bytes < y->sum.stream_bytes) - (x->sum.stream_bytes > y->sum.stream_bytes);
+    const struct estimate_topic *x = *(const struct estimate_topic *const *)a,
+                                *y = *(const struct estimate_topic *const *)b;
+    return (x->sum.stream_bytes < y->sum.stream_bytes) -
+           (x->sum.stream_bytes > y->sum.stream_bytes);
 }
 
 /* Costliest first. NULL: out of memory, or none. */
@@ -69,15 +75,16 @@ static void words_of_link(const struct estimate_terms *terms, FILE *out)
 {
     char hold[UNITS_TEXT_BYTES];
     duration_format(terms->link.hold_ms, hold);
-    fprintf(out, "link: %s of at most %zu bytes", terms->link.datagram ? "datagrams" : "stream, frames",
-            terms->link.frame_bytes);
+    fprintf(out, "link: %s of at most %zu bytes",
+            terms->link.datagram ? "datagrams" : "stream, frames", terms->link.frame_bytes);
     if (terms->link.credit_bytes)
         fprintf(out, ", billed in credits of %zu", terms->link.credit_bytes);
-    fprintf(out, "; messages wait %s for company\n", terms->link.hold_ms == INT64_MAX ? "until a frame is full" : hold);
+    fprintf(out, "; codec %s; messages wait %s for company\n", terms->link.plain ? "plain" : "full",
+            terms->link.hold_ms == INT64_MAX ? "until a frame is full" : hold);
 }
 
-static void words_of_ways(const struct way ways[WAYS], const struct estimate_peer *p, const struct estimate_terms *terms,
-                          FILE *out)
+static void words_of_ways(const struct way ways[WAYS], const struct estimate_peer *p,
+                          const struct estimate_terms *terms, FILE *out)
 {
     fprintf(out, "  %-24s %12s %12s", "", "B/message", "bytes");
     if (terms->span_ms)
@@ -85,21 +92,24 @@ static void words_of_ways(const struct way ways[WAYS], const struct estimate_pee
     fprintf(out, "\n");
     for (int i = 0; i < WAYS; i++) {
         const struct way *w = &ways[i];
-        fprintf(out, "  %-24s %12.2f %12" PRIu64, w->title, a_message(w->bytes, p->sum.messages), w->bytes);
+        fprintf(out, "  %-24s %12.2f %12" PRIu64, w->title, a_message(w->bytes, p->sum.messages),
+                w->bytes);
         if (terms->span_ms)
-            fprintf(out, " %14.0f %12.0f %12.1f %12.2f", w->month_bytes, w->month_credits, w->month_minutes, w->month_cost);
+            fprintf(out, " %14.0f %12.0f %12.1f %12.2f", w->month_bytes, w->month_credits,
+                    w->month_minutes, w->month_cost);
         fprintf(out, "\n");
     }
 }
 
-static void words_of_topics(const struct estimate_peer *p, const struct estimate_terms *terms, FILE *out)
+static void words_of_topics(const struct estimate_peer *p, const struct estimate_terms *terms,
+                            FILE *out)
 {
     const struct estimate_topic **list = sorted(p);
     if (!list)
         return;
     double months = terms->span_ms ? MONTH_MS / (double)terms->span_ms : 0;
-    fprintf(out, "  %10s %10s %10s %10s %10s %14s  topic\n", "messages", "payload", "B/message", "MQTT/TCP", "MQTT-SN",
-            terms->span_ms ? "B/month" : "bytes");
+    fprintf(out, "  %10s %10s %10s %10s %10s %14s  topic\n", "messages", "payload", "B/message",
+            "MQTT/TCP", "MQTT-SN", terms->span_ms ? "B/month" : "bytes");
     for (size_t i = 0; i < p->topic_count && i < terms->top && list[i]->sum.messages; i++) {
         const struct estimate_sum *s = &list[i]->sum;
         double bytes = line_bytes(p, s);
@@ -113,7 +123,8 @@ static void words_of_topics(const struct estimate_peer *p, const struct estimate
     free(list);
 }
 
-void estimate_report_words(const struct estimate_traffic *t, const struct estimate_terms *terms, FILE *out)
+void estimate_report_words(const struct estimate_traffic *t, const struct estimate_terms *terms,
+                           FILE *out)
 {
     size_t count;
     const struct estimate_peer *peers = estimate_traffic_peers(t, &count);
@@ -126,13 +137,15 @@ void estimate_report_words(const struct estimate_traffic *t, const struct estima
         const struct estimate_peer *p = &peers[i];
         struct way ways[WAYS];
         fill_ways(ways, p, terms);
-        fprintf(out, "\n%s: %" PRIu64 " messages, %.1f bytes of payload each; %" PRIu64 " frames out, %" PRIu64
-                     " bytes; %" PRIu64 " back, %" PRIu64 " bytes\n",
-                p->name, p->sum.messages, a_message(p->sum.payload_bytes, p->sum.messages), p->totals.frames,
-                p->totals.bytes, p->totals.back_frames, p->totals.back_bytes);
+        fprintf(out,
+                "\n%s: %" PRIu64 " messages, %.1f bytes of payload each; %" PRIu64
+                " frames out, %" PRIu64 " bytes; %" PRIu64 " back, %" PRIu64 " bytes\n",
+                p->name, p->sum.messages, a_message(p->sum.payload_bytes, p->sum.messages),
+                p->totals.frames, p->totals.bytes, p->totals.back_frames, p->totals.back_bytes);
         if (p->replaced || p->refused || p->unwanted)
-            fprintf(out, "  not carried: %" PRIu64 " replaced by newer ones, %" PRIu64 " refused, %" PRIu64
-                         " retained and not wanted\n",
+            fprintf(out,
+                    "  not carried: %" PRIu64 " replaced by newer ones, %" PRIu64
+                    " refused, %" PRIu64 " retained and not wanted\n",
                     p->replaced, p->refused, p->unwanted);
         words_of_ways(ways, p, terms, out);
         words_of_topics(p, terms, out);
@@ -145,18 +158,22 @@ void estimate_report_words(const struct estimate_traffic *t, const struct estima
 
 static json_t *json_of_sum(const struct estimate_sum *s)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "messages", (json_int_t)s->messages, "payload_bytes",
-                     (json_int_t)s->payload_bytes, "stream_bytes", (json_int_t)s->stream_bytes, "mqtt_tcp_bytes",
-                     (json_int_t)s->mqtt_tcp_bytes, "mqtt_sn_bytes", (json_int_t)s->mqtt_sn_bytes);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "messages", (json_int_t)s->messages,
+                     "payload_bytes", (json_int_t)s->payload_bytes, "stream_bytes",
+                     (json_int_t)s->stream_bytes, "mqtt_tcp_bytes", (json_int_t)s->mqtt_tcp_bytes,
+                     "mqtt_sn_bytes", (json_int_t)s->mqtt_sn_bytes);
 }
 
-static json_t *json_of_way(const struct way *w, const struct estimate_peer *p, const struct estimate_terms *terms)
+static json_t *json_of_way(const struct way *w, const struct estimate_peer *p,
+                           const struct estimate_terms *terms)
 {
     json_t *o = json_pack("{s:I, s:f}", "bytes", (json_int_t)w->bytes, "bytes_per_message",
                           a_message(w->bytes, p->sum.messages));
     if (o && terms->span_ms)
-        json_object_set_new(o, "month", json_pack("{s:f, s:f, s:f, s:f}", "bytes", w->month_bytes, "credits",
-                                                  w->month_credits, "minutes", w->month_minutes, "cost", w->month_cost));
+        json_object_set_new(o, "month",
+                            json_pack("{s:f, s:f, s:f, s:f}", "bytes", w->month_bytes, "credits",
+                                      w->month_credits, "minutes", w->month_minutes, "cost",
+                                      w->month_cost));
     return o;
 }
 
@@ -170,9 +187,11 @@ static json_t *json_of_topics(const struct estimate_peer *p, const struct estima
         json_object_set_new(o, "topic", json_string(list[i]->name));
         json_object_set_new(o, "bytes", json_real(bytes));
         if (list[i]->sum.messages)
-            json_object_set_new(o, "bytes_per_message", json_real(bytes / (double)list[i]->sum.messages));
+            json_object_set_new(o, "bytes_per_message",
+                                json_real(bytes / (double)list[i]->sum.messages));
         if (terms->span_ms)
-            json_object_set_new(o, "month_bytes", json_real(bytes * MONTH_MS / (double)terms->span_ms));
+            json_object_set_new(o, "month_bytes",
+                                json_real(bytes * MONTH_MS / (double)terms->span_ms));
         json_array_append_new(topics, o);
     }
     free(list);
@@ -199,20 +218,26 @@ static json_t *json_of_peer(const struct estimate_peer *p, const struct estimate
     return o;
 }
 
-int estimate_report_json(const struct estimate_traffic *t, const struct estimate_terms *terms, FILE *out)
+int estimate_report_json(const struct estimate_traffic *t, const struct estimate_terms *terms,
+                         FILE *out)
 {
     size_t count;
     const struct estimate_peer *list = estimate_traffic_peers(t, &count);
     json_t *peers = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(peers, json_of_peer(&list[i], terms));
-    json_t *o = json_pack("{s:I, s:I, s:f, s:{s:s, s:I, s:I, s:I}, s:o}", "messages",
-                          (json_int_t)estimate_traffic_messages(t), "unrouted", (json_int_t)estimate_traffic_unrouted(t),
-                          "span_s", (double)terms->span_ms / 1000, "link", "kind",
-                          terms->link.datagram ? "datagram" : "stream", "frame_bytes", (json_int_t)terms->link.frame_bytes,
-                          "credit_bytes", (json_int_t)terms->link.credit_bytes, "baud", (json_int_t)terms->baud, "peers",
-                          peers);
-    int rc = o && json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(10)) == 0 && fputc('\n', out) != EOF ? 0 : -ENOMEM;
+    json_t *o = json_pack(
+        "{s:I, s:I, s:f, s:{s:s, s:s, s:I, s:I, s:I}, s:o}", "messages",
+        (json_int_t)estimate_traffic_messages(t), "unrouted",
+        (json_int_t)estimate_traffic_unrouted(t), "span_s", (double)terms->span_ms / 1000, "link",
+        "kind", terms->link.datagram ? "datagram" : "stream", "codec",
+        terms->link.plain ? "plain" : "full", "frame_bytes", (json_int_t)terms->link.frame_bytes,
+        "credit_bytes", (json_int_t)terms->link.credit_bytes, "baud", (json_int_t)terms->baud,
+        "peers", peers);
+    int rc = o && json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(10)) == 0 &&
+                     fputc('\n', out) != EOF
+                 ? 0
+                 : -ENOMEM;
     json_decref(o);
     return rc;
 }

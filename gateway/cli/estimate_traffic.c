@@ -22,23 +22,23 @@ struct waiting {
     uint8_t payload[];
 };
 
-struct topic_state {                  /* beside estimate_peer.topics, same index */
-    struct waiting *queued;           /* its last message in the queue */
-    struct waiting *held;             /* until min_interval is over */
+struct topic_state {        /* beside estimate_peer.topics, same index */
+    struct waiting *queued; /* its last message in the queue */
+    struct waiting *held;   /* until min_interval is over */
     int64_t sent_ms;
-    uint64_t retained;                /* hash of the last retained payload that went */
+    uint64_t retained; /* hash of the last retained payload that went */
     bool sent, has_retained;
 };
 
 struct peer_state {
     struct topic_state *topics;
-    uint32_t *table;                  /* hash table: index + 1 */
+    uint32_t *table; /* hash table: index + 1 */
     size_t table_size, cap;
     struct topic_slots *slots;
     struct estimate_line *line;
     struct waiting *queue[CLASS_COUNT], **tail[CLASS_COUNT];
-    int64_t flush_at_ms;              /* INT64_MAX: nothing waits */
-    int64_t held_until_ms;            /* no held message is due before; INT64_MAX: none is held */
+    int64_t flush_at_ms;   /* INT64_MAX: nothing waits */
+    int64_t held_until_ms; /* no held message is due before; INT64_MAX: none is held */
     uint64_t number, last_of[CLASS_COUNT];
     int timestamps;
 };
@@ -65,8 +65,8 @@ static uint64_t mqtt_packet(uint64_t remaining)
     return n;
 }
 
-/* PUBLISH and PUBACK, each a segment with 40 bytes of TCP and IP header and 4 of PPP. Bare TCP acknowledgements and
- * keep-alives are left out, in MQTT's favour. */
+/* PUBLISH and PUBACK, each a segment with 40 bytes of TCP and IP header and 4 of PPP. Bare TCP
+ * acknowledgements and keep-alives are left out, in MQTT's favour. */
 static uint64_t mqtt_tcp(size_t topic, size_t payload)
 {
     return mqtt_packet(2 + topic + 2 + payload) + 4 + 2 * (40 + 4);
@@ -90,7 +90,8 @@ static uint64_t mqtt_sn_register(size_t topic)
 
 /* ---- life ---- */
 
-struct estimate_traffic *estimate_traffic_new(const struct config *config, const struct estimate_link *link, int timestamps)
+struct estimate_traffic *estimate_traffic_new(const struct config *config,
+                                              const struct estimate_link *link, int timestamps)
 {
     struct estimate_traffic *t = calloc(1, sizeof *t);
     if (!t)
@@ -105,7 +106,9 @@ struct estimate_traffic *estimate_traffic_new(const struct config *config, const
         struct peer_state *s = &t->states[i];
         struct estimate_link own = *link;
         t->peer_count = i + 1;
-        s->timestamps = timestamps >= 0 ? timestamps : config ? config->peers[i].timestamps : TIMESTAMPS_S;
+        s->timestamps = timestamps >= 0 ? timestamps
+                        : config        ? config->peers[i].timestamps
+                                        : TIMESTAMPS_S;
         if (config) {
             own.plain = own.plain || config->peers[i].codec == CODEC_PLAIN;
             own.codec_memory = (size_t)config->peers[i].codec_memory;
@@ -178,7 +181,8 @@ static bool grow(struct estimate_peer *p, struct peer_state *s)
     s->table_size = 2 * cap;
     s->cap = cap;
     for (size_t i = 0; i < p->topic_count; i++) {
-        size_t at = hash64_add(HASH64_START, topics[i].name, strlen(topics[i].name)) % s->table_size;
+        size_t at =
+            hash64_add(HASH64_START, topics[i].name, strlen(topics[i].name)) % s->table_size;
         while (table[at])
             at = (at + 1) % s->table_size;
         table[at] = (uint32_t)i + 1;
@@ -186,7 +190,8 @@ static bool grow(struct estimate_peer *p, struct peer_state *s)
     return true;
 }
 
-static int topic_of(struct estimate_peer *p, struct peer_state *s, const char *name, uint32_t *index)
+static int topic_of(struct estimate_peer *p, struct peer_state *s, const char *name,
+                    uint32_t *index)
 {
     if (p->topic_count == s->cap && !grow(p, s))
         return -ENOMEM;
@@ -211,13 +216,17 @@ static int topic_of(struct estimate_peer *p, struct peer_state *s, const char *n
 /* ---- out ---- */
 
 /* The slot of the topic as the far end gets it, named to it first where it is new. */
-static int slot_of(struct peer_state *s, struct estimate_topic *topic, const char *remote, int64_t now_ms, unsigned *slot)
+static int slot_of(struct peer_state *s, struct estimate_topic *topic, const char *remote,
+                   int64_t now_ms, unsigned *slot)
 {
     uint64_t bytes = 0;
     if (topic_slots_find(s->slots, remote, slot))
         return 0;
     *slot = topic_slots_victim(s->slots);
-    struct record r = {.type = RECORD_TOPIC, .slot = *slot, .topic = remote, .topic_len = (uint32_t)strlen(remote)};
+    struct record r = {.type = RECORD_TOPIC,
+                       .slot = *slot,
+                       .topic = remote,
+                       .topic_len = (uint32_t)strlen(remote)};
     int rc = topic_slots_set(s->slots, *slot, remote, r.topic_len);
     if (rc == 0)
         rc = estimate_line_put(s->line, &r, now_ms, &bytes);
@@ -225,14 +234,20 @@ static int slot_of(struct peer_state *s, struct estimate_topic *topic, const cha
     return rc;
 }
 
-static int put_pieces(struct peer_state *s, struct estimate_topic *topic, const struct waiting *w, unsigned slot,
-                      int64_t now_ms)
+static int put_pieces(struct peer_state *s, struct estimate_topic *topic, const struct waiting *w,
+                      unsigned slot, int64_t now_ms)
 {
     uint64_t number = ++s->number, bytes;
-    struct record r = {.class = w->class, .number = number, .previous = s->last_of[w->class], .slot = slot,
-                       .qos = w->route ? (uint8_t)w->route->qos : 1, .retain = w->retain,
-                       .has_origin = s->timestamps != TIMESTAMPS_NO, .origin_in_ms = s->timestamps == TIMESTAMPS_MS,
-                       .origin_ms = w->origin_ms, .total = (uint32_t)w->len};
+    struct record r = {.class = w->class,
+                       .number = number,
+                       .previous = s->last_of[w->class],
+                       .slot = slot,
+                       .qos = w->route ? (uint8_t)w->route->qos : 1,
+                       .retain = w->retain,
+                       .has_origin = s->timestamps != TIMESTAMPS_NO,
+                       .origin_in_ms = s->timestamps == TIMESTAMPS_MS,
+                       .origin_ms = w->origin_ms,
+                       .total = (uint32_t)w->len};
     if (!r.origin_in_ms)
         r.origin_ms -= r.origin_ms % 1000;
     s->last_of[w->class] = number;
@@ -252,7 +267,8 @@ static int put_pieces(struct peer_state *s, struct estimate_topic *topic, const 
     return 0;
 }
 
-static int put_message(struct estimate_peer *p, struct peer_state *s, const struct waiting *w, int64_t now_ms)
+static int put_message(struct estimate_peer *p, struct peer_state *s, const struct waiting *w,
+                       int64_t now_ms)
 {
     struct estimate_topic *topic = &p->topics[w->topic];
     char *remote = NULL;
@@ -266,7 +282,9 @@ static int put_message(struct estimate_peer *p, struct peer_state *s, const stru
     topic->sum.messages++;
     topic->sum.payload_bytes += w->len;
     topic->sum.mqtt_tcp_bytes += mqtt_tcp(strlen(topic->name), w->len);
-    topic->sum.mqtt_sn_bytes += mqtt_sn_publish(w->len) + (topic->sum.messages == 1 ? mqtt_sn_register(strlen(topic->name)) : 0);
+    topic->sum.mqtt_sn_bytes +=
+        mqtt_sn_publish(w->len) +
+        (topic->sum.messages == 1 ? mqtt_sn_register(strlen(topic->name)) : 0);
     return rc;
 }
 
@@ -364,7 +382,8 @@ static int catch_up(struct estimate_traffic *t, size_t peer, int64_t now_ms)
 }
 
 /* Does the route drop it for its retain flag? */
-static bool unwanted(const struct config_route *route, struct topic_state *topic, const struct estimate_message *m)
+static bool unwanted(const struct config_route *route, struct topic_state *topic,
+                     const struct estimate_message *m)
 {
     if (!m->retain || route->retain == RETAIN_PASS)
         return false;
@@ -375,7 +394,8 @@ static bool unwanted(const struct config_route *route, struct topic_state *topic
     return route->retain == RETAIN_DROP || same;
 }
 
-static int offer(struct estimate_traffic *t, size_t peer, const struct config_route *route, const struct estimate_message *m)
+static int offer(struct estimate_traffic *t, size_t peer, const struct config_route *route,
+                 const struct estimate_message *m)
 {
     struct peer_state *s = &t->states[peer];
     uint32_t index;
@@ -400,10 +420,15 @@ static int offer(struct estimate_traffic *t, size_t peer, const struct config_ro
     struct waiting *w = malloc(sizeof *w + m->payload_len);
     if (!w)
         return -ENOMEM;
-    *w = (struct waiting){.topic = index, .route = route, .class = route ? (enum msg_class)route->priority : CLASS_NORMAL,
-                          .origin_ms = EPOCH_MS + m->at_ms - t->first_ms, .retain = m->retain, .len = m->payload_len};
+    *w = (struct waiting){.topic = index,
+                          .route = route,
+                          .class = route ? (enum msg_class)route->priority : CLASS_NORMAL,
+                          .origin_ms = EPOCH_MS + m->at_ms - t->first_ms,
+                          .retain = m->retain,
+                          .len = m->payload_len};
     memcpy(w->payload, m->payload, m->payload_len);
-    if (route && route->min_interval_ms && topic->sent && m->at_ms < topic->sent_ms + route->min_interval_ms) {
+    if (route && route->min_interval_ms && topic->sent &&
+        m->at_ms < topic->sent_ms + route->min_interval_ms) {
         t->peers[peer].replaced += topic->held != NULL;
         free(topic->held);
         topic->held = w;
@@ -422,7 +447,8 @@ int estimate_traffic_put(struct estimate_traffic *t, const struct estimate_messa
         t->first_ms = m->at_ms;
     t->last_ms = m->at_ms;
     for (size_t i = 0; i < t->peer_count && rc == 0; i++) {
-        const struct config_route *route = t->config ? routes_match(&t->routes, t->peers[i].name, m->topic) : NULL;
+        const struct config_route *route =
+            t->config ? routes_match(&t->routes, t->peers[i].name, m->topic) : NULL;
         rc = catch_up(t, i, m->at_ms);
         if (rc != 0 || (t->config && !route))
             continue;

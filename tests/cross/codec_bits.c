@@ -2,11 +2,12 @@
  *
  *     codec_bits OUT MEMORY BYTES [IN]
  *
- * codes about BYTES of payload with each codec, writes the coded streams to OUT, and, given IN, decodes
- * such streams of another machine and compares every record with the generator's.
+ * codes about BYTES of payload with each codec, writes the coded streams to OUT, and, given IN,
+ * decodes such streams of another machine and compares every record with the generator's.
  *
- * Everything that is coded comes from the seed below and from integers alone, so that any difference
- * between two machines is the codec's. Exit status: 0 done, 1 the stream is wrong, 2 usage or file. */
+ * Everything that is coded comes from the seed below and from integers alone, so that any
+ * difference between two machines is the codec's. Exit status: 0 done, 1 the stream is wrong, 2
+ * usage or file. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,8 @@
 
 static const struct codec *const codecs[] = {&codec_plain, &codec_mix};
 
-/* Records of the other types, with every field somewhere set: their contexts, too, must not depend on
- * the machine. */
+/* Records of the other types, with every field somewhere set: their contexts, too, must not depend
+ * on the machine. */
 static void put_rarities(struct run *run)
 {
     static const uint8_t props[] = {0x26, 0, 1, 'k', 0, 1, 'v'};
@@ -29,19 +30,52 @@ static void put_rarities(struct run *run)
     static const char text[] = "plant/hall 3/door", route[] = "telemetry", hops[] = "buoy-17,hub";
     uint64_t n = run->number;
 
-    run_put(run, &(struct record){.type = RECORD_MESSAGE, .class = CLASS_ALARM, .number = n + 1, .previous = n,
-                                  .slot = RECORD_NO_SLOT, .topic = text, .topic_len = sizeof text - 1,
-                                  .qos = 2, .retain = true, .has_origin = true, .origin_in_ms = true,
-                                  .origin_ms = 1700000000123, .has_expiry = true, .expiry_s = 3600,
-                                  .props = props, .props_len = sizeof props, .hops = hops,
-                                  .hops_len = sizeof hops - 1, .bytes = props, .len = 4, .total = 4});
-    run_put(run, &(struct record){.type = RECORD_MESSAGE, .class = CLASS_BULK, .number = n + 2, .previous = n,
-                                  .slot = 1, .bytes = large, .len = 2000, .total = sizeof large});
-    run_put(run, &(struct record){.type = RECORD_CHUNK, .class = CLASS_BULK, .number = n + 2, .offset = 2000,
-                                  .bytes = large + 2000, .len = sizeof large - 2000});
-    run_put(run, &(struct record){.type = RECORD_GAP, .class = CLASS_NORMAL, .number = n + 9, .previous = n,
-                                  .first_number = n + 3, .count = 5, .reason = 2, .from_ms = 1700000000000,
-                                  .to_ms = 1700000360000, .route = route, .route_len = sizeof route - 1});
+    run_put(run, &(struct record){.type = RECORD_MESSAGE,
+                                  .class = CLASS_ALARM,
+                                  .number = n + 1,
+                                  .previous = n,
+                                  .slot = RECORD_NO_SLOT,
+                                  .topic = text,
+                                  .topic_len = sizeof text - 1,
+                                  .qos = 2,
+                                  .retain = true,
+                                  .has_origin = true,
+                                  .origin_in_ms = true,
+                                  .origin_ms = 1700000000123,
+                                  .has_expiry = true,
+                                  .expiry_s = 3600,
+                                  .props = props,
+                                  .props_len = sizeof props,
+                                  .hops = hops,
+                                  .hops_len = sizeof hops - 1,
+                                  .bytes = props,
+                                  .len = 4,
+                                  .total = 4});
+    run_put(run, &(struct record){.type = RECORD_MESSAGE,
+                                  .class = CLASS_BULK,
+                                  .number = n + 2,
+                                  .previous = n,
+                                  .slot = 1,
+                                  .bytes = large,
+                                  .len = 2000,
+                                  .total = sizeof large});
+    run_put(run, &(struct record){.type = RECORD_CHUNK,
+                                  .class = CLASS_BULK,
+                                  .number = n + 2,
+                                  .offset = 2000,
+                                  .bytes = large + 2000,
+                                  .len = sizeof large - 2000});
+    run_put(run, &(struct record){.type = RECORD_GAP,
+                                  .class = CLASS_NORMAL,
+                                  .number = n + 9,
+                                  .previous = n,
+                                  .first_number = n + 3,
+                                  .count = 5,
+                                  .reason = 2,
+                                  .from_ms = 1700000000000,
+                                  .to_ms = 1700000360000,
+                                  .route = route,
+                                  .route_len = sizeof route - 1});
     run_flush(run);
     run->number = n + 9;
 }
@@ -72,8 +106,8 @@ static void make(struct run *run, const struct codec *codec, size_t memory, size
     put_rarities(run);
 }
 
-/* Puts what the file holds in the place of what was coded here, and decodes that. Return: NULL, or what
- * was wrong. */
+/* Puts what the file holds in the place of what was coded here, and decodes that. Return: NULL, or
+ * what was wrong. */
 static const char *decode(struct run *run, size_t memory, FILE *in)
 {
     size_t n = run->stream.len;
@@ -99,8 +133,8 @@ static bool code(size_t memory, size_t bytes, FILE *out, FILE *in)
 
     for (size_t c = 0; c < sizeof codecs / sizeof *codecs && good; c++) {
         make(&run, codecs[c], memory, bytes);
-        printf("%s at %zu KB of memory: %zu records in %zu bytes, hash %016llx\n", codecs[c]->name, memory >> 10,
-               run.count, run.stream.len, (unsigned long long)run_hash(&run));
+        printf("%s at %zu KB of memory: %zu records in %zu bytes, hash %016llx\n", codecs[c]->name,
+               memory >> 10, run.count, run.stream.len, (unsigned long long)run_hash(&run));
         good = fwrite(buf_bytes(&run.stream), 1, run.stream.len, out) == run.stream.len;
         const char *wrong = in && good ? decode(&run, memory, in) : NULL;
         if (wrong)

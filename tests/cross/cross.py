@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The codec gives the same bits on every machine: builds codec_bits for big-endian and 32-bit machines
-with Debian's cross compilers, runs it under qemu-user, and holds the streams against this machine's.
+"""The codec gives the same bits on every machine: builds codec_bits for big-endian and 32-bit ones with
+Debian's cross compilers, runs it under qemu-user, and holds the streams against this machine's.
 
 usage: cross.py NATIVE ROOT FOLDER    NATIVE: codec_bits of this machine; FOLDER: where to build"""
 import concurrent.futures
@@ -16,10 +16,12 @@ MACHINES = (  # name, compiler, emulator, what it stands for
     ("armhf", "arm-linux-gnueabihf-gcc", "qemu-arm", "32 bits, char unsigned"),
     ("i686", "i686-linux-gnu-gcc", "qemu-i386", "32 bits"),
 )
-# Bytes of payload at each size of the model; emulation is slow, so all of it only at the default size.
+# (memory of the model, bytes of payload). Emulation is slow, so most of it at the default memory.
 STREAMS = ((256 << 10, 20000), (4 << 20, 100000), (16 << 20, 20000))
-TIMEOUT_S = 280 # a command, on a machine that has much else to do
-# What the codec is made of. It must need nothing else of ours: a file missing here fails to link.
+FLAGS = ("-std=gnu11", "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
+         "-Wno-missing-field-initializers")
+TIMEOUT_S = 280  # a command, on a machine that has much else to do
+# What the codec is made of. It needs nothing else of ours: a file missing here fails to link.
 SOURCES = ("gateway/wire/codec*.c", "gateway/wire/mix_*.c", "gateway/wire/primer*.c",
            "base/buf.c", "base/hash.c", "base/utf8.c", "base/crc32.c",
            "tests/unit/wire_codec/run.c", "tests/unit/wire_codec/streams.c", "tests/cross/codec_bits.c")
@@ -67,8 +69,7 @@ def build(compiler, root, program):
     objects = []
     for source in sources:
         objects.append(f"{program}.{os.path.basename(source)}.o")
-        status, said = run(compiler, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror",
-                           "-Wno-missing-field-initializers", "-D_GNU_SOURCE", "-I", root, "-c", source, "-o", objects[-1])
+        status, said = run(compiler, *FLAGS, "-I", root, "-c", source, "-o", objects[-1])
         if status:
             return status, said
     # Static, so that the emulator needs no libraries of the machine.

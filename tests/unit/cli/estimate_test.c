@@ -14,7 +14,8 @@
 #include "gateway/cli/estimate_traffic.h"
 #include "link_drivers/driver.h"
 
-static const struct estimate_link held = {.frame_bytes = 220, .hold_ms = INT64_MAX, .codec_memory = 1 << 20};
+static const struct estimate_link held = {
+    .frame_bytes = 220, .hold_ms = INT64_MAX, .codec_memory = 1 << 20};
 
 static struct config *config_of(const char *routes)
 {
@@ -22,8 +23,10 @@ static struct config *config_of(const char *routes)
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     FILE *f = fdopen(fd, "w"), *errors = tmpfile();
-    fprintf(f, "[site]\nname = buoy\n[broker]\nhost = 127.0.0.1\n[link lan]\ndriver = tcp\n"
-               "connect = 127.0.0.1:1\n[peer hub]\nlinks = lan\nseal = none\ntimestamps = no\n%s", routes);
+    fprintf(f,
+            "[site]\nname = buoy\n[broker]\nhost = 127.0.0.1\n[link lan]\ndriver = tcp\n"
+            "connect = 127.0.0.1:1\n[peer hub]\nlinks = lan\nseal = none\ntimestamps = no\n%s",
+            routes);
     fclose(f);
     struct config *c = config_load(path, link_driver_options, errors);
     unlink(path);
@@ -38,10 +41,14 @@ static struct config *config_of(const char *routes)
     return c;
 }
 
-static void put(struct estimate_traffic *t, int64_t at_ms, const char *topic, const char *payload, bool retain)
+static void put(struct estimate_traffic *t, int64_t at_ms, const char *topic, const char *payload,
+                bool retain)
 {
-    const struct estimate_message m = {.at_ms = at_ms, .topic = topic, .payload = (const uint8_t *)payload,
-                                       .payload_len = strlen(payload), .retain = retain};
+    const struct estimate_message m = {.at_ms = at_ms,
+                                       .topic = topic,
+                                       .payload = (const uint8_t *)payload,
+                                       .payload_len = strlen(payload),
+                                       .retain = retain};
     assert_int_equal(estimate_traffic_put(t, &m), 0);
 }
 
@@ -56,7 +63,8 @@ static const struct estimate_peer *ended(struct estimate_traffic *t)
 
 static int next_of(const char *text, struct estimate_message *m, char *error, size_t size)
 {
-    FILE *f = fmemopen((void *)(uintptr_t)text, strlen(text), "r"), *errors = fmemopen(error, size, "w");
+    FILE *f = fmemopen((void *)(uintptr_t)text, strlen(text), "r"),
+         *errors = fmemopen(error, size, "w");
     struct estimate_input *in = estimate_input_new(f, "x.ndjson");
     int rc;
     do
@@ -73,7 +81,8 @@ static void a_wrong_line_is_named_with_its_file_and_number(void **state)
     static const struct {
         const char *text, *error;
     } cases[] = {
-        {"{\"t\":0,\"topic\":\"a\",\"payload\":\"x\"}\n\n{\"t\":1,\"topic\":\"a\"}\n", "x.ndjson:3: no payload"},
+        {"{\"t\":0,\"topic\":\"a\",\"payload\":\"x\"}\n\n{\"t\":1,\"topic\":\"a\"}\n",
+         "x.ndjson:3: no payload"},
         {"{\"t\":\"0\",\"topic\":\"a\",\"payload\":\"x\"}\n", "x.ndjson:1: t:"},
         {"{\"t\":0,\"topic\":\"a/+\",\"payload\":\"x\"}\n", "x.ndjson:1: topic:"},
         {"{\"t\":0,\"topic\":\"a\",\"payload_b64\":\"YQ=\"}\n", "x.ndjson:1: payload_b64:"},
@@ -93,8 +102,9 @@ static void a_wrong_line_is_named_with_its_file_and_number(void **state)
 
 static void payloads_come_as_text_or_base64_and_time_never_falls(void **state)
 {
-    static const char text[] = "{\"t\":5,\"topic\":\"a\",\"payload\":\"\\u0000z\"}\n"
-                               "{\"t\":4.5,\"topic\":\"b\",\"payload_b64\":\"AP8=\",\"retain\":true}";
+    static const char text[] =
+        "{\"t\":5,\"topic\":\"a\",\"payload\":\"\\u0000z\"}\n"
+        "{\"t\":4.5,\"topic\":\"b\",\"payload_b64\":\"AP8=\",\"retain\":true}";
     FILE *f = fmemopen((void *)(uintptr_t)text, sizeof text - 1, "r");
     struct estimate_input *in = estimate_input_new(f, "x");
     struct estimate_message m;
@@ -155,10 +165,14 @@ static void messages_that_wait_for_company_cost_less(void **state)
 
 static void a_datagram_is_billed_by_started_credits(void **state)
 {
-    const struct estimate_link link = {.datagram = true, .frame_bytes = 340, .credit_bytes = 50, .plain = true,
+    const struct estimate_link link = {.datagram = true,
+                                       .frame_bytes = 340,
+                                       .credit_bytes = 50,
+                                       .plain = true,
                                        .codec_memory = 1 << 20};
     struct estimate_traffic *t = estimate_traffic_new(NULL, &link, TIMESTAMPS_NO);
-    put(t, 0, "a", "0123456789012345678901234567890123456789", false); /* with headers more than 50 */
+    put(t, 0, "a", "0123456789012345678901234567890123456789",
+        false); /* with headers more than 50 */
     const struct estimate_peer *p = ended(t);
     assert_int_equal(p->totals.frames, 1);
     assert_in_range(p->totals.bytes, 51, 100);
@@ -169,9 +183,10 @@ static void a_datagram_is_billed_by_started_credits(void **state)
 
 static void routes_choose_replace_and_refuse(void **state)
 {
-    struct config *c = config_of("[route t]\npeer = hub\ntopics = t/#\nexclude = t/x\nmin_interval = 10s\n"
-                                 "[route l]\npeer = hub\ntopics = l\nkeep = latest\nmax_payload = 5\n"
-                                 "[route r]\npeer = hub\ntopics = r\nretain = on-change\n");
+    struct config *c =
+        config_of("[route t]\npeer = hub\ntopics = t/#\nexclude = t/x\nmin_interval = 10s\n"
+                  "[route l]\npeer = hub\ntopics = l\nkeep = latest\nmax_payload = 5\n"
+                  "[route r]\npeer = hub\ntopics = r\nretain = on-change\n");
     struct estimate_link link = held;
     link.hold_ms = 60000;
     struct estimate_traffic *t = estimate_traffic_new(c, &link, -1);
@@ -197,7 +212,8 @@ static void routes_choose_replace_and_refuse(void **state)
 
 static void an_alarm_does_not_wait(void **state)
 {
-    struct config *c = config_of("[route a]\npeer = hub\ntopics = a\npriority = alarm\n[route n]\npeer = hub\ntopics = n\n");
+    struct config *c = config_of(
+        "[route a]\npeer = hub\ntopics = a\npriority = alarm\n[route n]\npeer = hub\ntopics = n\n");
     struct estimate_link link = held;
     link.hold_ms = 60000;
     struct estimate_traffic *t = estimate_traffic_new(c, &link, -1);
