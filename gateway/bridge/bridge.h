@@ -12,6 +12,7 @@
  *     arrival.c    a whole message -> inbox, and onward where it may be forwarded
  *     publisher.c  inbox -> broker: packet ids, QoS 2 states, refusals
  *     broker.c     the broker session: subscriptions, acknowledgements
+ *     priming.c, peers_priming.c   the history tails that a new epoch's models are primed from
  *     peers.c      peers, their channels and links; guests of a listener
  *     custody.c    the group commit, and what may be told to the outside after it
  *     state.c      the gateway's own retained topics

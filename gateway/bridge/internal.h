@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/msg.h"
 #include "gateway/bridge/bridge.h"
+#include "gateway/bridge/priming.h"
 #include "gateway/bridge/routes.h"
 #include "gateway/bridge/topic_slots.h"
 #include "gateway/mqtt/session.h"
@@ -90,6 +91,7 @@ struct peer {
     struct channel *channel;
     struct sender sender;
     struct topic_slots *topics_in;
+    struct priming prime_out, prime_in; /* tails that the models of a new epoch are being primed from */
     uint64_t frame_done;        /* last frame whose records were all given; to be committed and acknowledged: */
     bool frames_waiting;
     bool restart_channel;       /* at the turn's end */
@@ -176,6 +178,7 @@ struct bridge {
     struct publisher publisher;
     struct peer *peers;
     size_t peer_count;
+    size_t prime_turn;          /* of the peers whose models are being primed */
     bool *link_up;              /* per config link */
     struct guest guests[GUESTS_MAX];
     size_t guest_count;
@@ -248,6 +251,16 @@ int sender_reload(struct peer *p) MUST_CHECK;
 bool sender_waits(struct peer *p);
 /* Numbers of this class up to here may have left: not to be discarded (I6). */
 uint64_t sender_fixed(const struct peer *p, enum msg_class class);
+
+/* ---- peers_priming.c ---- */
+/* The tail of what the peer sent, for our marks. Return: its hash; 0 = none. */
+uint32_t peers_tail_in(struct peer *p);
+/* The tail of what we sent, settled to the peer's marks: kept if it is the one that they name. */
+void peers_tail_out(struct peer *p, uint32_t their_hash);
+enum channel_prime peers_prime(struct peer *p, bool out, struct record *r);
+/* One peer a turn, a little; others have theirs in the next. */
+void peers_prime_some(struct bridge *b);
+bool peers_priming(const struct bridge *b);
 
 /* ---- receiver.c ---- */
 int receiver_init(struct peer *p) MUST_CHECK;

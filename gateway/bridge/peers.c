@@ -64,6 +64,17 @@ static void op_greeted(void *ctx, const struct channel_marks *theirs)
     p->sender.kick = true;
 }
 
+static enum channel_prime op_prime(void *ctx, bool out, struct record *r)
+{
+    return peers_prime(ctx, out, r);
+}
+
+static void op_primed(void *ctx, bool out)
+{
+    struct peer *p = ctx;
+    priming_drop(out ? &p->prime_out : &p->prime_in);
+}
+
 static void op_state(void *ctx, enum channel_state state, const char *why)
 {
     static const char *const names[] = {"idle", "greeting", "ready", "silent"};
@@ -109,6 +120,8 @@ static const struct channel_ops channel_ops = {
     .frame_done = op_frame_done,
     .greeting = op_greeting,
     .greeted = op_greeted,
+    .prime = op_prime,
+    .primed = op_primed,
     .state = op_state,
     .give_up = op_give_up,
     .random = op_random,
@@ -240,6 +253,8 @@ void peers_fini(struct bridge *b)
         struct peer *p = &b->peers[i];
         channel_free(p->channel);
         receiver_fini(p);
+        priming_drop(&p->prime_out);
+        priming_drop(&p->prime_in);
         if (p->sender.topics)
             sender_fini(p);
     }
@@ -269,7 +284,7 @@ void peers_pump(struct bridge *b)
 
 int64_t peers_deadline(const struct bridge *b)
 {
-    int64_t at = NEVER;
+    int64_t at = peers_priming(b) ? b->now.mono_ms : NEVER;
     for (size_t i = 0; i < b->peer_count; i++) {
         int64_t t = channel_deadline(b->peers[i].channel, b->now.mono_ms);
         if (t < at)
@@ -417,6 +432,7 @@ void peers_on_timer(struct bridge *b)
 {
     for (size_t i = 0; i < b->peer_count; i++)
         channel_on_timer(b->peers[i].channel, b->now.mono_ms);
+    peers_prime_some(b);
     for (size_t i = b->guest_count; i-- > 0;)
         if (b->guests[i].until_ms <= b->now.mono_ms)
             refuse_guest(b, i, "said nothing in time");

@@ -174,5 +174,8 @@ void sender_greeted(struct peer *p, const struct channel_marks *theirs)
     for (int c = 0; c < CLASS_COUNT; c++)
         if (!begin_lane(p, (enum msg_class)c, theirs))
             return;
+    /* A table that is begun anew gives the tail's topics other slots than the peer's. */
+    if (!s->reset_topics)
+        peers_tail_out(p, theirs->history_hash);
     custody_dirty(b, 0);
 }

@@ -21,6 +21,17 @@ void arq_receive_reset(struct arq_receive *a)
     arq_receive_init(a);
 }
 
+static bool keep(struct arq_receive *a, uint64_t number, const uint8_t *bytes, size_t n)
+{
+    size_t at = number % FRAME_WINDOW;
+    a->early[at] = malloc(n);
+    if (!a->early[at])
+        return false;
+    memcpy(a->early[at], bytes, n);
+    a->early_len[at] = (uint16_t)n;
+    return true;
+}
+
 enum arq_receive_outcome arq_receive_frame(struct arq_receive *a, uint64_t number,
                                            const uint8_t *bytes, size_t n)
 {
@@ -33,15 +44,14 @@ enum arq_receive_outcome arq_receive_frame(struct arq_receive *a, uint64_t numbe
         a->highest = number;
     if (number == a->next)
         return ARQ_NEXT;
-    size_t at = number % FRAME_WINDOW;
-    if (a->early[at])
+    if (a->early[number % FRAME_WINDOW])
         return ARQ_DUPLICATE;
-    a->early[at] = malloc(n);
-    if (!a->early[at])
-        return ARQ_BEYOND;
-    memcpy(a->early[at], bytes, n);
-    a->early_len[at] = (uint16_t)n;
-    return ARQ_EARLY;
+    return keep(a, number, bytes, n) ? ARQ_EARLY : ARQ_BEYOND;
+}
+
+bool arq_receive_hold(struct arq_receive *a, const uint8_t *bytes, size_t n)
+{
+    return a->early[a->next % FRAME_WINDOW] || keep(a, a->next, bytes, n);
 }
 
 void arq_receive_advance(struct arq_receive *a)

@@ -33,6 +33,8 @@ enum arq_receive_outcome {
 /* A frame (its tag checked) of this full number. */
 enum arq_receive_outcome arq_receive_frame(struct arq_receive *a, uint64_t number,
                                            const uint8_t *bytes, size_t n) MUST_CHECK;
+/* The frame a->next cannot be taken yet: kept like an early one. Return: false = no memory. */
+bool arq_receive_hold(struct arq_receive *a, const uint8_t *bytes, size_t n) MUST_CHECK;
 /* The frame a->next was taken. */
 void arq_receive_advance(struct arq_receive *a);
 /* The frame a->next, if it came early: its bytes (the caller frees them), or NULL. */

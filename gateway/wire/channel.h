@@ -71,6 +71,12 @@ enum channel_state {
     CHANNEL_SILENT,   /* was ready; the peer has not answered for long */
 };
 
+enum channel_prime {
+    CHANNEL_PRIME_RECORD, /* *r is the next */
+    CHANNEL_PRIME_END,    /* there is no more; or no tail that both ends have */
+    CHANNEL_PRIME_HURRY,  /* out only: an alarm waits; the tail is given up */
+};
+
 struct channel;
 struct channel_ops {
     /* STREAM: framed bytes for the line. DATAGRAM: one frame. token: to name it in channel_sent.
@@ -109,6 +115,12 @@ struct channel_ops {
      * these marks. Records given and not covered by the marks will not be acked by count any more;
      * the counts begin again at 0. */
     void (*greeted)(void *ctx, const struct channel_marks *theirs);
+    /* STREAM: the next record of a history tail, oldest first, that a new epoch's model is primed from: of
+     * what we send (out), if it is the one that the peer's marks told the hash of, or of what we receive, if
+     * our marks told of one. Asked for from inside channel_prime. *r lives until the next ops call. NULL: none. */
+    enum channel_prime (*prime)(void *ctx, bool out, struct record *r);
+    /* No more of this tail is wanted. */
+    void (*primed)(void *ctx, bool out);
     void (*state)(void *ctx, enum channel_state state, const char *why);
     /* The link should be reset: the peer has been silent too long, or speaks nonsense. */
     void (*give_up)(void *ctx, const char *why);
@@ -146,6 +158,10 @@ size_t channel_pump(struct channel *c, size_t room, int64_t now_ms);
  * that will not keep an alarm waiting; else what fills the `room` that next_record was given. */
 uint32_t channel_piece(const struct channel *c, enum msg_class class, unsigned slot, bool begun,
                        uint32_t left, size_t room) MUST_CHECK;
+/* STREAM: an epoch has begun, and its models are still to be primed: nothing of ours is sent until then, so the
+ * owner calls channel_prime soon, and again: each call works for at most some 10 ms. */
+bool channel_priming(const struct channel *c);
+void channel_prime(struct channel *c, int64_t now_ms);
 /* Would channel_pump output something? Ask after every other call: what has become due leaves only
  * by pump. */
 bool channel_wants(const struct channel *c, int64_t now_ms);

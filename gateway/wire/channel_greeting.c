@@ -26,6 +26,8 @@ static void new_epoch(struct channel *c)
     c->live = c->know_peer = false;
     c->hello_sent_ms = -1;
     c->control_out = c->control_in = 0;
+    c->distrust = 0;
+    channel_prime_end(c);
     clear_pending(c);
 }
 
@@ -51,6 +53,7 @@ void channel_nonsense(struct channel *c, const char *why, int64_t now_ms)
     c->errors++;
     c->status.bad_frames++;
     new_epoch(c);
+    c->distrust = c->errors;
     channel_set_state(c, CHANNEL_GREETING, why);
     channel_greet(c, GREET_HELLO, now_ms + wait);
 }
@@ -84,6 +87,7 @@ static void ready(struct channel *c, const struct channel_marks *theirs, int64_t
     c->waiting = true;
     c->grant_end = theirs->grant_bytes;
     c->ops->greeted(c->ctx, theirs);
+    channel_prime_begin(c, now_ms);
     channel_set_state(c, CHANNEL_READY, "handshake done");
     if (c->grant_news)
         channel_grant_changed(c, now_ms); /* our MARKS said less */
@@ -97,10 +101,16 @@ static unsigned log2_of(size_t memory)
     return log;
 }
 
+/* What ended in nonsense time after time may go through without a model. */
+static unsigned offered_version(const struct channel *c)
+{
+    return c->distrust >= CHANNEL_DISTRUST ? 1 : c->config.codec_version;
+}
+
 static void agree_codec(struct channel *c, const struct hello *h)
 {
-    c->codec_version =
-        h->codec_version < c->config.codec_version ? h->codec_version : c->config.codec_version;
+    unsigned own_version = offered_version(c);
+    c->codec_version = h->codec_version < own_version ? h->codec_version : own_version;
     unsigned own = log2_of(c->config.codec_memory);
     c->codec_memory = (size_t)1 << (h->memory_log2 < own ? h->memory_log2 : own);
 }
@@ -140,6 +150,8 @@ static void on_hello(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms
             refuse(c, (enum channel_refusal)refusal);
             return;
         }
+        if (c->distrust > 0)
+            c->ours.history_hash = 0; /* what the models had in common may be what is wrong */
         agree_codec(c, &h);
         c->peer_epoch = h.epoch;
         c->know_peer = true;
@@ -291,7 +303,7 @@ static size_t build_hello(const struct channel *c, bool over, uint8_t *frame)
 {
     struct hello h = {
         .protocol = HANDSHAKE_PROTOCOL,
-        .codec_version = c->config.codec_version,
+        .codec_version = offered_version(c),
         .memory_log2 = log2_of(c->config.codec_memory),
         .epoch = c->own_epoch,
         .seen = c->know_peer ? (uint16_t)c->peer_epoch : 0,

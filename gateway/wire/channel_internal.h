@@ -1,6 +1,7 @@
 /* The inside of a channel, for its own files alone:
  *     channel.c           the public calls, timers, status
  *     channel_greeting.c  handshake, resumption, epochs
+ *     channel_priming.c   the models of a new epoch
  *     channel_send.c      records -> frames -> line
  *     channel_receive.c   line -> frames -> records
  *     channel_datagram.c  the other kind of link, on the same parts */
@@ -40,6 +41,15 @@
 #define CHANNEL_STALE_ACK 32768u
 
 enum greet { GREET_NONE, GREET_HELLO, GREET_RESUME };
+
+#define CHANNEL_DISTRUST     3 /* epochs in a row that ended in nonsense: then the plain codec */
+#define CHANNEL_PRIMED_CODEC 2 /* from this version on there is a model, and a first byte that tells */
+
+enum prime_state {
+    PRIME_NONE,      /* from the codec's own primer alone */
+    PRIME_UNDER_WAY, /* from a history tail; nothing of the direction is coded yet */
+    PRIME_DONE,
+};
 
 /* A record that is encoded, and not yet whole in a frame. */
 struct pending_record {
@@ -82,12 +92,19 @@ struct channel {
     unsigned errors;       /* epochs in a row that ended in nonsense */
     int64_t ready_at_ms;
 
+    /* Priming of this epoch's models. */
+    enum prime_state prime_out, prime_in;
+    bool prime_seen; /* the encoder has seen a record of the tail */
+    int64_t prime_until_ms;
+    unsigned distrust; /* epochs in a row, up to this one, that began because of nonsense */
+
     /* Out. */
     const struct codec *codec;
     struct codec_encoder *encoder;
     struct effort effort;
     struct piece_size pieces;
     uint64_t needed;   /* of the record encoded last */
+    unsigned lead;     /* bytes of the stream before the codec's: the one that tells of priming */
     struct buf stream; /* encoded, not yet in a frame */
     uint64_t framed;   /* offset of the stream up to which frames were made */
     bool unit_open;    /* something was encoded since the last flush */
@@ -148,7 +165,15 @@ bool channel_greet_pending(const struct channel *c);
 /* Outputs one handshake frame that is pending. Return: bytes, 0 = none or no room. */
 size_t channel_greet_pump(struct channel *c, size_t room, int64_t now_ms);
 
+/* ---- channel_priming.c ---- */
+void channel_prime_begin(struct channel *c, int64_t now_ms);
+void channel_prime_end(struct channel *c);
+/* The peer's stream says whether it was primed from the history tail. Return: NULL, or what is wrong. */
+const char *channel_prime_told(struct channel *c, bool tail) MUST_CHECK;
+
 /* ---- channel_send.c ---- */
+/* A fresh encoder, as after channel_send_begin. Return: 0; -ENOMEM. */
+int channel_encoder_renew(struct channel *c) MUST_CHECK;
 int channel_send_begin(struct channel *c) MUST_CHECK;
 void channel_send_end(struct channel *c);
 /* Has new data that may leave now. */
@@ -164,6 +189,10 @@ void channel_on_ack(struct channel *c, uint16_t low, bool grant_known, uint8_t g
 /* ---- channel_receive.c ---- */
 int channel_receive_begin(struct channel *c) MUST_CHECK;
 void channel_receive_end(struct channel *c);
+/* A fresh decoder, as after channel_receive_begin. Return: 0; -ENOMEM. */
+int channel_decoder_renew(struct channel *c) MUST_CHECK;
+/* Takes the frames that were kept while the decoder was primed. */
+void channel_take_held(struct channel *c, int64_t now_ms);
 void channel_on_frame(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms);
 
 #endif

@@ -8,16 +8,23 @@
 /* Beside the payload that max_message bounds, a record may hold a topic and properties. */
 #define RECORD_EXTRA_MAX (65535u + 65536u)
 
-int channel_receive_begin(struct channel *c)
+int channel_decoder_renew(struct channel *c)
 {
     struct codec_limits limits = {.max_message =
                                       c->config.max_message < UINT32_MAX - RECORD_EXTRA_MAX
                                           ? c->config.max_message + RECORD_EXTRA_MAX
                                           : UINT32_MAX};
     const struct codec *codec = codec_find(c->codec_version);
+    if (c->decoder)
+        codec->decoder_free(c->decoder);
     c->decoder = codec->decoder_new(c->codec_memory, &limits);
-    c->check_in = RECORD_CHECK_START;
     return c->decoder ? 0 : -ENOMEM;
+}
+
+int channel_receive_begin(struct channel *c)
+{
+    c->check_in = RECORD_CHECK_START;
+    return channel_decoder_renew(c);
 }
 
 void channel_receive_end(struct channel *c)
@@ -70,13 +77,37 @@ static const char *decode(struct channel *c, const struct frame_data *f, const u
     return NULL;
 }
 
+/* The first frame's first byte of content tells how the stream's model was primed: *at, where the content begins, goes
+ * past it. Return: NULL, or what is wrong. */
+static const char *first_byte(struct channel *c, const uint8_t *frame, size_t n, size_t *at)
+{
+    if (c->in.next != 1 || c->codec_version < CHANNEL_PRIMED_CODEC)
+        return NULL;
+    if (n == *at || frame[*at] > 1)
+        return "stream does not begin as it must";
+    bool tail = frame[(*at)++];
+    return channel_prime_told(c, tail);
+}
+
+/* Must the frame wait for the decoder to be primed? It need not where it says that the peer's encoder was not. */
+static bool must_wait(const struct channel *c, const uint8_t *frame, size_t n)
+{
+    struct frame_data f;
+    size_t header = frame_data_decode(&f, frame, n);
+    return c->prime_in == PRIME_UNDER_WAY && header > 0 && n > header && frame[header] == 1;
+}
+
 /* The frame c->in.next: its records go to the owner once its check is right. Return: false = the
  * epoch is over. */
 static bool take(struct channel *c, const uint8_t *frame, size_t n, int64_t now_ms)
 {
     struct frame_data f;
     size_t header = frame_data_decode(&f, frame, n);
-    const char *wrong = header == 0 ? "frame too short" : decode(c, &f, frame + header, n - header);
+    const char *wrong = header == 0 ? "frame too short" : NULL;
+    if (!wrong)
+        wrong = first_byte(c, frame, n, &header);
+    if (!wrong)
+        wrong = decode(c, &f, frame + header, n - header);
     uint64_t number = c->frame_base + c->in.next;
     for (size_t i = 0; i < c->records.count && !wrong; i++)
         if (c->ops->record(c->ctx, c->records.records[i], number) != 0)
@@ -93,11 +124,10 @@ static bool take(struct channel *c, const uint8_t *frame, size_t n, int64_t now_
     return true;
 }
 
-static void take_all(struct channel *c, const uint8_t *frame, size_t n, int64_t now_ms)
+void channel_take_held(struct channel *c, int64_t now_ms)
 {
-    if (!take(c, frame, n, now_ms))
-        return;
     uint8_t *early;
+    size_t n;
     while ((early = arq_receive_early(&c->in, &n))) {
         bool good = take(c, early, n, now_ms);
         free(early);
@@ -145,7 +175,13 @@ static void on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms)
     uint64_t highest = c->in.highest;
     switch (arq_receive_frame(&c->in, number, frame, content)) {
     case ARQ_NEXT:
-        take_all(c, frame, content, now_ms);
+        if (must_wait(c, frame, content)) {
+            if (!arq_receive_hold(&c->in, frame, content))
+                break; /* no memory: as if it had been lost */
+            want_ack(c, now_ms);
+        } else if (take(c, frame, content, now_ms)) {
+            channel_take_held(c, now_ms);
+        }
         break;
     case ARQ_EARLY:
         want_ack(c, now_ms);

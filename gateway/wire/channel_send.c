@@ -13,19 +13,27 @@ static_assert(RECORD_LIST_SENT_BYTES + sizeof(struct record) + RECORD_CHUNK_MAX 
 /* After so long without a byte of ours the line may have made noise of its own. */
 #define LINE_IDLE_MS 200
 
+int channel_encoder_renew(struct channel *c)
+{
+    if (c->encoder)
+        c->codec->encoder_free(c->encoder);
+    c->encoder = c->codec->encoder_new(c->codec_memory);
+    return c->encoder ? 0 : -ENOMEM;
+}
+
 int channel_send_begin(struct channel *c)
 {
     c->codec = codec_find(c->codec_version);
     if (!c->codec)
         return -EINVAL;
-    c->encoder = c->codec->encoder_new(c->codec_memory);
     c->pending = calloc(CHANNEL_PENDING_RECORDS, sizeof *c->pending);
-    if (!c->encoder || !c->pending)
+    if (channel_encoder_renew(c) < 0 || !c->pending)
         return -ENOMEM;
     c->check_encoded = c->check_framed = RECORD_CHECK_START;
     c->granted = true;
     piece_size_init(&c->pieces);
     c->needed = 0;
+    c->lead = 0;
     return 0;
 }
 
@@ -144,7 +152,8 @@ void channel_on_ack(struct channel *c, uint16_t low, bool grant_known, uint8_t g
 
 bool channel_send_ready(const struct channel *c)
 {
-    if (c->state != CHANNEL_READY || c->greet != GREET_NONE || arq_send_full(&c->out))
+    if (c->state != CHANNEL_READY || c->greet != GREET_NONE || arq_send_full(&c->out) ||
+        c->prime_out == PRIME_UNDER_WAY)
         return false;
     if (c->stream.len == 0 && c->pending_count == 0 && !(c->waiting && c->granted))
         return false;
@@ -159,6 +168,11 @@ static uint64_t work_us(const struct channel *c)
 
 static bool encode(struct channel *c, const struct record *r, uint64_t *needed)
 {
+    if (c->codec_version >= CHANNEL_PRIMED_CODEC && c->lead == 0) {
+        if (!buf_put_u8(&c->stream, c->prime_out == PRIME_DONE))
+            return false;
+        c->lead = 1;
+    }
     uint64_t began_us = work_us(c);
     if (c->codec->encode(c->encoder, r, &c->stream, needed) < 0)
         return false;
@@ -206,6 +220,7 @@ static bool fill(struct channel *c, size_t content)
         uint32_t payload = r.type == RECORD_MESSAGE || r.type == RECORD_CHUNK ? r.len : 0;
         if (!encode(c, &r, &p->needed))
             return false;
+        p->needed += c->lead;
         c->check_encoded = record_check_add(c->check_encoded, &r);
         c->payload_given += payload;
         p->check = c->check_encoded;

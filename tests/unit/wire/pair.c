@@ -45,6 +45,11 @@ static uint8_t content(int side, uint64_t number, uint32_t at)
     return (uint8_t)(h >> 56);
 }
 
+static uint8_t payload_byte(const struct pair *p, int side, uint64_t number, uint32_t at)
+{
+    return content(side, p->alike ? 0 : number, at);
+}
+
 /* ---- the line ---- */
 
 static void line_push(struct line *l, int64_t leaves_us, int64_t arrives_us, uint8_t value)
@@ -168,7 +173,7 @@ static bool on_next_record(void *ctx, size_t room, struct record *r)
     uint32_t len = m->len - offset;
     len = channel_piece(o->channel, class, (unsigned)(number % 100), offset > 0, len, room);
     for (uint32_t i = 0; i < len; i++)
-        o->payload[i] = content(o->side, number, offset + i);
+        o->payload[i] = payload_byte(o->pair, o->side, number, offset + i);
     bool begun = o->piece[class] && (offset > 0 || o->piece_begun[class]);
     *r = (struct record){
         .type = begun ? RECORD_CHUNK : RECORD_MESSAGE,
@@ -249,7 +254,7 @@ static int on_record(void *ctx, const struct record *r, uint64_t frame)
         return -EPROTO;
     }
     for (uint32_t i = 0; i < r->len; i++)
-        if (r->bytes[i] != content(!o->side, r->number, r->offset + i))
+        if (r->bytes[i] != payload_byte(o->pair, !o->side, r->number, r->offset + i))
             broke(o->pair, "payload changed on the way", r->number, i);
     in->partial_have[k] += r->len;
     if (in->partial_have[k] < in->partial_total[k])
@@ -272,6 +277,58 @@ static void on_frame_done(void *ctx, uint64_t frame)
         o->commit_at_ms = o->pair->now_ms + o->commit_ms;
 }
 
+/* The newest messages of `side` that these marks cover. Return: a hash of them, 0 = none. */
+static uint32_t load_tail(const struct owner *o, int side, const uint64_t marks[CLASS_COUNT],
+                          struct tail *t)
+{
+    const struct owner *from = &o->pair->owner[side];
+    uint64_t newest[PAIR_TAIL];
+    uint32_t hash = 1;
+    *t = (struct tail){0};
+    for (uint64_t n = from->made; n > 0 && t->count < PAIR_TAIL && !o->forgetful; n--)
+        if (n <= marks[from->messages[n].class])
+            newest[t->count++] = n;
+    for (unsigned i = 0; i < t->count; i++) {
+        t->numbers[i] = newest[t->count - 1 - i];
+        hash = hash * 31 + (uint32_t)t->numbers[i];
+    }
+    return t->count == 0 ? 0 : hash | 1;
+}
+
+static enum channel_prime on_prime(void *ctx, bool out, struct record *r)
+{
+    struct owner *o = ctx;
+    struct tail *t = out ? &o->tail_out : &o->tail_in;
+    if (out && t->count > 0 && next_of(o, CLASS_ALARM, o->cursor[CLASS_ALARM]) != 0)
+        return CHANNEL_PRIME_HURRY;
+    if (t->next == t->count)
+        return CHANNEL_PRIME_END;
+    uint64_t number = t->numbers[t->next++];
+    int side = out ? o->side : !o->side;
+    const struct message *m = &o->pair->owner[side].messages[number];
+    for (uint32_t i = 0; i < m->len && i < 512; i++)
+        o->prime_payload[i] = payload_byte(o->pair, side, number, i);
+    *r = (struct record){
+        .type = RECORD_MESSAGE,
+        .class = m->class,
+        .number = number,
+        .previous = m->previous,
+        .slot = (unsigned)(number % 100),
+        .qos = 1,
+        .total = m->len < 512 ? m->len : 512,
+        .bytes = o->prime_payload,
+        .len = m->len < 512 ? m->len : 512,
+    };
+    *(out ? &o->primed_out : &o->primed_in) += 1;
+    return CHANNEL_PRIME_RECORD;
+}
+
+static void on_primed(void *ctx, bool out)
+{
+    struct owner *o = ctx;
+    *(out ? &o->tail_out : &o->tail_in) = (struct tail){0};
+}
+
 static int on_greeting(void *ctx, const struct channel_identity *peer, struct channel_marks *ours)
 {
     struct owner *o = ctx;
@@ -290,6 +347,8 @@ static int on_greeting(void *ctx, const struct channel_identity *peer, struct ch
         ours->partial_number[k] = o->disk.partial_number[k];
         ours->partial_have[k] = o->disk.partial_have[k];
     }
+    ours->history_hash = load_tail(o, !o->side, o->disk.cumulative, &o->tail_in);
+    o->primed_in = 0;
     return 0;
 }
 
@@ -305,6 +364,9 @@ static void on_greeted(void *ctx, const struct channel_marks *theirs)
         o->piece_have[k] = theirs->partial[k] ? theirs->partial_have[k] : 0;
         o->piece_begun[k] = theirs->partial[k];
     }
+    o->primed_out = 0;
+    if (load_tail(o, o->side, theirs->cumulative, &o->tail_out) != theirs->history_hash)
+        o->tail_out = (struct tail){0};
 }
 
 static void on_state(void *ctx, enum channel_state state, const char *why)
@@ -338,6 +400,8 @@ static const struct channel_ops ops = {
     .frame_done = on_frame_done,
     .greeting = on_greeting,
     .greeted = on_greeted,
+    .prime = on_prime,
+    .primed = on_primed,
     .state = on_state,
     .give_up = on_give_up,
     .random = on_random,
@@ -469,6 +533,10 @@ static void step(struct pair *p, int64_t until_ms)
             ;
         if (o->commit_at_ms <= p->now_ms)
             commit(o);
+        if (channel_priming(o->channel) && p->now_ms >= o->prime_at_ms) {
+            channel_prime(o->channel, p->now_ms);
+            o->prime_at_ms = p->now_ms + (o->prime_slow_ms ? o->prime_slow_ms : 1);
+        }
         if (channel_deadline(o->channel, p->now_ms) <= p->now_ms)
             channel_on_timer(o->channel, p->now_ms);
         for (int k = 0; k < 2000 && channel_wants(o->channel, p->now_ms); k++)
@@ -480,6 +548,8 @@ static void step(struct pair *p, int64_t until_ms)
         const struct line *l = &p->line[i];
         next = earlier(next, channel_deadline(o->channel, p->now_ms));
         next = earlier(next, o->commit_at_ms);
+        if (channel_priming(o->channel))
+            next = earlier(next, o->prime_at_ms);
         if (l->count > 0) /* bytes are read in clumps, as a tty gives them */
             next = earlier(next, l->bytes[l->head].arrives_us / 1000 + 5);
         if (channel_wants(o->channel, p->now_ms))

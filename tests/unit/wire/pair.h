@@ -36,6 +36,13 @@ struct given {
     bool whole;
 };
 
+/* The history tail that a model is primed from: numbers of messages, oldest first. */
+#define PAIR_TAIL 100
+struct tail {
+    uint64_t numbers[PAIR_TAIL];
+    unsigned count, next;
+};
+
 struct owner {
     struct pair *pair;
     int side;
@@ -61,6 +68,13 @@ struct owner {
     uint64_t grant;
     int refuse;      /* answer greetings with this */
     unsigned poison; /* say of so many records that they make no sense */
+    /* Priming. */
+    struct tail tail_out, tail_in;
+    bool forgetful;        /* has lost its history */
+    int64_t prime_slow_ms; /* its processor takes so long for one slice */
+    int64_t prime_at_ms;
+    unsigned primed_out, primed_in; /* records seen of this epoch's tails */
+    uint8_t prime_payload[70000];
     /* Counted. */
     unsigned greetings, greeteds, give_ups, restarts;
     uint64_t bytes_out, alarms_urgent;
@@ -95,6 +109,7 @@ struct pair {
     struct owner owner[2];
     struct line line[2]; /* [i]: from owner i */
     bool half_duplex, echo;
+    bool alike; /* all messages of an end have the same payload */
     bool wrong; /* an invariant broke: see why */
     char why[200];
 };

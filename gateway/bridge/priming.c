@@ -1,0 +1,128 @@
+#include "gateway/bridge/priming.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include "base/hash.h"
+#include "store/history.h"
+
+struct load {
+    struct priming *tail;
+    int timestamps;
+    bool failed;
+};
+
+/* What crossed the link: whole seconds are what both kinds of timestamps have in common. */
+static int64_t origin_of(const struct msg *m, int timestamps)
+{
+    if (timestamps == TIMESTAMPS_NO || m->origin_ms == 0)
+        return 0;
+    return (m->origin_ms / 1000 - (m->origin_ms % 1000 < 0)) * 1000;
+}
+
+static bool add(void *ctx, uint64_t number, const struct msg *m)
+{
+    struct load *l = ctx;
+    struct priming *t = l->tail;
+    struct msg *copy = msg_new(m->topic, m->topic_len, m->payload, m->payload_len, NULL, 0, "");
+    if (!copy) {
+        l->failed = true;
+        return false;
+    }
+    copy->class = m->class;
+    copy->qos = m->qos;
+    copy->retain = m->retain;
+    copy->origin_ms = origin_of(m, l->timestamps);
+    t->tail[t->count++] = (struct priming_message){number, copy};
+    return true;
+}
+
+static uint64_t add_number(uint64_t h, uint64_t v)
+{
+    uint8_t bytes[8];
+    for (unsigned i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(v >> (8 * i));
+    return hash64_add(h, bytes, sizeof bytes);
+}
+
+static uint32_t hash_of(const struct priming *t)
+{
+    uint64_t h = HASH64_START;
+    for (size_t i = 0; i < t->count; i++) {
+        const struct msg *m = t->tail[i].msg;
+        h = add_number(h, t->tail[i].number);
+        h = add_number(h, (uint64_t)m->class << 8 | (uint64_t)m->qos << 1 | m->retain);
+        h = add_number(h, (uint64_t)m->origin_ms);
+        h = add_number(h, m->topic_len);
+        h = hash64_add(h, m->topic, m->topic_len);
+        h = add_number(h, m->payload_len);
+        h = hash64_add(h, m->payload, m->payload_len);
+    }
+    uint32_t folded = hash64_fold32(h);
+    return folded ? folded : 1;
+}
+
+int priming_load(struct priming *t, struct store *store, int peer, enum store_direction dir,
+                 int timestamps, uint32_t *hash)
+{
+    priming_drop(t);
+    t->tail = calloc(PRIMING_MESSAGES, sizeof *t->tail);
+    if (!t->tail)
+        return -ENOMEM;
+    struct load l = {t, timestamps, false};
+    int rc = store_history_newest(store, peer, dir, PRIMING_MESSAGES, PRIMING_BYTES, add, &l);
+    if (rc == 0 && l.failed)
+        rc = -ENOMEM;
+    if (rc == 0 && t->count == 0)
+        rc = STORE_NONE;
+    if (rc != 0) {
+        priming_drop(t);
+        return rc;
+    }
+    t->left = t->count;
+    *hash = hash_of(t);
+    return 0;
+}
+
+void priming_drop(struct priming *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        msg_free(t->tail[i].msg);
+    free(t->tail);
+    *t = (struct priming){0};
+}
+
+bool priming_next(struct priming *t, struct topic_slots *topics, struct record *r)
+{
+    if (t->left == 0)
+        return false;
+    const struct priming_message *e = &t->tail[t->left - 1];
+    const struct msg *m = e->msg;
+    uint32_t left = m->payload_len - t->offset;
+    *r = (struct record){
+        .type = t->offset ? RECORD_CHUNK : RECORD_MESSAGE,
+        .class = m->class,
+        .number = e->number,
+        .previous = t->previous[m->class],
+        .qos = m->qos,
+        .retain = m->retain,
+        .has_origin = m->origin_ms != 0,
+        .origin_ms = m->origin_ms,
+        .hops = "",
+        .total = m->payload_len,
+        .offset = t->offset,
+        .bytes = m->payload_len ? m->payload + t->offset : (const uint8_t *)"",
+        .len = left < PRIMING_PIECE_BYTES ? left : PRIMING_PIECE_BYTES,
+    };
+    if (!topic_slots_find(topics, m->topic, &r->slot)) {
+        r->slot = RECORD_NO_SLOT;
+        r->topic = m->topic;
+        r->topic_len = m->topic_len;
+    }
+    t->offset += r->len;
+    if (t->offset == m->payload_len) {
+        t->previous[m->class] = e->number;
+        t->offset = 0;
+        t->left--;
+    }
+    return true;
+}

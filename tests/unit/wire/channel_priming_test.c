@@ -1,0 +1,139 @@
+/* A new epoch whose models are primed from what both ends still have: it is worth it, and it is never in the way. */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "tests/unit/wire/pair.h"
+
+#define LINE_9600 960
+#define MESSAGE   90
+
+/* Both ends have had 150 messages; then one of them is started anew and meets the other. */
+static struct pair *acquainted(uint64_t seed, bool forgetful, int64_t slow_ms)
+{
+    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = seed});
+    p->alike = true;
+    pair_up(p, 2);
+    for (int i = 0; i < 150; i++)
+        pair_send(p, 0, CLASS_NORMAL, MESSAGE);
+    assert_true(pair_drain(p, 200000));
+    p->owner[1].forgetful = forgetful;
+    p->owner[1].prime_slow_ms = slow_ms;
+    pair_down(p, 2);
+    pair_kill(p, 0);
+    pair_up(p, 1);
+    for (int i = 0; i < 100 && !(p->owner[0].greeteds == 2 && p->owner[1].greeteds == 2); i++)
+        pair_run(p, 100);
+    return p;
+}
+
+static uint64_t cost_of_a_message(struct pair *p)
+{
+    pair_run(p, 20000);
+    uint64_t before = p->owner[0].bytes_out;
+    pair_send(p, 0, CLASS_NORMAL, MESSAGE);
+    assert_true(pair_drain(p, 20000));
+    return p->owner[0].bytes_out - before;
+}
+
+static void the_first_message_after_a_restart_costs_what_the_last_before_did(void **state)
+{
+    struct pair *p = acquainted(101, false, 0);
+    uint64_t primed = cost_of_a_message(p);
+    assert_int_equal(p->owner[0].primed_out, PAIR_TAIL);
+    assert_int_equal(p->owner[1].primed_in, PAIR_TAIL);
+    pair_free(p);
+    p = acquainted(101, true, 0);
+    uint64_t unprimed = cost_of_a_message(p);
+    print_message("# %d bytes, %d where the histories differ\n", (int)primed, (int)unprimed);
+    assert_true(primed < 40);
+    assert_true(unprimed >= MESSAGE);
+    pair_free(p);
+}
+
+static void an_end_that_has_lost_its_history_understands_all_the_same(void **state)
+{
+    struct pair *p = acquainted(102, true, 0);
+    for (int i = 0; i < 100; i++)
+        pair_send(p, i % 2, CLASS_NORMAL, MESSAGE);
+    assert_true(pair_drain(p, 60000));
+    assert_int_equal(p->owner[0].primed_out, 0);
+    assert_int_equal(p->owner[0].greeteds, 2);
+    pair_free(p);
+}
+
+static void an_alarm_does_not_wait_for_priming(void **state)
+{
+    for (int64_t before_ms = 0; before_ms < 400; before_ms += 40) {
+        struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 103});
+        p->alike = true;
+        pair_up(p, 2);
+        for (int i = 0; i < 150; i++)
+            pair_send(p, 0, CLASS_NORMAL, MESSAGE);
+        assert_true(pair_drain(p, 200000));
+        p->owner[0].prime_slow_ms = p->owner[1].prime_slow_ms = 90; /* 100 records take it about 1.5 s */
+        pair_restart(p, 0);
+        pair_run(p, before_ms);
+        pair_send(p, 0, CLASS_ALARM, 20);
+        pair_send(p, 0, CLASS_NORMAL, MESSAGE);
+        assert_true(pair_drain(p, 30000));
+        print_message("# after %d ms: %d ms\n", (int)before_ms, (int)p->owner[1].worst_alarm_ms);
+        assert_true(p->owner[1].worst_alarm_ms < 700); /* handshake, a slice, a frame, 20 ms of delay each */
+        pair_free(p);
+    }
+}
+
+static void frames_that_come_while_the_receiver_is_still_at_it_are_kept(void **state)
+{
+    struct pair *p = acquainted(104, false, 60);
+    for (int i = 0; i < 200; i++)
+        pair_send(p, 0, CLASS_HIGH, MESSAGE + 20);
+    assert_true(pair_drain(p, 60000));
+    struct channel_status s;
+    channel_status(p->owner[0].channel, &s);
+    assert_int_equal(s.retransmits, 0);
+    assert_int_equal(p->owner[0].primed_out, PAIR_TAIL);
+    assert_int_equal(p->owner[0].greeteds, 2);
+    pair_free(p);
+}
+
+static void a_processor_that_is_too_slow_for_it_gives_up_in_time(void **state)
+{
+    struct pair *p = acquainted(105, false, 0);
+    p->owner[0].prime_slow_ms = 1000;
+    pair_restart(p, 0);
+    pair_send(p, 0, CLASS_NORMAL, MESSAGE);
+    int64_t from = p->now_ms;
+    assert_true(pair_drain(p, 60000));
+    assert_true(p->now_ms - from < 5000);
+    pair_free(p);
+}
+
+static void after_nonsense_the_history_is_not_trusted(void **state)
+{
+    struct pair *p = acquainted(106, false, 0);
+    cost_of_a_message(p);
+    p->owner[1].poison = 1;
+    pair_send(p, 0, CLASS_NORMAL, MESSAGE);
+    assert_true(pair_drain(p, 60000));
+    assert_int_equal(p->owner[0].greeteds, 3);
+    assert_int_equal(p->owner[0].primed_out, 0);
+    pair_free(p);
+}
+
+int main(int argc, char **argv)
+{
+    pair_arguments(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_message_after_a_restart_costs_what_the_last_before_did),
+        cmocka_unit_test(an_end_that_has_lost_its_history_understands_all_the_same),
+        cmocka_unit_test(an_alarm_does_not_wait_for_priming),
+        cmocka_unit_test(frames_that_come_while_the_receiver_is_still_at_it_are_kept),
+        cmocka_unit_test(a_processor_that_is_too_slow_for_it_gives_up_in_time),
+        cmocka_unit_test(after_nonsense_the_history_is_not_trusted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
