@@ -8,8 +8,8 @@
 #define WEIGHT_MAX   (4 * WEIGHT_ONE - 1) /* so that dot() cannot overflow 32 bits */
 #define FINAL_ONE    (1 << 16)
 #define RATE_FIRST   28 /* learning rates of a set, at its first uses and later */
-#define RATE_LAST    5
-#define RATE_USES    256
+#define RATE_LAST    3
+#define RATE_USES    512
 #define MAP_RATE     6
 
 void mix_mixer_init(struct mix_mixer *m)

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define MIX_INPUTS      80 /* a multiple of 8, for vector units */
+#define MIX_INPUTS      72 /* a multiple of 8, for vector units */
 #define MIX_SELECTORS   6
 #define MIX_FINAL_SETS  64
 #define MIX_MAP_BUCKETS 33

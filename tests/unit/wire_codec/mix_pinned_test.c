@@ -20,22 +20,27 @@
 static void the_bytes_are_those_of_this_codec_version(void **state)
 {
     static const uint64_t pinned[] = {
-        0x04475b6d8df20e51, 0x1b5102d35c3032df, 0xbc17ffa9b8377698,
-        0x49a7922580e80833, 0xc3fa84f66adea2be, 0x82a0bf35b799e0dd,
-        0x2ce2020d966d3dcd, 0x3c0c5b8bcd6c533b, 0x6c6576c16670ac7f,
-        0x2025b45731d5dfc2, 0x4fb5258a90cd14ce,
+        0x7731d1822faace9e, 0x6549697ca86cf886, 0x9dedde6d5f5972f7,
+        0xdc4fc96ba6f389c1, 0xfce2b9eff5970da7, 0x6bb724325274dfa4,
+        0xdb41a20494bb6e4f, 0x2434404e99ef1b55, 0xd4b185c46f1162a1,
+        0x09ffb4eaeded3ec3, 0xf0ca3d0efd2dce7c,
     };
+
+    unsigned others = 0;
 
     assert_int_equal(stream_kind_count, sizeof pinned / sizeof *pinned);
     for (size_t k = 0; k < stream_kind_count; k++) {
         struct run run;
         run_begin(&run, &codec_mix, CODEC_MIX_MEMORY_MIN << (k % 5));
         run_kind(&run, &stream_kinds[k], SEED, 100, 220);
-        if (run_hash(&run) != pinned[k])
-            fail_msg("%s: hash 0x%016llx (%zu bytes) is not the pinned one", stream_kinds[k].name,
-                     (unsigned long long)run_hash(&run), (size_t)run.stream.len);
+        if (run_hash(&run) != pinned[k]) {
+            print_error("%s: hash 0x%016llx (%zu bytes) is not the pinned one\n", stream_kinds[k].name,
+                        (unsigned long long)run_hash(&run), (size_t)run.stream.len);
+            others++;
+        }
         run_end(&run);
     }
+    assert_int_equal(others, 0);
 }
 
 static void the_tables_are_those_of_the_generator(void **state)
