@@ -4,7 +4,7 @@ import socket
 
 import tap
 from checks import by_topic, expect, numbered
-from processes import free_port
+from processes import free_port, wait_until
 from tap import case, check, check_equal
 
 
@@ -72,9 +72,14 @@ def _(world):
 def _(world):
     star = Star(world)
     star.hub.reload({"route both": {"peer": ", ".join(star.names), "topics": "both/#"}})
-    star.hub.process.wait_line("reload")
-    listeners = [world.client(b, "both/#") for b in star.brokers]
+    listeners = [world.client(b, "both/x") for b in star.brokers]
+    probes = [world.client(b, "both/probe") for b in star.brokers]
     hub = world.client(star.hub_broker)
+
+    def carries():
+        hub.publish("both/probe")
+        return all(p.count() for p in probes)
+    wait_until(carries, "the route works after the reload", every=0.3)
     sent = numbered(["both/x"], 20)
     hub.publish_many(sent)
     for listener in listeners:
