@@ -225,9 +225,8 @@ static const struct option store_rows[] = {
      .min = MIB,
      .max = 64 * GIB,
      .fallback = "256M",
-     .help = "The most memory that compression takes for all peers together; models beyond it are "
-             "rebuilt "
-             "when needed."},
+     .help = "The most memory that compression takes for all peers together: each has its share, "
+             "and does without a model where that is under 256K for each direction."},
 };
 
 static const char *const seal_names[] = {
@@ -299,7 +298,8 @@ static const struct option peer_rows[] = {
      .offset = offsetof(struct config_peer, codec),
      .names = codec_names,
      .fallback = "auto",
-     .help = "How hard messages are squeezed; auto follows the speed of the link."},
+     .help = "How hard messages are squeezed: full always; auto, unless the link is faster than "
+             "that; fast, headers alone; plain, for debugging, not at all."},
     {.key = "codec_memory",
      .type = OPTION_SIZE,
      .offset = offsetof(struct config_peer, codec_memory),

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "gateway/wire/codec.h"
+#include "gateway/wire/codec_mix.h"
 
 #define MODEL_BYTES_S 2000 /* of line, that the model feeds on a slow processor */
 #define PUMP_ROUNDS 64 /* frames handed to one link in one turn, so that others get theirs */
@@ -186,6 +186,25 @@ void peers_before_commit(struct bridge *b)
     }
 }
 
+static int64_t model_share(const struct bridge *b)
+{
+    return b->config->store.codec_cache / (2 * (int64_t)b->config->peer_count);
+}
+
+/* Bytes of model for each direction of this peer: what it asks for, and no more than its share of codec_cache, so that all peers
+ * together keep to that whatever they do at once. */
+static size_t model_memory(const struct bridge *b, const struct config_peer *c)
+{
+    int64_t share = model_share(b);
+    return (size_t)(c->codec_memory < share ? c->codec_memory : share);
+}
+
+/* A share that is smaller than the smallest model has none. */
+static unsigned codec_version(const struct bridge *b, const struct config_peer *c)
+{
+    return c->codec == CODEC_PLAIN || model_share(b) < CODEC_MIX_MEMORY_MIN ? 1 : CODEC_VERSION_MAX;
+}
+
 static int peer_init(struct bridge *b, struct peer *p, const struct config_peer *c)
 {
     p->bridge = b;
@@ -216,8 +235,8 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
         .avoid_count = l->avoid_count,
         .mtu = l->mtu,
         .max_message = (uint32_t)c->max_message,
-        .codec_version = c->codec == CODEC_PLAIN ? 1 : CODEC_VERSION_MAX,
-        .codec_memory = (size_t)c->codec_memory,
+        .codec_version = codec_version(b, c),
+        .codec_memory = model_memory(b, c),
         .effort = c->codec == CODEC_FAST ? CODEC_EFFORT_STORED : CODEC_EFFORT_FULL,
         /* Where bytes cost, or the line is known to be slower than any model, the fewest. */
         .effort_fixed = c->codec != CODEC_AUTO || cl->metered || (l->rate_bytes_s && l->rate_bytes_s < MODEL_BYTES_S),
@@ -238,6 +257,9 @@ int peers_init(struct bridge *b)
     b->link_up = calloc(b->config->link_count ? b->config->link_count : 1, sizeof *b->link_up);
     if (!b->peers || !b->link_up)
         return -ENOMEM;
+    if (b->config->peer_count > 0 && model_share(b) < CODEC_MIX_MEMORY_MIN)
+        bridge_logf(b, BRIDGE_WARN, "peer", "codec_cache is too small for so many peers: nothing is squeezed peers=%zu",
+                    b->config->peer_count);
     for (size_t i = 0; i < b->config->peer_count; i++) {
         b->peer_count++;
         int rc = peer_init(b, &b->peers[i], &b->config->peers[i]);
