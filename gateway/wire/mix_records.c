@@ -4,66 +4,12 @@
 #include <string.h>
 #include "base/msg.h"
 #include "gateway/wire/mix_counter.h"
+#include "gateway/wire/mix_steps.h"
 
 #define COUNTERS_REFERENCE 16384 /* in each of the symbols' tables, at 4M of memory */
 #define MEMORY_REFERENCE   (4u << 20)
 #define UNIT_RECORDS_MAX   255
-#define SECOND_MS          1000
 #define ORIGIN_MAX_MS      (INT64_MAX / 4) /* beyond it differences might not fit */
-
-enum flag {
-    FLAG_QOS = 3,
-    FLAG_RETAIN = 4,
-    FLAG_ORIGIN = 8,
-    FLAG_ORIGIN_MS = 16,
-    FLAG_EXPIRY = 32,
-    FLAG_PROPS = 64,
-    FLAG_HOPS = 128,
-};
-
-/* What is being coded. Symbols first; the strings are last. */
-enum step {
-    STEP_UNIT_END,
-    STEP_USUAL,     /* a message of the same class as before, next in its numbers */
-    STEP_TYPE,
-    STEP_CLASS,
-    STEP_PREVIOUS_KNOWN,
-    STEP_PREVIOUS,
-    STEP_NUMBER_HOW, /* enum number_how */
-    STEP_NUMBER,
-    STEP_SLOT_NEW,  /* the topic just named, or in a topic record the slot after it */
-    STEP_SLOT,
-    STEP_FLAGS_SAME, /* as in the slot's last message */
-    STEP_FLAGS,
-    STEP_ORIGIN,
-    STEP_EXPIRY,
-    STEP_PROPS_LENGTH,
-    STEP_FORM,       /* enum form */
-    STEP_TOTAL,
-    STEP_LENGTH,
-    STEP_CHUNK_KNOWN,
-    STEP_CHUNK_NUMBER,
-    STEP_OFFSET,
-    STEP_GAP_SPAN,
-    STEP_GAP_COUNT,
-    STEP_GAP_REASON,
-    STEP_GAP_FROM,
-    STEP_GAP_TO,
-    STEP_SYMBOLS,
-
-    STEP_TOPIC = STEP_SYMBOLS,
-    STEP_PROPS,
-    STEP_HOPS,
-    STEP_ROUTE,
-    STEP_PAYLOAD,
-};
-
-enum number_how { NUMBER_NEXT, NUMBER_NEXT_OF_ALL, NUMBER_FAR, NUMBER_HOWS };
-
-/* How a payload is coded: its format, and whether it is only a piece of its message. */
-enum form { FORM_FORMAT = 7, FORM_STORED = 7, FORM_PIECE = 8 };
-
-#define OPEN_END UINT32_MAX /* a string's length that is told by its end flag */
 
 static const uint8_t symbol_bits[STEP_SYMBOLS] = {
     [STEP_UNIT_END] = 1, [STEP_USUAL] = 1,       [STEP_TYPE] = 3,        [STEP_CLASS] = 2,
@@ -140,21 +86,6 @@ void mix_records_fini(struct mix_records *w)
 
 /* --- asking --- */
 
-static uint64_t zigzag(uint64_t v)
-{
-    return v << 1 ^ (v >> 63 ? UINT64_MAX : 0);
-}
-
-static uint64_t unzigzag(uint64_t v)
-{
-    return v >> 1 ^ (v & 1 ? UINT64_MAX : 0);
-}
-
-static struct mix_slot *slot_of(const struct mix_records *w)
-{
-    return &w->slots[w->slot_index % w->slot_count];
-}
-
 /* The step to the origin time that the slot's next message has if it keeps its period. */
 static int64_t due(const struct mix_records *w)
 {
@@ -163,13 +94,8 @@ static int64_t due(const struct mix_records *w)
     return s->origin ? s->origin + s->period - w->origin : w->origin_step;
 }
 
-static int64_t seconds(int64_t ms)
-{
-    return ms / SECOND_MS - (ms % SECOND_MS < 0);
-}
-
 /* The slot that is likely because the table grows: in order, and each topic for a message that follows. */
-static unsigned new_slot(const struct mix_records *w)
+unsigned mix_records_new_slot(const struct mix_records *w)
 {
     return w->record.type == RECORD_TOPIC ? w->next_slot % RECORD_TOPIC_SLOTS : w->named_slot;
 }
@@ -436,7 +362,7 @@ static enum mix_records_state done(struct mix_records *w)
 }
 
 /* Stands in for the slot of a topic that comes as text. */
-static uint32_t topic_index(const char *text, uint32_t n)
+uint32_t mix_records_topic_index(const char *text, uint32_t n)
 {
     uint32_t h = 0;
 
@@ -448,7 +374,7 @@ static uint32_t topic_index(const char *text, uint32_t n)
 static enum mix_records_state take_topic(struct mix_records *w, const char *text, uint32_t n)
 {
     if (w->record.type == RECORD_MESSAGE) { /* the text stands in for a slot: by its hash */
-        w->slot_index = topic_index(text, n);
+        w->slot_index = mix_records_topic_index(text, n);
         mix_payload_name(w->payload, mix_payload_topic(w->payload, w->slot_index), text, n);
         return ask(w, STEP_FLAGS_SAME);
     }
@@ -585,7 +511,7 @@ static enum mix_records_state advance(struct mix_records *w, uint64_t v)
     case STEP_NUMBER:
         return v < UINT64_MAX - r->previous ? take_number(w, r->previous + 1 + v) : MIX_RECORDS_BAD;
     case STEP_SLOT_NEW:
-        return v ? take_slot(w, new_slot(w)) : ask(w, STEP_SLOT);
+        return v ? take_slot(w, mix_records_new_slot(w)) : ask(w, STEP_SLOT);
     case STEP_SLOT:
         return take_slot(w, v);
     case STEP_FLAGS_SAME:
@@ -712,148 +638,6 @@ enum mix_records_state mix_records_update(struct mix_records *w, unsigned bit)
     }
     }
     return MIX_RECORDS_BAD;
-}
-
-/* The slot that a record's payload belongs to. */
-static uint32_t slot_index_of(const struct mix_records *w, const struct record *r)
-{
-    if (r->type == RECORD_CHUNK)
-        return w->numbering.partial[r->class].slot_index;
-    return r->slot == RECORD_NO_SLOT ? topic_index(r->topic, r->topic_len) : r->slot;
-}
-
-struct mix_choice mix_records_choose(const struct mix_records *w, const struct record *r)
-{
-    const struct mix_past *past = &w->slots[slot_index_of(w, r) % w->slot_count].past;
-    struct mix_choice choice = mix_choose(past, r->bytes, r->len);
-
-    if (r->type == RECORD_CHUNK || r->len < r->total) /* a piece of a container cannot be parsed */
-        if (choice.format > MIX_BINARY)
-            choice.format = MIX_BINARY;
-    if (choice.format == MIX_BINARY && mix_looks_random(r->bytes, r->len))
-        choice.stored = !mix_payload_repeats(
-            w->payload, mix_payload_topic(w->payload, slot_index_of(w, r)), r->bytes, r->len);
-    return choice;
-}
-
-static uint8_t flags_of(const struct record *r)
-{
-    return (uint8_t)(r->qos | (r->retain ? FLAG_RETAIN : 0) | (r->has_origin ? FLAG_ORIGIN : 0) |
-                     (r->has_origin && r->origin_in_ms ? FLAG_ORIGIN_MS : 0) |
-                     (r->has_expiry ? FLAG_EXPIRY : 0) | (r->props_len ? FLAG_PROPS : 0) |
-                     (r->hops_len ? FLAG_HOPS : 0));
-}
-
-/* The value that the symbol under way must have for r. */
-static uint64_t value_of(const struct mix_records *w, const struct record *r,
-                         const struct mix_choice *choice)
-{
-    const struct record *now = &w->record; /* as far as it is coded */
-    bool piece = r->type == RECORD_CHUNK || r->len < r->total;
-
-    switch ((enum step)w->step) {
-    case STEP_UNIT_END:
-        return 0;
-    case STEP_USUAL:
-        return r->type == RECORD_MESSAGE && r->class == w->class &&
-               r->previous == w->numbering.last[r->class] && r->number == r->previous + 1;
-    case STEP_TYPE:
-        return r->type;
-    case STEP_CLASS:
-        return r->class;
-    case STEP_PREVIOUS_KNOWN:
-        return r->previous == w->numbering.last[r->class];
-    case STEP_PREVIOUS:
-        return zigzag(r->previous - w->numbering.last[r->class]);
-    case STEP_NUMBER_HOW:
-        return r->number == r->previous + 1  ? NUMBER_NEXT
-               : r->number == w->numbering.highest + 1 ? NUMBER_NEXT_OF_ALL
-                                             : NUMBER_FAR;
-    case STEP_NUMBER:
-        return r->number - r->previous - 1;
-    case STEP_SLOT_NEW:
-        return r->slot == new_slot(w);
-    case STEP_SLOT:
-        return r->slot == RECORD_NO_SLOT ? RECORD_TOPIC_SLOTS : r->slot;
-    case STEP_FLAGS_SAME:
-        return flags_of(r) == slot_of(w)->flags;
-    case STEP_FLAGS:
-        return flags_of(r);
-    case STEP_ORIGIN:
-        return r->origin_in_ms ? zigzag((uint64_t)r->origin_ms - (uint64_t)w->origin)
-                               : zigzag((uint64_t)seconds(r->origin_ms) - (uint64_t)seconds(w->origin));
-    case STEP_EXPIRY:
-        return zigzag(r->expiry_s - slot_of(w)->expiry);
-    case STEP_PROPS_LENGTH:
-        return r->props_len;
-    case STEP_FORM:
-        return (choice->stored ? FORM_STORED : (unsigned)choice->format) | (piece ? FORM_PIECE : 0u);
-    case STEP_TOTAL:
-        return r->total;
-    case STEP_LENGTH:
-        return r->len;
-    case STEP_CHUNK_KNOWN:
-        return w->numbering.partial[r->class].open && w->numbering.partial[r->class].number == r->number &&
-               w->numbering.partial[r->class].have == r->offset;
-    case STEP_CHUNK_NUMBER:
-        return zigzag(r->number - w->numbering.last[r->class]);
-    case STEP_OFFSET:
-        return r->offset;
-    case STEP_GAP_SPAN:
-        return r->number - r->first_number;
-    case STEP_GAP_COUNT:
-        return zigzag(now->number - now->first_number + 1 - r->count);
-    case STEP_GAP_REASON:
-        return r->reason;
-    case STEP_GAP_FROM:
-        return zigzag((uint64_t)seconds(r->from_ms) - (uint64_t)w->gap_s);
-    case STEP_GAP_TO:
-        return zigzag((uint64_t)seconds(r->to_ms) - (uint64_t)w->gap_s);
-    case STEP_TOPIC:
-    case STEP_PROPS:
-    case STEP_HOPS:
-    case STEP_ROUTE:
-    case STEP_PAYLOAD:
-        break;
-    }
-    return 0;
-}
-
-static const uint8_t *string_of(int step, const struct record *r, uint32_t *n)
-{
-    switch (step) {
-    case STEP_TOPIC:
-        *n = r->topic_len;
-        return (const uint8_t *)r->topic;
-    case STEP_PROPS:
-        *n = r->props_len;
-        return r->props;
-    case STEP_HOPS:
-        *n = r->hops_len;
-        return (const uint8_t *)r->hops;
-    case STEP_ROUTE:
-        *n = r->route_len;
-        return (const uint8_t *)r->route;
-    default:
-        *n = r->len;
-        return r->bytes;
-    }
-}
-
-unsigned mix_records_bit(const struct mix_records *w, const struct record *r,
-                         const struct mix_choice *choice)
-{
-    if (!r)
-        return 1; /* only asked for STEP_UNIT_END */
-    if (w->phase == MIX_PHASE_SYMBOL)
-        return (unsigned)mix_symbols_bit(&w->symbols, value_of(w, r, choice));
-    uint32_t n;
-    const uint8_t *bytes = string_of(w->step, r, &n);
-    if (w->phase == MIX_PHASE_END_FLAG)
-        return w->string_done == n;
-    if (w->even)
-        return bytes[w->string_done];
-    return bytes[mix_payload_index(w->payload)] >> (7 - w->payload->bits) & 1;
 }
 
 void mix_records_learn(struct mix_records *w, const struct record *r)
