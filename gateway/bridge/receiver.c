@@ -65,8 +65,15 @@ static int on_first_piece(struct peer *p, const struct record *r, const char *to
     struct store_partial partial;
     if (p->sender.datagram) {
         int rc = store_partial_get(b->store, p->id, r->class, &partial);
-        if (custody_failed(b, rc) || kept_is_settled(p, r->class, r->number) || (rc == 0 && partial.number == r->number))
+        if (custody_failed(b, rc) || kept_is_settled(p, r->class, r->number))
             return 0;
+        if (rc == 0 && partial.number == r->number) {
+            /* Sent again, the message is cut elsewhere: the piece may reach beyond what is here. */
+            if (partial.have < r->len)
+                rc = store_partial_add(b->store, p->id, r->class, partial.have, r->bytes + partial.have, r->len - partial.have);
+            custody_failed(b, rc > 0 ? -EIO : rc);
+            return 0;
+        }
         if (rc == 0 && !kept_is_settled(p, r->class, partial.number))
             return -EPROTO;
     }
