@@ -265,6 +265,8 @@ static bool on_publish(struct sim_broker *b, struct sim_packet *p)
         return wrong(b, "PUBLISH of another message under a packet id that has not been released");
     if (in->known && !m.dup)
         return wrong(b, "PUBLISH again under its packet id without DUP");
+    if (!in->known && ++b->unreleased > b->config.receive_maximum && b->v5 && !b->ledger->stores_fail)
+        return wrong(b, "more QoS 2 messages under way than its receive maximum");
     if (!in->known) {
         in->known = true;
         in->hash = hash;
@@ -291,6 +293,7 @@ static bool on_pubrel(struct sim_broker *b, uint16_t packet_id)
     struct sim_incoming *in = &b->incoming[packet_id];
     if (in->held)
         pass_on(b, in->held);
+    b->unreleased -= in->known;
     forget_incoming(in);
     sim_write_ack(&b->out, SIM_PUBCOMP, packet_id);
     return true;
@@ -458,6 +461,7 @@ void sim_broker_lose_session(struct sim_broker *b)
     b->queue_count = 0;
     b->sub_count = 0;
     b->session = false;
+    b->unreleased = 0;
     for (unsigned i = 0; i < IDS; i++)
         forget_incoming(&b->incoming[i]);
 }

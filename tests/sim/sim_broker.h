@@ -51,6 +51,7 @@ struct sim_broker {
     size_t queue_count, queue_size;
     uint16_t next_packet_id;
     struct sim_incoming *incoming; /* 65,536 */
+    unsigned unreleased;      /* of these, known ones */
     uint32_t *retained;       /* ids of messages */
     size_t retained_count, retained_size;
     /* connection: */

@@ -74,6 +74,7 @@ struct sim_ledger {
     uint64_t gaps_lost[2];  /* told with the reason "lost" */
     uint64_t offer_orders;
     uint32_t last_accepted[2][SIM_ROUTES_MAX][SIM_ORDER_TOPICS][3]; /* the latest of each topic, and QoS where that matters */
+    bool stores_fail;       /* are lost or set back: then a broker may hold what longwire knows nothing of */
     bool machines_fail;     /* processes or disks: then what leaves with QoS 0 may leave twice, as nothing answers for it */
     uint64_t accepted, bytes;
     unsigned outstanding;   /* acknowledged or queued, due at the far end, not there yet */

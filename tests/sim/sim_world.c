@@ -123,6 +123,7 @@ static void setup(struct sim_world *w)
     memcpy(w->ledger.route_count, w->plan.route_count, sizeof w->ledger.route_count);
     w->ledger.machines_fail = w->plan.hazards & (HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB | HAZARD_DISK_ERROR | HAZARD_DISK_FULL |
                                                  HAZARD_STORE_LOST | HAZARD_STORE_OLD);
+    w->ledger.stores_fail = w->plan.hazards & (HAZARD_STORE_LOST | HAZARD_STORE_OLD);
     sim_vfs_register(&w->rng);
     sim_line_init(&w->line, &w->clock, &w->rng, &w->plan.line, &line_ops, w);
     for (unsigned i = 0; i < 2; i++) {
