@@ -11,7 +11,7 @@ def hub_listener(pair):
 def data(client):
     """What arrived, the gateway's own topics apart: [(topic, payload)]."""
     with client.changed:
-        return [(m.topic, m.payload.decode()) for m in client.received if not m.topic.startswith("longwire/")]
+        return [(m.topic, m.payload.decode(errors="replace")) for m in client.received if not m.topic.startswith("longwire/")]
 
 
 def flush(client, listener, topic="up/end"):
