@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "gateway/wire/codec_mix.h"
+#include "gateway/wire/mix_records.h"
 #include "gateway/wire/primer.h"
 #include "tests/unit/wire_codec/run.h"
 
@@ -40,6 +41,7 @@ static void every_memory_size_works_and_is_kept_to(void **state)
 {
     for (size_t memory = CODEC_MIX_MEMORY_MIN; memory <= CODEC_MIX_MEMORY_MAX; memory *= 2) {
         struct run run;
+        assert_in_range(mix_records_size(memory), memory / 2, memory);
         run_begin(&run, &codec_mix, memory);
         run_kind(&run, &stream_kinds[stream_kind_count - 1], SEED, 60, 220);
         assert_right(&run, memory, 220, "mixed");
