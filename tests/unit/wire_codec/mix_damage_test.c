@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "gateway/wire/codec_mix.h"
+#include "gateway/wire/mix_coder.h"
 #include "tests/unit/wire_codec/run.h"
 
 #define SEED 20240517
@@ -128,11 +129,30 @@ static void a_piece_beyond_the_largest_message_is_refused(void **state)
     codec_mix.decoder_free(d);
 }
 
+/* Beyond a unit's end there are zeros without end, and records in them might have none either. */
+static void reading_far_beyond_the_end_of_a_unit_is_noticed(void **state)
+{
+    struct mix_decoder d = {.unit_end = true};
+
+    mix_decoder_begin(&d);
+    for (unsigned i = 0; i < MIX_CODER_TRIM; i++) {
+        assert_true(mix_decoder_ready(&d));
+        assert_int_equal(mix_decode_even(&d, 8), 0);
+        assert_false(mix_decoder_overrun(&d));
+    }
+    for (unsigned i = 0; i < 4 * MIX_CODER_WORD; i++) {
+        assert_true(mix_decoder_ready(&d));
+        (void)mix_decode_even(&d, 8);
+    }
+    assert_true(mix_decoder_overrun(&d));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_beyond_the_limit_is_refused),
         cmocka_unit_test(a_piece_beyond_the_largest_message_is_refused),
+        cmocka_unit_test(reading_far_beyond_the_end_of_a_unit_is_noticed),
         cmocka_unit_test(any_bytes_are_refused_or_taken_within_the_limits),
         cmocka_unit_test(damaged_streams_are_refused_or_taken_within_the_limits),
     };
