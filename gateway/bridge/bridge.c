@@ -56,7 +56,6 @@ void bridge_free(struct bridge *b)
 void bridge_stop(struct bridge *b, const struct store_now *now)
 {
     b->now = *now;
-    b->stopping = true;
     bridge_turn(b);
     if (store_dirty(b->store) && !custody_commit(b))
         bridge_logf(b, BRIDGE_ERR, "store", "last commit failed: %s", store_error(b->store));

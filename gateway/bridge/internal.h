@@ -97,8 +97,6 @@ struct peer {
     bool restart_channel;       /* at the turn's end */
     bool not_now;               /* the record under way cannot be taken yet: its frame must come again */
     bool grant_small;           /* the peer was last told less than it may need */
-    struct store_queue queue;   /* as of the last commit or put; refreshed cheaply */
-    uint64_t delivered, received; /* since the store began; kept in its counters */
     enum channel_state shown_state;
 };
 
@@ -141,8 +139,6 @@ struct publisher {
     int64_t cursor[CLASS_COUNT];
     bool empty[CLASS_COUNT];    /* nothing beyond the cursor when last looked */
     bool cleared[FLIGHTS_MAX + 1]; /* packet ids that the broker holds nothing of (I4) */
-    unsigned clearing;          /* PUBRELs on their way that clear packet ids */
-    bool cleared_once;          /* done in this process */
     bool careful;               /* the broker closed with messages in flight: one at a time, to find the one it refuses */
     bool running;
 };
@@ -191,7 +187,6 @@ struct bridge {
     int64_t probe_space_at;
     int64_t tidy_at;
     int64_t state_at;           /* when the state topics are looked at again */
-    bool stopping;
 };
 
 /* ---- custody.c ---- */

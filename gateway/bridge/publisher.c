@@ -121,12 +121,11 @@ void publisher_connected(struct bridge *b, bool session_present)
         resume(b, &r);
     else
         publish_again(b, &r);
-    pub->clearing = 0;
     for (uint16_t id = 1; id <= FLIGHTS_MAX; id++) {
         if (!session_present)
             pub->cleared[id] = true;
-        else if (!pub->cleared[id] && mqtt_session_pubrel(b->broker.session, id) == 0)
-            pub->clearing++;
+        else if (!pub->cleared[id] && mqtt_session_pubrel(b->broker.session, id) != 0)
+            continue; /* stays unused until a connection clears it */
     }
     pub->running = true;
 }
@@ -446,7 +445,5 @@ void publisher_pubcomp(struct bridge *b, uint16_t packet_id)
     }
     if (!f && packet_id >= 1 && packet_id <= FLIGHTS_MAX && !pub->cleared[packet_id]) {
         pub->cleared[packet_id] = true;
-        if (pub->clearing)
-            pub->clearing--;
     }
 }
