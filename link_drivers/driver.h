@@ -34,9 +34,28 @@ enum send_outcome {
     SEND_UNKNOWN, /* may or may not have left */
 };
 
+#define LINK_NOTE_MAX 512 /* bytes */
+
 enum watch { WATCH_NONE = 0, WATCH_READ = 1, WATCH_WRITE = 2 };
 
 struct link_host;
+
+/* One of the peers that a link which serves many may speak with: it has its station from the start, without having called. */
+struct link_peer {
+    station_t station;
+    const char *name;    /* for the log */
+    const char *imei;    /* the peer's address on a directip link; "" = none */
+    size_t mt_max;       /* bytes of the largest frame to it */
+};
+
+/* DATAGRAM: what the layers above must know of the bill and the patience of a link (DESIGN 2). All 0: nothing. */
+struct link_terms {
+    uint32_t quantum_bytes;  /* billed in started multiples of this: a frame is filled towards one */
+    int64_t hold_ms;         /* how long normal and bulk may wait for company; alarm and high do not */
+    int64_t ack_max_age_ms;  /* what is on disk is acknowledged after this, if need be by a frame of its own; and a window
+                                full for so long is resent from its oldest frame on */
+    unsigned alarm_places;   /* of the window, kept for frames with alarms */
+};
 
 /* What a host offers. All are called from inside a driver's ops (start and stop too). From inside
  * `deliver` the host may call room, send and reset of the same driver, also for the station that
@@ -61,6 +80,16 @@ struct link_host_ops {
     void (*trace)(struct link_host *h, int level, const char *fmt, ...) PRINTF_LIKE(3, 4);
     /* Random bits, for jitter only. */
     uint32_t (*random)(struct link_host *h);
+    /* The i-th peer of this link (in the order of the configuration), NULL behind the last. Lives as long as the driver. */
+    const struct link_peer *(*peer)(struct link_host *h, size_t i);
+    /* A note of at most LINK_NOTE_MAX bytes that survives the process, one a link: synced before it returns. Return: 0 or
+     * negative errno (-ENOSPC: a full disk). From inside any op. */
+    int (*note_write)(struct link_host *h, const void *bytes, size_t n);
+    /* Bytes of the last note, 0 = none. */
+    size_t (*note_read)(struct link_host *h, uint8_t bytes[LINK_NOTE_MAX]);
+    /* Something that the link learnt of a station (a position, a session): one JSON object, for status; publish: also as a
+     * message under the gateway's topic_base. */
+    void (*report)(struct link_host *h, station_t station, const char *json, bool publish);
 };
 
 struct link_host {
@@ -104,6 +133,11 @@ struct link_driver {
                 bool urgent, int64_t now_ms) MUST_CHECK;
     /* DATAGRAM: the largest frame for this station. NULL for STREAM. */
     size_t (*mtu)(void *ctx, station_t station);
+    /* DATAGRAM: see link_terms. NULL: nothing to tell. */
+    void (*terms)(void *ctx, station_t station, struct link_terms *out);
+    /* All that was delivered before this call is on our disk: what the far side waits to hear of it may be said. NULL: not
+     * needed. */
+    void (*committed)(void *ctx, int64_t now_ms);
     /* STREAM: bytes a second that the line carries at most; 0 = not known (TCP). */
     uint32_t (*rate)(void *ctx);
     /* STREAM: byte values that must not appear on the line (e.g. "\x11\x13" with xonxoff); *n their
