@@ -38,10 +38,10 @@ class Failure(AssertionError):
     """What must hold did not."""
 
 
-def case(name, alone=False):
-    """Registers a case. alone: its timing is measured, so nothing runs beside it."""
+def case(name):
+    """Registers a case."""
     def register(function):
-        _cases.append((name, function, alone))
+        _cases.append((name, function))
         return function
     return register
 
@@ -102,7 +102,7 @@ def _run_all(make_world, cases, jobs):
     def worker():
         while True:
             try:
-                name, function, _ = todo.get_nowait()
+                name, function = todo.get_nowait()
             except queue.Empty:
                 return
             results.append(_run_one(make_world, name, function))
@@ -121,8 +121,7 @@ def main():
     chosen = [c for c in _cases if word in c[0]]
     print(f"1..{len(chosen)}")
     _diagnose(f"seed {SEED}: LONGWIRE_E2E_SEED={SEED} repeats it")
-    good = _run_all(World, [c for c in chosen if not c[2]], JOBS)
-    good &= _run_all(World, [c for c in chosen if c[2]], 1)
+    good = _run_all(World, chosen, JOBS)
     sys.stdout.flush()
     # Threads of the MQTT clients may linger: everything of ours is closed, so leave.
     os._exit(0 if good else 1)

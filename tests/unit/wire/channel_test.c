@@ -279,6 +279,11 @@ static void half_duplex_ends_take_turns_and_both_progress(void **state)
         double share = 400 * 64.0 / LINE_1200 * 1000 / (double)(p->now_ms - from);
         print_message("# %d s, %.2f of the line\n", (int)((p->now_ms - from) / 1000), share);
         assert_true(share > 0.6);
+        /* Collisions are the exception: they happen while nobody has the turn. */
+        uint64_t carried = p->line[0].carried + p->line[1].carried;
+        uint64_t collided = p->line[0].collided + p->line[1].collided;
+        print_message("# %d of %d bytes collided\n", (int)collided, (int)carried);
+        assert_true(collided * 50 < carried);
         pair_free(p);
     }
 }

@@ -85,6 +85,7 @@ static void line_write(struct pair *p, int from, const uint8_t *bytes, size_t n)
         /* Both at once on one medium: neither is understood. */
         if (p->half_duplex && back->free_us > l->free_us - 2000000 / (l->rate ? l->rate : 1000)) {
             value = (uint8_t)pair_random(p);
+            l->collided++;
             for (size_t k = back->count;
                  k > 0 && back->bytes[back->head + k - 1].leaves_us > now_us; k--)
                 back->bytes[back->head + k - 1].value = (uint8_t)pair_random(p);

@@ -99,7 +99,7 @@ struct line {
     int64_t free_us;
     struct wire_byte *bytes;
     size_t head, count, cap;
-    uint64_t carried;
+    uint64_t carried, collided;
     uint32_t driver_ms; /* what the driver takes ahead, beside a frame */
 };
 
