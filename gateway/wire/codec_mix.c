@@ -126,6 +126,15 @@ static int prime_encoder(struct codec_encoder *e, const struct record *r)
     return 0;
 }
 
+static void copy_encoder(struct codec_encoder *dst, const struct codec_encoder *src)
+{
+    assert(!src->coder.used);
+    mix_records_copy(dst->records, src->records);
+    mix_encoder_begin(&dst->coder);
+    dst->done = src->done;
+    dst->effort = src->effort;
+}
+
 static void set_effort(struct codec_encoder *e, enum codec_effort effort)
 {
     e->effort = effort;
@@ -226,6 +235,19 @@ static int prime_decoder(struct codec_decoder *d, const struct record *r)
     return 0;
 }
 
+static void copy_decoder(struct codec_decoder *dst, const struct codec_decoder *src)
+{
+    assert(src->unit_given == 0);
+    mix_records_copy(dst->records, src->records);
+    buf_clear(&dst->input);
+    dst->coder = (struct mix_decoder){0};
+    mix_decoder_begin(&dst->coder);
+    dst->done = src->done;
+    dst->unit_given = 0;
+    dst->in_record = false;
+    dst->bad = src->bad;
+}
+
 const struct codec codec_mix = {
     .name = "mix",
     .version = CODEC_MIX_VERSION,
@@ -239,5 +261,7 @@ const struct codec codec_mix = {
     .decode = decode,
     .prime_encoder = prime_encoder,
     .prime_decoder = prime_decoder,
+    .copy_encoder = copy_encoder,
+    .copy_decoder = copy_decoder,
     .set_effort = set_effort,
 };

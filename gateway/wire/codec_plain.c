@@ -558,6 +558,22 @@ static int plain_decode(struct codec_decoder *d, struct record *r, uint64_t *nee
     return 0;
 }
 
+static void plain_copy_encoder(struct codec_encoder *dst, const struct codec_encoder *src)
+{
+    *dst = *src;
+}
+
+static void plain_copy_decoder(struct codec_decoder *dst, const struct codec_decoder *src)
+{
+    assert(src->waiting.len == 0);
+    dst->memory = src->memory;
+    dst->limits = src->limits;
+    buf_clear(&dst->waiting);
+    dst->bytes = src->bytes;
+    dst->unit_end = src->unit_end;
+    dst->bad = src->bad;
+}
+
 const struct codec codec_plain = {
     .name = "plain",
     .version = 1,
@@ -571,5 +587,7 @@ const struct codec codec_plain = {
     .decode = plain_decode,
     .prime_encoder = NULL, /* no model to prime */
     .prime_decoder = NULL,
+    .copy_encoder = plain_copy_encoder,
+    .copy_decoder = plain_copy_decoder,
     .set_effort = NULL, /* it has no model to spare */
 };

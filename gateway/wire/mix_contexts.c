@@ -7,13 +7,9 @@
 #define STATE_LIMIT 255
 #define RUN_LIMIT   255
 
-void mix_contexts_init(struct mix_contexts *c, uint16_t *histories, uint32_t lines,
-                       struct mix_run *runs, uint32_t run_count)
+void mix_contexts_init(struct mix_contexts *c, uint32_t lines, uint32_t run_count)
 {
-    memset(c, 0, sizeof *c);
-    c->histories = histories;
     c->lines = lines;
-    c->runs = runs;
     c->run_count = run_count;
     for (unsigned i = 0; i < MIX_CONTEXTS; i++) {
         for (unsigned s = 0; s < MIX_CONTEXT_KINDS * 256; s++) {

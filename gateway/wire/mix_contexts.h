@@ -35,9 +35,8 @@ struct mix_contexts {
     struct mix_run *run[MIX_CONTEXTS];
 };
 
-/* The tables belong to the caller and are zero. */
-void mix_contexts_init(struct mix_contexts *c, uint16_t *histories, uint32_t lines,
-                       struct mix_run *runs, uint32_t run_count);
+/* The tables belong to the caller, who has filled in histories and runs, and are zero. */
+void mix_contexts_init(struct mix_contexts *c, uint32_t lines, uint32_t run_count);
 /* A byte begins: kind 0 .. 2, and its contexts' hashes. */
 void mix_contexts_begin(struct mix_contexts *c, unsigned kind, const uint32_t hash[MIX_CONTEXTS]);
 /* Writes MIX_CONTEXTS * MIX_CONTEXT_INPUTS inputs. node: 1, then the bits so far below it. */

@@ -108,45 +108,59 @@ size_t mix_payload_size(size_t memory)
     return l.size;
 }
 
+/* All that points into the storage that m begins. What points there in the middle of a message is set
+ * again when the next one begins. */
+static void point(struct mix_payload *m, const struct layout *l)
+{
+    uint8_t *base = (uint8_t *)m;
+
+    m->window.bytes = base + l->window;
+    m->window.columns = base + l->columns;
+    m->window.ends = base + l->ends;
+    m->contexts.histories = (void *)(base + l->histories);
+    m->contexts.runs = (void *)(base + l->runs);
+    m->mixer.sets = (void *)(base + l->sets);
+    m->mixer.uses = (void *)(base + l->uses);
+    for (unsigned k = 0; k < MIX_MAPS; k++)
+        m->mixer.map[k] = (void *)(base + l->maps[k]);
+    m->numbers.fields = (void *)(base + l->fields);
+    m->numbers.field = NULL;
+    m->text.window = &m->window;
+    m->text.numbers = &m->numbers;
+    m->text.places = (void *)(base + l->places);
+    m->binary.window = &m->window;
+    m->binary.columns = (void *)(base + l->binary_columns);
+    m->value.numbers = &m->numbers;
+    m->topics = (void *)(base + l->topics);
+    m->long_matches = (void *)(base + l->long_matches);
+    m->short_matches = (void *)(base + l->short_matches);
+}
+
 struct mix_payload *mix_payload_init(void *storage, size_t memory)
 {
     struct mix_payload *m = storage;
-    uint8_t *base = storage;
     struct layout l;
 
     lay_out(&l, memory);
-    m->window = (struct mix_window){.bytes = base + l.window, .columns = base + l.columns,
-                                    .ends = base + l.ends, .mask = l.window_size - 1, .head = 1};
-    mix_contexts_init(&m->contexts, (void *)(base + l.histories), l.lines, (void *)(base + l.runs),
-                      l.run_count);
+    point(m, &l);
+    m->window.mask = l.window_size - 1;
+    m->window.head = 1;
+    mix_contexts_init(&m->contexts, l.lines, l.run_count);
     uint32_t first = 0;
     for (unsigned k = 0; k < MIX_SELECTORS; k++) {
         m->mixer.first[k] = first;
         m->mixer.count[k] = l.set_count[k];
         first += l.set_count[k];
     }
-    m->mixer.sets = (void *)(base + l.sets);
-    m->mixer.uses = (void *)(base + l.uses);
-    for (unsigned k = 0; k < MIX_MAPS; k++) {
-        m->mixer.map[k] = (void *)(base + l.maps[k]);
+    for (unsigned k = 0; k < MIX_MAPS; k++)
         m->mixer.map_count[k] = l.map_count[k];
-    }
     mix_mixer_init(&m->mixer);
-    m->numbers.fields = (void *)(base + l.fields);
     m->numbers.field_count = l.field_count;
-    m->text.window = &m->window;
-    m->text.numbers = &m->numbers;
-    m->text.places = (void *)(base + l.places);
     m->text.place_count = l.place_count;
     mix_text_init(&m->text);
-    m->binary.window = &m->window;
-    m->binary.columns = (void *)(base + l.binary_columns);
     m->binary.column_count = l.column_count;
     mix_binary_init(&m->binary);
-    m->topics = (void *)(base + l.topics);
     m->topic_count = l.topic_count;
-    m->long_matches = (void *)(base + l.long_matches);
-    m->short_matches = (void *)(base + l.short_matches);
     m->match_count = l.match_count;
     for (unsigned r = 0; r < 4; r++) {
         for (unsigned i = 0; i < MIX_REFERENCE_MAPS; i++) {
@@ -154,9 +168,17 @@ struct mix_payload *mix_payload_init(void *storage, size_t memory)
             m->reference_map[r][i] = mix_counter_of(65535 - wrong, 4);
         }
     }
-    m->value.numbers = &m->numbers;
     mix_value_init(&m->value);
     return m;
+}
+
+void mix_payload_copy(struct mix_payload *dst, const struct mix_payload *src, size_t memory)
+{
+    struct layout l;
+
+    lay_out(&l, memory);
+    memcpy(dst, src, l.size);
+    point(dst, &l);
 }
 
 uint32_t mix_payload_topic(const struct mix_payload *m, uint32_t slot)

@@ -72,6 +72,8 @@ struct mix_payload {
  * mix_payload_size bytes belongs to the caller. */
 size_t mix_payload_size(size_t memory);
 struct mix_payload *mix_payload_init(void *storage, size_t memory);
+/* Makes dst what src is, both of the same memory: between messages. */
+void mix_payload_copy(struct mix_payload *dst, const struct mix_payload *src, size_t memory);
 
 /* The index of a topic slot, or of a pseudo topic, in the table. */
 uint32_t mix_payload_topic(const struct mix_payload *m, uint32_t slot);

@@ -60,23 +60,46 @@ size_t mix_records_size(size_t memory)
     return own_size(memory) + mix_payload_size(payload_memory(memory));
 }
 
+/* Where its tables stand behind it in its storage. */
+static uint32_t *counters_of(struct mix_records *w)
+{
+    return (void *)((uint8_t *)w + aligned(sizeof *w) + aligned(slots_of(w->memory) * sizeof(struct mix_slot)));
+}
+
+static void point(struct mix_records *w)
+{
+    w->slot_count = slots_of(w->memory);
+    w->slots = (void *)((uint8_t *)w + aligned(sizeof *w));
+    w->symbols.counters = counters_of(w);
+    w->payload = (void *)((uint8_t *)w + own_size(w->memory));
+}
+
 struct mix_records *mix_records_init(void *storage, size_t memory, uint32_t max_bytes, uint32_t max_message)
 {
     struct mix_records *w = storage;
-    uint8_t *base = storage;
 
-    w->slot_count = slots_of(memory);
-    base += aligned(sizeof *w);
-    w->slots = (void *)base;
-    base += aligned(w->slot_count * sizeof(struct mix_slot));
-    mix_symbols_init(&w->symbols, (void *)base, counter_count(memory));
-    base = (uint8_t *)storage + own_size(memory);
-    w->payload = mix_payload_init(base, payload_memory(memory));
+    w->memory = memory;
+    mix_symbols_init(&w->symbols, counters_of(w), counter_count(memory));
+    point(w);
+    mix_payload_init(w->payload, payload_memory(memory));
     w->max_bytes = max_bytes;
     w->max_message = max_message;
     w->class = CLASS_NORMAL;
     buf_init(&w->bytes, max_bytes);
     return w;
+}
+
+void mix_records_copy(struct mix_records *dst, const struct mix_records *src)
+{
+    struct buf bytes = dst->bytes;
+
+    assert(dst->memory == src->memory);
+    memcpy(dst, src, own_size(src->memory));
+    point(dst);
+    dst->record = (struct record){0};
+    dst->bytes = bytes;
+    buf_clear(&dst->bytes);
+    mix_payload_copy(dst->payload, src->payload, payload_memory(src->memory));
 }
 
 void mix_records_fini(struct mix_records *w)

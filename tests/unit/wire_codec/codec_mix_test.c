@@ -261,6 +261,83 @@ static void the_primer_is_short_and_helps_the_first_messages(void **state)
     run_end(&primed);
 }
 
+/* Runs `messages` of a kind through an encoder, from a slot of its own, into one unit. */
+static void encode_unit(struct codec_encoder *e, const struct stream_kind *kind, uint64_t seed, uint64_t first,
+                        unsigned messages, struct buf *out)
+{
+    struct stream s;
+    struct stream_message m;
+    uint64_t needed;
+
+    stream_begin(&s, seed);
+    for (uint64_t n = first; n < first + messages; n++) {
+        kind->next(&s, &m);
+        struct record r = {.type = RECORD_MESSAGE, .class = CLASS_NORMAL, .number = n, .previous = n - 1,
+                           .slot = m.slot, .bytes = m.payload, .len = (uint32_t)m.len, .total = (uint32_t)m.len};
+        assert_int_equal(codec_mix.encode(e, &r, out, &needed), 0);
+    }
+    assert_int_equal(codec_mix.flush(e, out), 0);
+}
+
+static void decode_unit(struct codec_decoder *d, const struct buf *unit, uint64_t first, unsigned messages)
+{
+    struct record r;
+    uint64_t needed;
+
+    assert_int_equal(codec_mix.feed(d, buf_bytes(unit), unit->len, true), 0);
+    for (uint64_t n = first; n < first + messages; n++) {
+        assert_int_equal(codec_mix.decode(d, &r, &needed), 0);
+        assert_int_equal(r.number, n);
+    }
+    assert_int_equal(codec_mix.decode(d, &r, &needed), CODEC_MORE);
+}
+
+/* What a copy writes is what its original would have written, whatever the copy was before; and using it
+ * leaves the original as it was. */
+static void a_copy_goes_on_from_where_its_original_stands(void **state)
+{
+    const struct codec_limits limits = {.max_message = 65536};
+
+    for (size_t k = 0; k < stream_kind_count; k++) {
+        const struct stream_kind *kind = &stream_kinds[k];
+        struct codec_encoder *e = codec_mix.encoder_new(MEMORY), *copy = codec_mix.encoder_new(MEMORY);
+        struct codec_decoder *d = codec_mix.decoder_new(MEMORY, &limits);
+        struct codec_decoder *copy_d = codec_mix.decoder_new(MEMORY, &limits);
+        struct buf first, other, of_copy, again, next;
+        buf_init(&first, 1u << 20);
+        buf_init(&other, 1u << 20);
+        buf_init(&of_copy, 1u << 20);
+        buf_init(&again, 1u << 20);
+        buf_init(&next, 1u << 20);
+
+        encode_unit(e, kind, SEED, 1, 40, &first);
+        decode_unit(d, &first, 1, 40);
+        encode_unit(copy, &stream_kinds[(k + 1) % stream_kind_count], SEED + 1, 1, 30, &other);
+        decode_unit(copy_d, &other, 1, 30);
+        codec_mix.copy_encoder(copy, e);
+        codec_mix.copy_decoder(copy_d, d);
+        encode_unit(copy, kind, SEED + 2, 41, 20, &of_copy);
+        decode_unit(copy_d, &of_copy, 41, 20);
+        codec_mix.copy_encoder(copy, e);
+        encode_unit(copy, kind, SEED + 2, 41, 20, &again);
+        encode_unit(e, kind, SEED + 2, 41, 20, &next);
+        decode_unit(d, &next, 41, 20);
+        if (of_copy.len != next.len || memcmp(buf_bytes(&of_copy), buf_bytes(&next), next.len) != 0)
+            fail_msg("%s: the copy writes other bytes", kind->name);
+        assert_int_equal(again.len, next.len);
+        assert_memory_equal(buf_bytes(&again), buf_bytes(&next), next.len);
+        buf_fini(&first);
+        buf_fini(&other);
+        buf_fini(&of_copy);
+        buf_fini(&again);
+        buf_fini(&next);
+        codec_mix.encoder_free(e);
+        codec_mix.encoder_free(copy);
+        codec_mix.decoder_free(d);
+        codec_mix.decoder_free(copy_d);
+    }
+}
+
 #define MESSAGE_TOTAL 1000000 /* more than any record can hold */
 
 static void a_message_of_any_size_is_coded_piece_by_piece(void **state)
@@ -293,6 +370,7 @@ int main(void)
         cmocka_unit_test(checksums_are_found_and_cost_next_to_nothing),
         cmocka_unit_test(priming_both_ends_saves_what_was_learned),
         cmocka_unit_test(the_primer_is_short_and_helps_the_first_messages),
+        cmocka_unit_test(a_copy_goes_on_from_where_its_original_stands),
         cmocka_unit_test(a_message_of_any_size_is_coded_piece_by_piece),
     };
 
