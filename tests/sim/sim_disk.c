@@ -109,8 +109,12 @@ static void put(struct sim_file *f, size_t offset, const void *bytes, size_t n)
     memcpy(f->now + offset, bytes, n);
     if (offset + n > f->now_size)
         f->now_size = offset + n;
-    for (size_t s = offset / SIM_SECTOR_BYTES; n && s <= (offset + n - 1) / SIM_SECTOR_BYTES; s++)
-        f->changed[s] = 1;
+    size_t from = offset / SIM_SECTOR_BYTES, to = (offset + n + SIM_SECTOR_BYTES - 1) / SIM_SECTOR_BYTES;
+    memset(f->changed + from, 1, to - from);
+    if (f->changed_from >= f->changed_to)
+        f->changed_from = from;
+    f->changed_from = from < f->changed_from ? from : f->changed_from;
+    f->changed_to = to > f->changed_to ? to : f->changed_to;
 }
 
 enum sim_disk_result sim_file_write(struct sim_disk *d, struct sim_file *f, size_t offset, const void *bytes, size_t n)
@@ -168,12 +172,15 @@ enum sim_disk_result sim_file_sync(struct sim_disk *d, struct sim_file *f)
         return SIM_DISK_ERROR;
     }
     d->syncs++;
-    for (size_t s = 0; s * SIM_SECTOR_BYTES < f->room; s++) {
+    bool all = f->shrunk_to != SIZE_MAX;
+    size_t last = all ? f->room / SIM_SECTOR_BYTES : f->changed_to;
+    for (size_t s = all ? 0 : f->changed_from; s < last; s++) {
         if (f->changed[s] || (s + 1) * SIM_SECTOR_BYTES > f->shrunk_to)
             memcpy(f->safe + s * SIM_SECTOR_BYTES, f->now + s * SIM_SECTOR_BYTES, SIM_SECTOR_BYTES);
         f->changed[s] = 0;
     }
     f->shrunk_to = SIZE_MAX;
+    f->changed_from = f->changed_to = 0;
     f->safe_size = f->now_size;
     f->there_safe = f->there;
     return SIM_DISK_OK;
@@ -217,6 +224,7 @@ enum sim_disk_result sim_file_rename(struct sim_disk *d, struct sim_file *f, con
 static void all_is_safe(struct sim_file *f)
 {
     memset(f->changed, 0, f->room / SIM_SECTOR_BYTES);
+    f->changed_from = f->changed_to = 0;
     memcpy(f->safe, f->now, f->room);
     f->shrunk_to = SIZE_MAX;
     f->safe_size = f->now_size;

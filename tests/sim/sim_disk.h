@@ -24,6 +24,7 @@ struct sim_file {
     size_t shrunk_to;       /* the least length since the last sync; SIZE_MAX = it has not become shorter */
     size_t room;            /* bytes that now and safe can hold */
     uint8_t *changed;       /* a byte a sector: written and not synced */
+    size_t changed_from, changed_to; /* no sector outside of these is */
     struct sim_file *next;
 };
 

@@ -158,16 +158,27 @@ static void disk_error(struct sim_world *w)
     later(w, rng_skewed(&w->rng, 100, 60000), end_disk, s->index);
 }
 
-static void store_lost(struct sim_world *w)
+static void lose_store(void *ctx, uint64_t site)
 {
-    struct sim_site *s = any_site(w);
-    if (w->figures.stores_lost >= 3 || !s->alive)
+    struct sim_world *w = ctx;
+    struct sim_site *s = &w->sites[site];
+    if (w->figures.stores_lost >= 3 || !s->alive || w->calm)
         return;
     w->figures.stores_lost++;
     sim_check_excuse(w);
     sim_site_crash(s, true, rng_skewed(&w->rng, 0, RESTART_MAX_MS));
     sim_trace(&w->report, s->name, "STORE LOST");
     sim_disk_wipe(&s->disk);
+}
+
+/* Half of the time while the broker's answers are held up, so that it knows packet ids of which the new store knows nothing. */
+static void store_lost(struct sim_world *w)
+{
+    struct sim_site *s = any_site(w);
+    bool slow = rng_chance(&w->rng, PPM / 2);
+    if (slow)
+        sim_site_broker_slow(s, false, true);
+    later(w, slow ? rng_range(&w->rng, 0, 10000) : 0, lose_store, s->index);
 }
 
 /* First a copy is made, as a backup of a running machine would be; later it is put in place of what there is. */

@@ -145,21 +145,21 @@ static void on_gap(struct sim_ledger *l, unsigned site, const struct sim_accepte
         sim_fail(l->report, "gap", "a gap message without a count: %s", text);
         return;
     }
-    if (a->again)
-        return; /* told before, maybe */
     unsigned from = !site;
     unsigned why = 1;
     while (why < 8 && strcmp(reasons[why], reason) != 0)
         why++;
     if (why == 8)
         sim_fail(l->report, "gap", "a gap message with an unknown reason: %s", text);
-    else if (why == 6)
+    else if (why == 6) /* "lost" names no route */
         l->gaps_lost[from] += count;
     for (unsigned r = 0; why < 8 && r < l->route_count[from]; r++) {
         if (strcmp(l->routes[from][r].name, route) != 0)
             continue;
-        l->gaps[from][r].told[why] += count;
-        l->gaps[from][r].sum += count;
+        if (a->again)
+            l->gaps[from][r].again += count;
+        else
+            l->gaps[from][r].sum += count;
     }
     sim_trace(l->report, site_names[site], "gap route=%s reason=%s count=%llu", route, reason, count);
 }
@@ -272,7 +272,7 @@ static void settle_route(struct sim_ledger *l, unsigned site, unsigned route)
             sim_fail(l->report, "lost", "message %u (QoS %u, route %s, %s) never came out at the far broker", m->id, m->qos, r->name,
                      m->acked ? "acknowledged" : "not acknowledged");
     }
-    if (missing > l->gaps[site][route].sum + l->gaps_lost[site])
+    if (missing > l->gaps[site][route].sum + l->gaps[site][route].again + l->gaps_lost[site])
         sim_fail(l->report, "gap", "route %s of %s: %" PRIu64 " messages are missing, and gaps tell of %" PRIu64, r->name, site_names[site],
                  missing, l->gaps[site][route].sum);
     else if (!r->discards && l->gaps[site][route].sum)

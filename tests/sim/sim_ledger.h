@@ -60,8 +60,8 @@ struct sim_message {
 };
 
 struct sim_gaps {           /* of one route, as told at the far end */
-    uint64_t told[8];       /* by enum gap_reason */
     uint64_t sum;
+    uint64_t again;         /* marked as published again: maybe told before, maybe for the first time */
 };
 
 struct sim_ledger {
