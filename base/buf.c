@@ -12,6 +12,11 @@ void buf_init(struct buf *b, size_t max_bytes)
     *b = (struct buf){.max = max_bytes};
 }
 
+void buf_init_over(struct buf *b, void *memory, size_t room)
+{
+    *b = (struct buf){.data = memory, .cap = room, .max = room};
+}
+
 void buf_fini(struct buf *b)
 {
     free(b->data);

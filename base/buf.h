@@ -19,6 +19,9 @@ struct buf {
 
 /* Empty, without memory yet; max_bytes bounds what it may ever hold. */
 void buf_init(struct buf *b, size_t max_bytes);
+/* Empty, over memory of the caller's: room bytes, which is also its bound. It allocates nothing and frees nothing: an append
+ * fails only where it does not fit. No buf_fini, no buf_trim. */
+void buf_init_over(struct buf *b, void *memory, size_t room);
 /* Frees the memory. The struct may be initialised again. */
 void buf_fini(struct buf *b);
 /* Empties it, keeps the memory, forgets `failed`. */

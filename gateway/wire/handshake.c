@@ -1,5 +1,6 @@
 #include "gateway/wire/handshake.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -30,13 +31,12 @@ static uint8_t first_byte(enum handshake_type type, bool over)
     return (uint8_t)(0xE0 | (over ? OVER : 0) | type);
 }
 
-/* A frame is put together in a buf that cannot fail: every part of it is bounded. */
-static size_t take(struct buf *b, const struct seal_context *c, uint8_t *out)
+/* A frame is put together where it is wanted, by appends that cannot fail: every part of it is bounded, and no memory is
+ * asked for. */
+static size_t finish(const struct buf *b, const struct seal_context *c, uint8_t *out)
 {
-    size_t n = b->len;
-    memcpy(out, buf_bytes(b), n);
-    buf_fini(b);
-    return seal_frame(c, SEAL_SPACE_HANDSHAKE, 0, out, n);
+    assert(!b->failed);
+    return seal_frame(c, SEAL_SPACE_HANDSHAKE, 0, out, b->len);
 }
 
 /* Checks the tag; the reader then stands behind the first byte. */
@@ -52,7 +52,7 @@ static bool open_frame(struct reader *r, const struct seal_context *c, uint8_t *
 size_t hello_encode(const struct hello *h, bool over, uint8_t *out)
 {
     struct buf b;
-    buf_init(&b, HANDSHAKE_MAX_BYTES);
+    buf_init_over(&b, out, HANDSHAKE_MAX_BYTES - SEAL_CRC_BYTES);
     buf_put_u8(&b, first_byte(HANDSHAKE_HELLO, over));
     buf_put_u8(&b, (uint8_t)h->protocol);
     buf_put_u8(&b, (uint8_t)h->codec_version);
@@ -66,7 +66,7 @@ size_t hello_encode(const struct hello *h, bool over, uint8_t *out)
     size_t name = strlen(h->name);
     buf_put_u8(&b, (uint8_t)name);
     buf_put(&b, h->name, name);
-    return take(&b, &any_epoch, out);
+    return finish(&b, &any_epoch, out);
 }
 
 static bool name_valid(const char *name, size_t n)
@@ -109,7 +109,7 @@ size_t marks_encode(const struct channel_marks *m, uint32_t epoch, uint32_t peer
                     uint8_t *out)
 {
     struct buf b;
-    buf_init(&b, HANDSHAKE_MAX_BYTES);
+    buf_init_over(&b, out, HANDSHAKE_MAX_BYTES - SEAL_CRC_BYTES);
     unsigned flags = (m->history_hash != 0 ? MARKS_HISTORY : 0) |
                      (m->max_message != HANDSHAKE_MESSAGE_USUAL ? MARKS_MESSAGE : 0);
     uint64_t top = 0;
@@ -140,7 +140,7 @@ size_t marks_encode(const struct channel_marks *m, uint32_t epoch, uint32_t peer
     if (flags & MARKS_MESSAGE)
         buf_put_varint(&b, m->max_message);
     struct seal_context c = {epoch, peer_epoch};
-    return take(&b, &c, out);
+    return finish(&b, &c, out);
 }
 
 static uint64_t read_number(struct reader *r)
@@ -191,12 +191,12 @@ bool marks_decode(struct channel_marks *m, uint32_t epoch, uint32_t peer_epoch, 
 size_t resume_encode(const struct resume *m, bool over, uint8_t *out)
 {
     struct buf b;
-    buf_init(&b, HANDSHAKE_MAX_BYTES);
+    buf_init_over(&b, out, HANDSHAKE_MAX_BYTES - SEAL_CRC_BYTES);
     buf_put_u8(&b, first_byte(m->answer ? HANDSHAKE_RESUMED : HANDSHAKE_RESUME, over));
     buf_put_be32(&b, m->epoch);
     buf_put_be16(&b, m->seen);
     buf_put_be16(&b, m->ack);
-    return take(&b, &any_epoch, out);
+    return finish(&b, &any_epoch, out);
 }
 
 bool resume_decode(struct resume *m, uint8_t *frame, size_t n)

@@ -49,6 +49,22 @@ static void an_append_beyond_the_bound_changes_nothing_and_is_remembered(void **
     buf_fini(&b);
 }
 
+static void a_buffer_over_the_callers_memory_keeps_to_it(void **state)
+{
+    uint8_t room[6] = "------";
+    struct buf b;
+    buf_init_over(&b, room, 5);
+    assert_true(buf_put(&b, "abc", 3));
+    assert_false(buf_put(&b, "def", 3));
+    assert_true(b.failed);
+    assert_true(buf_put(&b, "de", 2));
+    assert_ptr_equal(buf_bytes(&b), room);
+    assert_memory_equal(room, "abcde-", 6);
+    buf_clear(&b);
+    assert_true(buf_put(&b, "fghij", 5));
+    assert_memory_equal(room, "fghij-", 6);
+}
+
 static void a_reservation_of_nothing_succeeds(void **state)
 {
     struct buf b;
@@ -192,6 +208,7 @@ int main(void)
         cmocka_unit_test(a_new_buffer_is_empty_and_its_bytes_may_be_read),
         cmocka_unit_test(what_is_put_comes_out_in_order),
         cmocka_unit_test(an_append_beyond_the_bound_changes_nothing_and_is_remembered),
+        cmocka_unit_test(a_buffer_over_the_callers_memory_keeps_to_it),
         cmocka_unit_test(a_reservation_of_nothing_succeeds),
         cmocka_unit_test(a_queue_used_for_long_keeps_its_bytes_and_its_bound),
         cmocka_unit_test(trimming_frees_an_empty_buffer_and_spares_a_full_one),
