@@ -81,8 +81,8 @@ static void encoder_free(struct codec_encoder *e)
     free(e);
 }
 
-/* Codes decisions until the record (NULL: the unit's end) is told. */
-static void code(struct codec_encoder *e, const struct record *r, const struct mix_choice *choice,
+/* Codes decisions until the record (NULL: the unit's end) is told. Return: 0; -ENOMEM = there is no memory for a copy of it. */
+static int code(struct codec_encoder *e, const struct record *r, const struct mix_choice *choice,
                  struct buf *out)
 {
     enum mix_records_state state = MIX_RECORDS_MORE;
@@ -97,7 +97,10 @@ static void code(struct codec_encoder *e, const struct record *r, const struct m
             mix_encode_even(&e->coder, bit, EVEN_BITS, out);
         state = mix_records_update(e->records, bit);
     }
+    if (state == MIX_RECORDS_BAD && e->records->bytes.failed)
+        return -ENOMEM;
     assert(state == (r ? MIX_RECORDS_DONE : MIX_RECORDS_UNIT_END));
+    return 0;
 }
 
 static int encode(struct codec_encoder *e, const struct record *r, struct buf *out, uint64_t *needed)
@@ -106,7 +109,8 @@ static int encode(struct codec_encoder *e, const struct record *r, struct buf *o
                                    ? (struct mix_choice){.stored = true}
                                    : mix_records_choose(e->records, r);
 
-    code(e, r, &choice, out);
+    if (code(e, r, &choice, out) < 0)
+        return -ENOMEM;
     *needed = e->done + mix_coder_needed(e->coder.shifts);
     return out->failed ? -ENOMEM : 0;
 }
@@ -115,15 +119,15 @@ static int flush(struct codec_encoder *e, struct buf *out)
 {
     if (!e->coder.used)
         return 0;
-    code(e, NULL, NULL, out);
+    if (code(e, NULL, NULL, out) < 0)
+        return -ENOMEM;
     e->done += mix_encoder_flush(&e->coder, out);
     return out->failed ? -ENOMEM : 0;
 }
 
 static int prime_encoder(struct codec_encoder *e, const struct record *r)
 {
-    mix_records_learn(e->records, r);
-    return 0;
+    return mix_records_learn(e->records, r);
 }
 
 static void copy_encoder(struct codec_encoder *dst, const struct codec_encoder *src)
@@ -231,8 +235,7 @@ static int decode(struct codec_decoder *d, struct record *r, uint64_t *needed)
 
 static int prime_decoder(struct codec_decoder *d, const struct record *r)
 {
-    mix_records_learn(d->records, r);
-    return 0;
+    return mix_records_learn(d->records, r);
 }
 
 static void copy_decoder(struct codec_decoder *dst, const struct codec_decoder *src)

@@ -1,6 +1,7 @@
 #include "gateway/wire/mix_records.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 #include "base/msg.h"
 #include "gateway/wire/mix_counter.h"
@@ -663,7 +664,7 @@ enum mix_records_state mix_records_update(struct mix_records *w, unsigned bit)
     return MIX_RECORDS_BAD;
 }
 
-void mix_records_learn(struct mix_records *w, const struct record *r)
+int mix_records_learn(struct mix_records *w, const struct record *r)
 {
     struct mix_numbering numbering = w->numbering;
     struct mix_choice choice = mix_records_choose(w, r);
@@ -676,4 +677,5 @@ void mix_records_learn(struct mix_records *w, const struct record *r)
     }
     w->numbering = numbering;
     w->unit_records = 0;
+    return w->bytes.failed ? -ENOMEM : 0;
 }
