@@ -55,6 +55,8 @@ struct link_terms {
     int64_t ack_max_age_ms;  /* what is on disk is acknowledged after this, if need be by a frame of its own; and a window
                                 full for so long is resent from its oldest frame on */
     unsigned alarm_places;   /* of the window, kept for frames with alarms */
+    bool alarms_only;        /* right now: of the budget only what is kept for alarms is left. room() speaks of frames with
+                                alarms; others are refused (-EAGAIN) until `writable` */
 };
 
 /* What a host offers. All are called from inside a driver's ops (start and stop too). From inside
@@ -87,6 +89,8 @@ struct link_host_ops {
     int (*note_write)(struct link_host *h, const void *bytes, size_t n);
     /* Bytes of the last note, 0 = none. */
     size_t (*note_read)(struct link_host *h, uint8_t bytes[LINK_NOTE_MAX]);
+    /* Unix ms, for ages across a restart (budgets); 0 where the clock is not to be trusted (I11). NULL: never. */
+    int64_t (*wall_ms)(struct link_host *h);
     /* Something that the link learnt of a station (a position, a session): one JSON object, for status; publish: also as a
      * message under the gateway's topic_base. */
     void (*report)(struct link_host *h, station_t station, const char *json, bool publish);
