@@ -10,8 +10,7 @@
 
 enum option_type {
     OPTION_STRING,   /* char *, owned; "" when empty */
-    OPTION_PATH,     /* char *, owned, made absolute against the INI file's folder; "" when empty;
-                        "unix:..." and nothing else are left alone */
+    OPTION_PATH,     /* char *, owned, made absolute against the INI file's folder; "" when empty */
     OPTION_BOOL,     /* bool */
     OPTION_INT,      /* int64_t, min..max */
     OPTION_SIZE,     /* int64_t bytes, min..max */

@@ -92,15 +92,40 @@ static void check_peer_sizes(const struct check *k, const struct config_peer *pe
              "is more than store.max_bytes, allowed: at most %s", text);
 }
 
+/* What is written beside seal = none, and does nothing there. */
+static void warn_unused(const struct check *k, const struct config_peer *peer)
+{
+    static const char *const keys[] = {"secret_file", "next_secret_file", "seal_tag",
+                                       "forward_secrecy"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        struct place p = place_of(k, "", peer->line, keys[i]);
+        if (p.written && !p.bad)
+            WARN_AT(k, p, keys[i], "is not used with seal = none");
+    }
+}
+
 static void check_seal(const struct check *k, const struct config_peer *peer)
 {
     struct place p = place_of(k, "", peer->line, "seal");
     struct place secret = place_of(k, "", peer->line, "secret_file");
-    if (peer->seal != SEAL_NONE && !p.bad)
-        ERROR_AT(k, p, "seal",
-                 "keys are not built yet, allowed: seal = none (written, for it protects nothing)");
-    else if (peer->seal == SEAL_NONE && *peer->secret_file)
-        WARN_AT(k, secret, "secret_file", "is not used with seal = none");
+    struct place next = place_of(k, "", peer->line, "next_secret_file");
+    struct place tag = place_of(k, "", peer->line, "seal_tag");
+    if (p.bad)
+        return;
+    if (peer->seal == SEAL_NONE) {
+        warn_unused(k, peer);
+        return;
+    }
+    ERROR_AT(k, p, "seal",
+             "keys are not built yet, allowed: seal = none (written, for it protects nothing)");
+    if (0 && !*peer->secret_file && !secret.bad)
+        ERROR_AT(k, secret, "secret_file",
+                 "a key is needed, allowed: secret_file = FILE (made by `longwire keygen FILE`), or "
+                 "seal = none, which protects nothing");
+    if (*peer->secret_file && strcmp(peer->secret_file, peer->next_secret_file) == 0)
+        ERROR_AT(k, next, "next_secret_file", "is the same file as secret_file");
+    if (peer->seal_tag % 2 != 0 && !tag.bad)
+        ERROR_AT(k, tag, "seal_tag", "allowed: 4, 6, 8, 10, 12, 14 or 16");
 }
 
 /* One line for all of them: a hub with a thousand peers would else bury every other message. */

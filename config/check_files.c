@@ -3,12 +3,14 @@
 #include "config/config.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "config/diag.h"
 #include "config/ini.h"
+#include "config/key_file.h"
 
 static int key_line(const struct config *c, int section_line, const char *key, const char **title)
 {
@@ -78,6 +80,86 @@ static void check_store(const struct config *c, struct diag *d)
                    strerror(errno));
 }
 
+/* A key, and where it came from. */
+struct known_key {
+    uint8_t key[KEY_BYTES];
+    const struct config_peer *peer;
+    const char *option;
+};
+
+static int by_key(const void *a, const void *b)
+{
+    const struct known_key *x = a, *y = b;
+    int order = memcmp(x->key, y->key, KEY_BYTES);
+    /* Equal keys in the order of the file, so that the later one is told of. */
+    return order ? order : (x->peer->line > y->peer->line) - (x->peer->line < y->peer->line);
+}
+
+/* Two sites with one key could each pass for the other. */
+static void check_keys_differ(const struct config *c, struct diag *d, const struct known_key *keys,
+                              size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        const char *title = "";
+        if (memcmp(keys[i - 1].key, keys[i].key, KEY_BYTES) != 0)
+            continue;
+        int line = key_line(c, keys[i].peer->line, keys[i].option, &title);
+        if (keys[i].peer == keys[i - 1].peer)
+            diag_error(d, line, title, keys[i].option,
+                       "holds the key that the peer's other file holds");
+        else
+            diag_error(d, line, title, keys[i].option,
+                       "holds the key of peer %s: each peer needs its own", keys[i - 1].peer->name);
+    }
+}
+
+uid_t config_key_owner(const struct config *c)
+{
+    struct stat st;
+    char folder[4096];
+    if (geteuid() != 0)
+        return (uid_t)-1;
+    if (stat(c->store.path, &st) == 0)
+        return st.st_uid;
+    if (strlen(c->store.path) >= sizeof(folder))
+        return (uid_t)-1;
+    strcpy(folder, c->store.path);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[1] = '\0';
+    return slash && stat(folder, &st) == 0 ? st.st_uid : (uid_t)-1;
+}
+
+static void check_keys(const struct config *c, struct diag *d)
+{
+    uid_t owner = config_key_owner(c);
+    struct known_key *keys = calloc(2 * c->peer_count + 1, sizeof(*keys));
+    size_t n = 0;
+    if (!keys) {
+        diag_error(d, 0, NULL, NULL, "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < 2 * c->peer_count; i++) {
+        const struct config_peer *peer = &c->peers[i / 2];
+        const char *option = i % 2 ? "next_secret_file" : "secret_file", *title = "";
+        const char *path = i % 2 ? peer->next_secret_file : peer->secret_file;
+        char why[KEY_WHY_BYTES];
+        if (peer->seal == SEAL_NONE || !*path)
+            continue;
+        keys[n].peer = peer;
+        keys[n].option = option;
+        if (key_file_read(path, owner, keys[n].key, why) == 0)
+            n++;
+        else
+            diag_error(d, key_line(c, peer->line, option, &title), title, option, "%s %s", path,
+                       why);
+    }
+    qsort(keys, n, sizeof(*keys), by_key);
+    check_keys_differ(c, d, keys, n);
+    explicit_bzero(keys, (2 * c->peer_count + 1) * sizeof(*keys));
+    free(keys);
+}
+
 size_t config_check_files(const struct config *c, FILE *errors)
 {
     struct diag d;
@@ -88,9 +170,7 @@ size_t config_check_files(const struct config *c, FILE *errors)
     check_readable(c, &d, "broker", b->line, "tls_cert", b->tls_cert);
     check_secret(c, &d, "broker", b->line, "tls_key", b->tls_key);
     check_store(c, &d);
-    for (size_t i = 0; i < c->peer_count; i++)
-        if (c->peers[i].seal != SEAL_NONE)
-            check_secret(c, &d, "", c->peers[i].line, "secret_file", c->peers[i].secret_file);
+    check_keys(c, &d);
     diag_print(&d, errors);
     size_t n = d.errors;
     diag_fini(&d);

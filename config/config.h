@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 #include "base/attr.h"
 #include "base/msg_class.h"
 #include "base/option.h"
@@ -61,7 +62,9 @@ struct config_peer {
     int line;                       /* of its section, for messages */
     struct string_list links;
     int seal;                       /* enum seal_mode */
-    char *secret_file;
+    char *secret_file, *next_secret_file; /* key files (config/key_file.h) */
+    int64_t seal_tag;                     /* bytes */
+    bool forward_secrecy;
     struct string_list accept;      /* filters */
     bool forward;
     char *deliver_prefix;
@@ -124,9 +127,14 @@ struct config *config_load(const char *file, const struct option_group *const *d
 void config_free(struct config *c);
 
 /* Looks at the files that the configuration names: those to be read are there and readable (by the
- * user who runs this), the store's folder is there or can be made. Messages as of config_load.
+ * user who runs this), key files are closed to others and hold keys of which no two are the same, the
+ * store's folder is there or can be made. Messages as of config_load.
  * Return: the number of errors. */
 size_t config_check_files(const struct config *c, FILE *errors) MUST_CHECK;
+
+/* Who else may own the key files, for key_file_read: where root asks, the user whom the store belongs
+ * to, for that user runs the gateway. */
+uid_t config_key_owner(const struct config *c);
 
 /* Linear; NULL when there is none. */
 const struct config_peer *config_find_peer(const struct config *c, const char *name);

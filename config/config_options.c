@@ -253,14 +253,36 @@ static const struct option peer_rows[] = {
      .names = seal_names,
      .fallback = "full",
      .help = "What protects the link: full (encrypted and authenticated), auth (authenticated, in "
-             "clear) or none. "
-             "This version has only none, and wants it written."},
+             "clear, for bands where hiding is forbidden) or none: whoever reaches the link can "
+             "then read and forge. Both ends write the same."},
     {.key = "secret_file",
      .type = OPTION_PATH,
      .offset = offsetof(struct config_peer, secret_file),
      .fallback = "",
      .help =
-         "The key shared with this peer, made by `longwire keygen`; needed unless seal = none."},
+         "The file of the key shared with this peer, and with no other, made by `longwire keygen`; "
+         "needed unless seal = none. It must be closed to all but its owner (mode 0600)."},
+    {.key = "next_secret_file",
+     .type = OPTION_PATH,
+     .offset = offsetof(struct config_peer, next_secret_file),
+     .fallback = "",
+     .help = "A key that is to take the place of secret_file: used as soon as the other end has "
+             "it too. `longwire status` says when secret_file may go."},
+    {.key = "seal_tag",
+     .type = OPTION_INT,
+     .offset = offsetof(struct config_peer, seal_tag),
+     .min = 4,
+     .max = 16,
+     .fallback = "8",
+     .help = "Bytes of the tag that proves a frame: 4, 6, 8, 10, 12, 14 or 16, the same at both "
+             "ends. Each forged frame passes with a chance of 1 in 256 to this power."},
+    {.key = "forward_secrecy",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct config_peer, forward_secrecy),
+     .fallback = "no",
+     .help = "Exchange fresh keys at each meeting (X25519, at most 40 bytes more each way), so "
+             "that who later gets the key file cannot read what was recorded before. Both ends "
+             "write the same."},
     {.key = "accept",
      .type = OPTION_LIST,
      .offset = offsetof(struct config_peer, accept),

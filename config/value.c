@@ -185,7 +185,7 @@ static bool set_text(const struct option *row, char **to, const char *text, cons
 {
     if (!text_good(row, text, why))
         return false;
-    bool join = row->type == OPTION_PATH && *text && *text != '/' && strncmp(text, "unix:", 5) != 0;
+    bool join = row->type == OPTION_PATH && *text && *text != '/';
     char *copy;
     if (!join)
         copy = strdup(text);

@@ -15,6 +15,8 @@
 int command_check(const char *file) MUST_CHECK;
 /* Asks the running daemon: in words, or as JSON. */
 int command_status(const char *file, int json) MUST_CHECK;
+/* Writes a new key file; one that is there stays as it is. */
+int command_keygen(const char *file) MUST_CHECK;
 /* Both ends on this machine. self: path of this program, for the daemons. */
 int command_demo(const char *self) MUST_CHECK;
 /* The option reference as man page source, and an INI with every key at its default: for packaging and the curious. */

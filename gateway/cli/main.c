@@ -13,6 +13,7 @@ static const char usage[] =
     "    longwire check [FILE]           check the file: a summary, or every error\n"
     "    longwire status [FILE] [--json] ask the running gateway\n"
     "    longwire estimate ...           what traffic would cost on a link: longwire estimate --help\n"
+    "    longwire keygen FILE            a new key for both ends of a link, in a new file of mode 0600\n"
     "    longwire demo                   both ends and a simulated radio link on this machine\n"
     "    longwire options                the reference of all options, as man page source\n"
     "    longwire sample                 an INI file with every option at its default\n"
@@ -79,6 +80,8 @@ int main(int argc, char **argv)
         return command_manual();
     if (strcmp(command, "sample") == 0)
         return command_sample();
+    if (strcmp(command, "keygen") == 0)
+        return file ? command_keygen(file) : wrong("keygen needs the FILE to make", NULL);
     if (!file)
         file = DEFAULT_FILE;
     if (strcmp(command, "run") == 0)

@@ -394,6 +394,14 @@ static void files_that_cannot_be_read_are_named_with_their_line(void **state)
     free(messages);
 }
 
+static void a_store_named_like_a_socket_is_a_file_of_that_name(void **state)
+{
+    size_t errors;
+    char *messages = check_files("[site]\nname = b\n[store]\npath = unix:x.db\n", &errors);
+    assert_int_equal(errors, 0);
+    free(messages);
+}
+
 static void files_that_are_there_and_a_folder_to_be_made_are_good(void **state)
 {
     size_t errors;
@@ -426,6 +434,7 @@ int main(void)
         cmocka_unit_test(the_manual_tells_every_key_and_starts_no_request_by_accident),
         cmocka_unit_test(the_summary_tells_the_site_and_each_peer_and_route),
         cmocka_unit_test(files_that_cannot_be_read_are_named_with_their_line),
+        cmocka_unit_test(a_store_named_like_a_socket_is_a_file_of_that_name),
         cmocka_unit_test(files_that_are_there_and_a_folder_to_be_made_are_good),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);
