@@ -56,6 +56,8 @@ struct option_group {
     /* May a link with these options serve several peers (a TCP listener, a modem gateway)? NULL =
      * never: a point-to-point line. The options are well-formed, but `check` may have failed them. */
     bool (*serves_many)(const void *options);
+    /* It knows each peer by its `imei` from the start: every peer of such a link must have one. */
+    bool by_imei;
 };
 
 #endif

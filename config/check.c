@@ -213,6 +213,24 @@ static void check_peer(const struct check *k, const struct config_peer *peer)
                 "nothing goes either way: no route names this peer, and accept is empty");
 }
 
+/* A gateway that serves all its peers over one link tells them apart by their modems. */
+static void check_imei_on(const struct check *k, const struct config_link *link,
+                          const struct config_peer *peer)
+{
+    struct place p = place_of(k, "", peer->line, "imei");
+    if (!*peer->imei) {
+        if (!p.bad)
+            ERROR_AT(k, p, "imei", "is needed on the link %s, which finds its peers by it",
+                     link->name);
+        return;
+    }
+    for (const struct config_peer *other = k->c->peers; other < peer; other++)
+        if (strcmp(other->imei, peer->imei) == 0) {
+            ERROR_AT(k, p, "imei", "is that of peer %s (line %d) too", other->name, other->line);
+            return;
+        }
+}
+
 /* A line that ends at one place cannot serve two peers; a listener can (serves_many). */
 static void check_link(const struct check *k, const struct config_link *link)
 {
@@ -233,6 +251,8 @@ static void check_link(const struct check *k, const struct config_link *link)
             return;
         }
         first = first ? first : peer;
+        if (link->driver && link->driver->by_imei)
+            check_imei_on(k, link, peer);
     }
     if (!first)
         WARN_AT(k, place_of(k, "", link->line, NULL), NULL, "no peer uses this link");

@@ -73,6 +73,7 @@ struct config_peer {
     int64_t codec_memory;
     int64_t max_message;
     char *imei;
+    int64_t mt_max;                 /* bytes of the largest frame to it, where the link goes by imei */
 };
 
 struct config_route {

@@ -345,6 +345,14 @@ static const struct option peer_rows[] = {
      .fallback = "",
      .check = check_imei,
      .help = "This peer's address on a directip link."},
+    {.key = "mt_max",
+     .type = OPTION_INT,
+     .offset = offsetof(struct config_peer, mt_max),
+     .min = 160,
+     .max = 1890,
+     .fallback = "270",
+     .help = "Bytes of the largest message to this peer's modem on a directip link: 270 for a 9602 "
+             "or 9603, 1890 for a 9522."},
 };
 
 static const char *const priority_names[] = {[CLASS_ALARM] = "alarm",

@@ -28,7 +28,7 @@ static int folder_of(char out[PATH_MAX], const char *path)
     return 0;
 }
 
-static int sync_folder(const char *path)
+int file_sync_folder(const char *path)
 {
     char folder[PATH_MAX];
     int fd, rc = folder_of(folder, path);
@@ -61,7 +61,7 @@ int file_create(const char *path, bool *created)
     if (fd < 0)
         return errno == EEXIST ? 0 : -errno;
     close(fd);
-    return sync_folder(path);
+    return file_sync_folder(path);
 }
 
 int file_ballast_make(const char *path)
@@ -109,7 +109,7 @@ void file_mark_damaged(const char *path)
     if (fd < 0)
         return; /* the damage will be found again, where it was found now */
     close(fd);
-    (void)!sync_folder(path);
+    (void)!file_sync_folder(path);
 }
 
 bool file_marked_damaged(const char *path)
@@ -181,5 +181,5 @@ int file_set_aside(const char *path, int64_t wall_ms, char *aside, size_t aside_
         return -errno; /* an old WAL must not be taken for the new file's */
     if (beside(from, path, "-damaged") == 0)
         unlink(from);
-    return sync_folder(path);
+    return file_sync_folder(path);
 }

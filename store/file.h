@@ -33,6 +33,8 @@ int file_set_aside(const char *path, int64_t wall_ms, char *aside, size_t aside_
 /* Creates an empty file of mode 0600 where there is none, and syncs its folder, so that the name
  * survives a power cut. *created tells. */
 int file_create(const char *path, bool *created) MUST_CHECK;
+/* Syncs the folder of path: a name made or changed in it survives a power cut. */
+int file_sync_folder(const char *path) MUST_CHECK;
 /* Size of PATH + suffix; -1 = not there. */
 int64_t file_size(const char *path, const char *suffix);
 

@@ -14,6 +14,7 @@
  *     broker.c     the broker session: subscriptions, acknowledgements
  *     priming.c, peers_priming.c   the history tails that a new epoch's models are primed from
  *     peers.c      peers, their channels and links; guests of a listener
+ *     deliveries.c how far what each link brought is on our disk
  *     custody.c    the group commit, and what may be told to the outside after it
  *     state.c      the gateway's own retained topics
  *     status.c     `longwire status`
@@ -31,6 +32,22 @@
 struct bridge;
 struct buf;
 
+/* What a datagram link costs and how patient it is: struct link_terms of link_drivers/driver.h. */
+struct bridge_terms {
+    uint32_t quantum_bytes;
+    int64_t hold_ms;
+    int64_t ack_max_age_ms;
+    unsigned alarm_places;
+};
+
+/* A station of a link that knows its peers from the start. */
+struct bridge_station {
+    const char *peer;          /* name in the configuration */
+    uint64_t station;
+    size_t mtu;
+    struct bridge_terms terms;
+};
+
 /* A link as the bridge needs it: properties that the driver told when it was made. */
 struct bridge_link {
     bool datagram;
@@ -41,6 +58,10 @@ struct bridge_link {
     uint8_t avoid[8];
     size_t avoid_count;
     size_t mtu;                /* datagram */
+    struct bridge_terms terms; /* datagram */
+    bool addressed;            /* datagram, to many: each peer has its station below, and is no guest; mtu and terms are there */
+    const struct bridge_station *stations;
+    size_t station_count;
 };
 
 enum bridge_log { BRIDGE_DEBUG, BRIDGE_INFO, BRIDGE_WARN, BRIDGE_ERR };
@@ -95,6 +116,12 @@ void bridge_link_bytes(struct bridge *b, size_t link, uint64_t station, const ui
 void bridge_link_writable(struct bridge *b, size_t link, uint64_t station, const struct store_now *now);
 /* outcome: enum send_outcome of link_drivers/driver.h. */
 void bridge_link_sent(struct bridge *b, size_t link, uint64_t station, uint64_t token, int outcome, const struct store_now *now);
+
+/* How many of the link's deliveries (calls of bridge_link_bytes) are dealt with for good: what they brought is on our disk, or they
+ * brought nothing. */
+uint64_t bridge_link_covered(const struct bridge *b, size_t link);
+/* A JSON object that the link has learnt of a station (0: of itself), shown in status; publish: also in the gateway's own topics. */
+void bridge_link_report(struct bridge *b, size_t link, uint64_t station, const char *json, bool publish, const struct store_now *now);
 
 /* ---- time ---- */
 void bridge_on_timer(struct bridge *b, const struct store_now *now);

@@ -39,6 +39,7 @@ bool custody_commit(struct bridge *b)
     if (b->failed || custody_failed(b, store_commit(b->store, &b->now)))
         return false;
     b->commit_at = NEVER;
+    deliveries_covered(b);
     for (size_t i = 0; i < b->peer_count; i++) {
         struct peer *p = &b->peers[i];
         sender_after_commit(p);
@@ -67,6 +68,7 @@ static void recover(struct bridge *b)
     bridge_logf(b, full ? BRIDGE_WARN : BRIDGE_ERR, "store", "%s: nothing since the last commit was kept or told; "
                 "starting over from there error=%d", full ? "no room" : store_error(b->store), b->failed_error);
     store_rollback(b->store);
+    deliveries_lost(b);
     b->failed = false;
     b->failed_error = 0;
     b->recover_at = b->now.mono_ms + RECOVER_MS;
@@ -135,6 +137,8 @@ void bridge_turn(struct bridge *b)
         peers_pump(b);
         if (b->broker.out.len)
             b->env.broker_write(b->env.ctx, &b->broker.out);
+        if (!b->failed && !store_dirty(b->store))
+            deliveries_covered(b); /* what came wrote nothing: a duplicate, or nonsense */
         if (!b->failed && b->commit_at > b->now.mono_ms)
             return;
     }

@@ -81,12 +81,25 @@ struct sender {
 
 /* ---- peers ---- */
 
+/* What a link has told of a station, or of itself. */
+struct report {
+    char *json;
+    bool publish;
+};
+#define REPORT_MAX_BYTES 4096
+
+/* How far a link's deliveries have been dealt with (bridge_link_covered). */
+struct deliveries {
+    uint64_t given, covered;
+};
+
 struct peer {
     struct bridge *bridge;
     const struct config_peer *config;
     int id;                     /* in the store */
     size_t link;
     uint64_t station;
+    size_t mtu;                 /* datagram */
     bool link_up;
     struct channel *channel;
     struct sender sender;
@@ -96,6 +109,8 @@ struct peer {
     bool frames_waiting;
     bool restart_channel;       /* at the turn's end */
     bool not_now;               /* the record under way cannot be taken yet: its frame must come again */
+    uint64_t refused_token;     /* of a frame that the link did not take after all; 0 = none */
+    struct report report;
     bool grant_small;           /* the peer was last told less than it may need */
     enum channel_state shown_state;
 };
@@ -176,6 +191,8 @@ struct bridge {
     size_t peer_count;
     size_t prime_turn;          /* of the peers whose models are being primed */
     bool *link_up;              /* per config link */
+    struct deliveries *deliveries; /* per config link */
+    struct report *reports;     /* per config link: what it told of itself */
     struct guest guests[GUESTS_MAX];
     size_t guest_count;
     int64_t commit_at;          /* NEVER = nothing to commit */
@@ -313,7 +330,14 @@ int64_t peers_deadline(const struct bridge *b);
 struct peer *peers_find(struct bridge *b, const char *name);
 struct peer *peers_by_id(struct bridge *b, int id);
 
+/* ---- deliveries.c ---- */
+/* All that was delivered before is committed, or nothing of it waits to be. */
+void deliveries_covered(struct bridge *b);
+/* What was delivered since the last commit is gone with it. */
+void deliveries_lost(struct bridge *b);
+
 /* ---- state.c ---- */
+
 void state_connected(struct bridge *b);
 void state_changed(struct bridge *b);
 void state_on_timer(struct bridge *b);

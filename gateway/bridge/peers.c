@@ -16,8 +16,10 @@ static void op_output(void *ctx, const uint8_t *bytes, size_t n, uint64_t token,
 {
     struct peer *p = ctx;
     struct bridge *b = p->bridge;
-    if (b->env.link_send(b->env.ctx, p->link, p->station, bytes, n, token, urgent) != 0)
-        bridge_logf(b, BRIDGE_DEBUG, "link", "frame not taken peer=%s bytes=%zu", p->config->name, n);
+    if (b->env.link_send(b->env.ctx, p->link, p->station, bytes, n, token, urgent) == 0)
+        return;
+    bridge_logf(b, BRIDGE_DEBUG, "link", "frame not taken peer=%s bytes=%zu", p->config->name, n);
+    p->refused_token = token;
 }
 
 static bool op_next_record(void *ctx, size_t room, struct record *r)
@@ -205,6 +207,25 @@ static unsigned codec_version(const struct bridge *b, const struct config_peer *
     return c->codec == CODEC_PLAIN || model_share(b) < CODEC_MIX_MEMORY_MIN ? 1 : CODEC_VERSION_MAX;
 }
 
+/* The peer's station on a link that knows all of them from the start. NULL: not one of those. */
+static const struct bridge_station *station_of(const struct bridge_link *l, const char *name)
+{
+    for (size_t i = 0; i < l->station_count; i++)
+        if (strcmp(l->stations[i].peer, name) == 0)
+            return &l->stations[i];
+    return NULL;
+}
+
+static void describe_datagrams(const struct bridge_link *l, const struct bridge_station *at, struct channel_config *cc)
+{
+    const struct bridge_terms *t = at ? &at->terms : &l->terms;
+    cc->mtu = at ? at->mtu : l->mtu;
+    cc->quantum_bytes = t->quantum_bytes;
+    cc->hold_ms = t->hold_ms;
+    cc->ack_max_age_ms = t->ack_max_age_ms;
+    cc->alarm_places = t->alarm_places;
+}
+
 static int peer_init(struct bridge *b, struct peer *p, const struct config_peer *c)
 {
     p->bridge = b;
@@ -233,7 +254,6 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
         .probe_ms = cl->metered ? 0 : cl->probe_ms,
         .rate_bytes_s = l->rate_bytes_s,
         .avoid_count = l->avoid_count,
-        .mtu = l->mtu,
         .max_message = (uint32_t)c->max_message,
         .codec_version = codec_version(b, c),
         .codec_memory = model_memory(b, c),
@@ -244,6 +264,10 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
     strcpy(cc.own_name, b->config->site_name);
     strcpy(cc.peer_name, c->name);
     memcpy(cc.avoid, l->avoid, sizeof cc.avoid);
+    const struct bridge_station *at = station_of(l, c->name);
+    p->station = at ? at->station : 0;
+    p->mtu = at ? at->mtu : l->mtu;
+    describe_datagrams(l, at, &cc);
     p->sender.datagram = l->datagram;
     p->channel = channel_new(&cc, &own, &channel_ops, p);
     if (!p->channel)
@@ -255,7 +279,9 @@ int peers_init(struct bridge *b)
 {
     b->peers = calloc(b->config->peer_count ? b->config->peer_count : 1, sizeof *b->peers);
     b->link_up = calloc(b->config->link_count ? b->config->link_count : 1, sizeof *b->link_up);
-    if (!b->peers || !b->link_up)
+    b->deliveries = calloc(b->config->link_count ? b->config->link_count : 1, sizeof *b->deliveries);
+    b->reports = calloc(b->config->link_count ? b->config->link_count : 1, sizeof *b->reports);
+    if (!b->peers || !b->link_up || !b->deliveries || !b->reports)
         return -ENOMEM;
     if (b->config->peer_count > 0 && model_share(b) < CODEC_MIX_MEMORY_MIN)
         bridge_logf(b, BRIDGE_WARN, "peer", "codec_cache is too small for so many peers: nothing is squeezed peers=%zu",
@@ -277,11 +303,16 @@ void peers_fini(struct bridge *b)
         receiver_fini(p);
         priming_drop(&p->prime_out);
         priming_drop(&p->prime_in);
+        free(p->report.json);
         if (p->sender.topics)
             sender_fini(p);
     }
     for (size_t i = 0; i < b->guest_count; i++)
         channel_guest_free(b->guests[i].parser);
+    for (size_t i = 0; b->reports && i < b->config->link_count; i++)
+        free(b->reports[i].json);
+    free(b->reports);
+    free(b->deliveries);
     free(b->peers);
     free(b->link_up);
 }
@@ -300,6 +331,11 @@ void peers_pump(struct bridge *b)
             size_t room = b->env.link_room(b->env.ctx, p->link, p->station);
             if (room == 0 || channel_pump(p->channel, room, now) == 0)
                 break;
+            if (p->refused_token) {
+                channel_sent(p->channel, p->refused_token, CHANNEL_SENT_FAILED, now);
+                p->refused_token = 0;
+                break;
+            }
         }
     }
 }
@@ -481,7 +517,7 @@ void bridge_link_state(struct bridge *b, size_t link, uint64_t station, enum bri
     b->now = *now;
     bool up = state == BRIDGE_LINK_UP;
     bool listener = b->links[link].listener;
-    if (!listener || station == 0) {
+    if (station == 0 || !(listener || b->links[link].addressed)) {
         b->link_up[link] = up;
         bridge_logf(b, BRIDGE_INFO, "link", "%s%s%s link=%s", names[state], why && *why ? ": " : "", why ? why : "",
                     b->config->links[link].name);
@@ -497,9 +533,12 @@ void bridge_link_state(struct bridge *b, size_t link, uint64_t station, enum bri
         else if (!up && p)
             set_link(b, p, 0, false);
     } else if (!listener) {
-        for (size_t i = 0; i < b->peer_count; i++)
-            if (b->peers[i].link == link)
-                set_link(b, &b->peers[i], station, up);
+        bool addressed = b->links[link].addressed;
+        for (size_t i = 0; i < b->peer_count; i++) {
+            struct peer *p = &b->peers[i];
+            if (p->link == link && (!addressed || station == 0 || p->station == station))
+                set_link(b, p, addressed ? p->station : station, up);
+        }
     }
     bridge_turn(b);
 }
@@ -513,6 +552,7 @@ void bridge_link_bytes(struct bridge *b, size_t link, uint64_t station, const ui
         channel_on_bytes(p->channel, bytes, n, now->mono_ms);
     else if (g)
         guest_bytes(b, (size_t)(g - b->guests), bytes, n);
+    b->deliveries[link].given++;
     bridge_turn(b);
 }
 

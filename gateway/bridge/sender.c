@@ -76,8 +76,7 @@ void sender_changed(struct peer *p, enum msg_class class)
 /* Topic, properties and hops are not cut: they must fit a frame with a little of the payload. */
 static bool fits_datagram(const struct peer *p, const struct msg *m)
 {
-    size_t mtu = p->bridge->links[p->link].mtu;
-    return (size_t)m->topic_len + m->props_len + m->hops_len + DATAGRAM_PIECE_MIN + DATAGRAM_RESERVE <= mtu;
+    return (size_t)m->topic_len + m->props_len + m->hops_len + DATAGRAM_PIECE_MIN + DATAGRAM_RESERVE <= p->mtu;
 }
 
 /* The next row of the lane becomes a gap record, which goes out after the commit. Return: false, for the caller to pass on. */

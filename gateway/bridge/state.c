@@ -3,6 +3,8 @@
  *     topic_base/NAME/state              online | offline (the will)
  *     topic_base/NAME/peer/PEER/state    {"state":"ready","queued":N,...}
  *     topic_base/NAME/link/LINK/state    {"state":"up","peer":...}
+ *     topic_base/NAME/peer/PEER/report   what a link has learnt of the peer (a position, a session), where it is asked to tell
+ *     topic_base/NAME/link/LINK/report   and of itself
  *
  * They go straight to the session, so they never wait behind data, and with QoS 0: the next one says it anew. */
 #include "gateway/bridge/internal.h"
@@ -68,6 +70,12 @@ static void publish_all(struct bridge *b)
         publish_json(b, state_topic(b, topic, "link/%s/state", b->config->links[i].name),
                      json_pack("{s:s, s:s}", "state", b->link_up[i] ? "up" : "down", "driver",
                                b->config->links[i].driver->name));
+    for (size_t i = 0; i < b->peer_count; i++)
+        if (b->peers[i].report.publish)
+            publish(b, state_topic(b, topic, "peer/%s/report", b->peers[i].config->name), b->peers[i].report.json);
+    for (size_t i = 0; i < b->config->link_count; i++)
+        if (b->reports[i].publish)
+            publish(b, state_topic(b, topic, "link/%s/report", b->config->links[i].name), b->reports[i].json);
 }
 
 void state_connected(struct bridge *b)
@@ -92,4 +100,24 @@ void state_on_timer(struct bridge *b)
     if (b->broker.connected && !b->failed)
         publish_all(b);
     b->state_at = b->broker.connected ? b->now.mono_ms + STATE_REPEAT_MS : NEVER;
+}
+
+void bridge_link_report(struct bridge *b, size_t link, uint64_t station, const char *json, bool publish, const struct store_now *now)
+{
+    b->now = *now;
+    struct report *r = &b->reports[link];
+    for (size_t i = 0; i < b->peer_count && station != 0; i++)
+        if (b->peers[i].link == link && b->peers[i].station == station)
+            r = &b->peers[i].report;
+    json_t *o = strlen(json) <= REPORT_MAX_BYTES ? json_loads(json, 0, NULL) : NULL;
+    char *text = json_is_object(o) ? json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+    json_decref(o);
+    if (!text) {
+        bridge_logf(b, BRIDGE_WARN, "link", "a report is no JSON object, or too long link=%s", b->config->links[link].name);
+        return;
+    }
+    free(r->json);
+    *r = (struct report){text, publish};
+    state_changed(b);
+    bridge_turn(b);
 }

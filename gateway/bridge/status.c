@@ -35,7 +35,7 @@ static json_t *link_json(struct bridge *b, struct peer *p)
     uint64_t bytes_out = 0, bytes_in = 0;
     char detail[128] = "";
     b->env.link_counts(b->env.ctx, p->link, &bytes_out, &bytes_in, detail, sizeof detail);
-    return json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "name", l->name, "driver",
+    json_t *o = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "name", l->name, "driver",
                      l->driver->name, "state", p->link_up ? states[channel_state(p->channel)] : "down", "active",
                      p->link_up && channel_state(p->channel) == CHANNEL_READY, "bytes_out", (json_int_t)bytes_out,
                      "bytes_in", (json_int_t)bytes_in, "frames_out", (json_int_t)s.frames_out, "frames_in",
@@ -43,6 +43,12 @@ static json_t *link_json(struct bridge *b, struct peer *p)
                      (json_int_t)s.bad_frames, "echoes", (json_int_t)s.echoes, "stream_bytes_out",
                      (json_int_t)s.stream_bytes_out, "stream_bytes_in", (json_int_t)s.stream_bytes_in, "rtt_ms",
                      (json_int_t)s.rtt_ms, "detail", detail);
+    const char *of_peer = p->report.json, *of_link = b->reports[p->link].json;
+    if (o && of_link)
+        json_object_set_new(o, "report", json_loads(of_link, 0, NULL));
+    if (o && of_peer)
+        json_object_set_new(o, "peer_report", json_loads(of_peer, 0, NULL));
+    return o;
 }
 
 static json_t *peer_json(struct bridge *b, int id, const char *name, struct peer *p)

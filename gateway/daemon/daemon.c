@@ -236,7 +236,7 @@ static int instance_start(struct daemon *d, struct config *config)
     const struct config_broker *c = &config->broker;
     char *password = NULL;
     size_t password_len = 0;
-    in->links = links_new(d->base, config, err, sizeof err);
+    in->links = links_new(d->base, config, d->store, err, sizeof err);
     if (in->links && c->password_file[0]) {
         password = read_password(c->password_file, &password_len, err, sizeof err);
         if (!password)

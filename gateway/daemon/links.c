@@ -1,5 +1,6 @@
 #include "gateway/daemon/links.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "gateway/daemon/clock.h"
 #include "gateway/daemon/log.h"
 #include "link_drivers/driver.h"
+#include "store/note.h"
 
 struct watched {
     struct link *link;
@@ -27,21 +29,29 @@ struct link {
     struct event *timer;
     struct watched *watched;
     bool inited;
+    struct link_peer *peers;     /* of a link that knows its peers from the start */
+    struct bridge_station *stations;
+    size_t peer_count;
+    uint64_t delivered, told;    /* deliveries; and how many of them the driver has been told to be on disk */
 };
 
-enum news_kind { NEWS_STATE, NEWS_WRITABLE, NEWS_SENT };
+static_assert(LINK_NOTE_MAX == STORE_NOTE_MAX_BYTES, "a driver's note is the store's");
+
+enum news_kind { NEWS_STATE, NEWS_WRITABLE, NEWS_SENT, NEWS_REPORT };
 struct news {
     enum news_kind kind;
     size_t link;
     uint64_t station, token;
     int value;
     char why[128];
+    char *json;                  /* NEWS_REPORT: owned */
     struct news *next;
 };
 
 struct links {
     struct event_base *base;
     const struct config *config;
+    struct store *store;
     struct bridge *bridge;
     struct link *links;
     struct bridge_link *described;
@@ -64,10 +74,19 @@ static void tell(struct links *l, const struct news *n, const struct store_now *
     case NEWS_SENT:
         bridge_link_sent(l->bridge, n->link, n->station, n->token, n->value, now);
         break;
+    case NEWS_REPORT:
+        bridge_link_report(l->bridge, n->link, n->station, n->json, n->value, now);
+        break;
     }
 }
 
-void links_dispatch(struct links *l)
+static void free_news(struct news *n)
+{
+    free(n->json);
+    free(n);
+}
+
+static void dispatch(struct links *l)
 {
     if (l->busy || !l->bridge)
         return;
@@ -79,9 +98,22 @@ void links_dispatch(struct links *l)
             l->last = &l->first;
         struct store_now now = clock_now();
         tell(l, n, &now);
-        free(n);
+        free_news(n);
     }
     l->busy = false;
+}
+
+void links_dispatch(struct links *l)
+{
+    dispatch(l);
+    for (size_t i = 0; i < l->count && l->bridge && !l->busy; i++) {
+        struct link *k = &l->links[i];
+        if (!k->driver->committed || k->told == k->delivered || bridge_link_covered(l->bridge, i) < k->delivered)
+            continue;
+        k->told = k->delivered;
+        k->driver->committed(k->ctx, clock_mono_ms());
+        dispatch(l);
+    }
 }
 
 static void add_news(struct links *l, const struct news *what)
@@ -89,6 +121,7 @@ static void add_news(struct links *l, const struct news *what)
     struct news *n = malloc(sizeof *n);
     if (!n) {
         log_text(LOG_LEVEL_ERR, "link", "out of memory: an event of a link is lost");
+        free(what->json);
         return;
     }
     *n = *what;
@@ -170,11 +203,12 @@ static void host_timer(struct link_host *h, int64_t at_ms)
 static void host_deliver(struct link_host *h, station_t station, const uint8_t *bytes, size_t n)
 {
     struct link *k = link_of(h);
-    links_dispatch(k->all);
+    dispatch(k->all);
     if (!k->all->bridge)
         return;
     struct store_now now = clock_now();
     k->all->busy = true;
+    k->delivered++;
     bridge_link_bytes(k->all->bridge, k->index, station, bytes, n, &now);
     k->all->busy = false;
 }
@@ -231,6 +265,32 @@ static uint32_t host_random(struct link_host *h)
     return r;
 }
 
+static const struct link_peer *host_peer(struct link_host *h, size_t i)
+{
+    const struct link *k = link_of(h);
+    return i < k->peer_count ? &k->peers[i] : NULL;
+}
+
+static int host_note_write(struct link_host *h, const void *bytes, size_t n)
+{
+    const struct link *k = link_of(h);
+    return store_note_write(k->all->store, k->all->config->links[k->index].name, bytes, n);
+}
+
+static size_t host_note_read(struct link_host *h, uint8_t bytes[LINK_NOTE_MAX])
+{
+    const struct link *k = link_of(h);
+    return store_note_read(k->all->store, k->all->config->links[k->index].name, bytes);
+}
+
+static void host_report(struct link_host *h, station_t station, const char *json, bool publish)
+{
+    const struct link *k = link_of(h);
+    char *copy = strdup(json);
+    if (copy)
+        add_news(k->all, &(struct news){.kind = NEWS_REPORT, .link = k->index, .station = station, .value = publish, .json = copy});
+}
+
 static const struct link_host_ops host_ops = {
     .watch = host_watch,
     .timer = host_timer,
@@ -240,9 +300,51 @@ static const struct link_host_ops host_ops = {
     .state = host_state,
     .trace = host_trace,
     .random = host_random,
+    .peer = host_peer,
+    .note_write = host_note_write,
+    .note_read = host_note_read,
+    .report = host_report,
 };
 
 /* ---- life ---- */
+
+/* The peers that a link with many ends may speak with: those whose first link it is. */
+static int find_peers(struct link *k, const struct config *config, const char *link)
+{
+    k->peers = calloc(config->peer_count + 1, sizeof *k->peers);
+    k->stations = calloc(config->peer_count + 1, sizeof *k->stations);
+    if (!k->peers || !k->stations)
+        return -ENOMEM;
+    for (size_t i = 0; i < config->peer_count; i++) {
+        const struct config_peer *p = &config->peers[i];
+        if (strcmp(p->links.items[0], link) != 0)
+            continue;
+        k->peers[k->peer_count++] = (struct link_peer){i + 1, p->name, p->imei, (size_t)p->mt_max};
+    }
+    return 0;
+}
+
+static void take_terms(const struct link *k, station_t station, struct bridge_terms *out)
+{
+    struct link_terms t = {0};
+    if (k->driver->terms)
+        k->driver->terms(k->ctx, station, &t);
+    *out = (struct bridge_terms){t.quantum_bytes, t.hold_ms, t.ack_max_age_ms, t.alarm_places};
+}
+
+static void describe_datagrams(const struct link *k, bool many, struct bridge_link *out)
+{
+    out->mtu = k->driver->mtu(k->ctx, STATION_NONE);
+    take_terms(k, STATION_NONE, &out->terms);
+    out->addressed = many;
+    out->stations = k->stations;
+    out->station_count = many ? k->peer_count : 0;
+    for (size_t i = 0; i < out->station_count; i++) {
+        const struct link_peer *p = &k->peers[i];
+        k->stations[i] = (struct bridge_station){.peer = p->name, .station = p->station, .mtu = k->driver->mtu(k->ctx, p->station)};
+        take_terms(k, p->station, &k->stations[i].terms);
+    }
+}
 
 static void describe(const struct link *k, const struct config_link *c, struct bridge_link *out)
 {
@@ -250,14 +352,16 @@ static void describe(const struct link *k, const struct config_link *c, struct b
     out->datagram = d->kind == LINK_DATAGRAM;
     out->half_duplex = d->half_duplex && d->half_duplex(k->ctx);
     out->calls = d->calls && d->calls(k->ctx);
-    out->listener = d->options->serves_many && d->options->serves_many(c->options);
+    bool many = d->options->serves_many && d->options->serves_many(c->options);
+    out->listener = many && !out->datagram;
     out->rate_bytes_s = d->rate ? d->rate(k->ctx) : 0;
     const uint8_t *avoid = d->avoid ? d->avoid(k->ctx, &out->avoid_count) : NULL;
     if (!avoid || out->avoid_count > sizeof out->avoid)
         out->avoid_count = 0;
     else
         memcpy(out->avoid, avoid, out->avoid_count);
-    out->mtu = d->mtu ? d->mtu(k->ctx, STATION_NONE) : 0;
+    if (out->datagram)
+        describe_datagrams(k, many, out);
 }
 
 static int link_init(struct links *l, size_t i)
@@ -272,7 +376,7 @@ static int link_init(struct links *l, size_t i)
     k->driver = link_driver_find(c->driver->name);
     k->timer = evtimer_new(l->base, on_timer, k);
     k->ctx = k->driver ? calloc(1, k->driver->ctx_size) : NULL;
-    if (!k->timer || !k->ctx)
+    if (!k->timer || !k->ctx || find_peers(k, l->config, c->name) < 0)
         return -ENOMEM;
     k->inited = true;
     int rc = k->driver->init(k->ctx, c->options, &k->host);
@@ -281,12 +385,13 @@ static int link_init(struct links *l, size_t i)
     return rc;
 }
 
-struct links *links_new(struct event_base *base, const struct config *config, char *err, size_t err_size)
+struct links *links_new(struct event_base *base, const struct config *config, struct store *store, char *err, size_t err_size)
 {
     struct links *l = calloc(1, sizeof *l);
     if (l) {
         l->base = base;
         l->config = config;
+        l->store = store;
         l->last = &l->first;
         l->links = calloc(config->link_count ? config->link_count : 1, sizeof *l->links);
         l->described = calloc(config->link_count ? config->link_count : 1, sizeof *l->described);
@@ -324,11 +429,13 @@ void links_free(struct links *l)
         if (k->timer)
             event_free(k->timer);
         free(k->ctx);
+        free(k->peers);
+        free(k->stations);
     }
     while (l->first) {
         struct news *n = l->first;
         l->first = n->next;
-        free(n);
+        free_news(n);
     }
     free(l->links);
     free(l->described);

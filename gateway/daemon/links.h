@@ -13,16 +13,18 @@
 
 struct event_base;
 struct links;
+struct store;
 
-/* One host a config link; nothing is opened yet. Return: NULL with a sentence in err. */
-struct links *links_new(struct event_base *base, const struct config *config, char *err, size_t err_size) MUST_CHECK;
+/* One host a config link; nothing is opened yet. store keeps the drivers' notes; it and config live longer. Return: NULL with a sentence in err. */
+struct links *links_new(struct event_base *base, const struct config *config, struct store *store, char *err,
+                        size_t err_size) MUST_CHECK;
 void links_free(struct links *l);
 /* What the bridge must know of each link, in the order of the configuration. */
 const struct bridge_link *links_describe(const struct links *l);
 /* Begins; from here on events go to the bridge. */
 void links_start(struct links *l, struct bridge *b);
 void links_stop(struct links *l);
-/* Delivers news that came while the bridge was busy. To be called whenever the bridge has returned. */
+/* Delivers news that came while the bridge was busy, and tells drivers of what is on disk by now. To be called whenever the bridge has returned. */
 void links_dispatch(struct links *l);
 
 /* Services of bridge_env. */

@@ -39,6 +39,10 @@ struct channel_config {
     uint8_t avoid[8];      /* byte values never on the line */
     size_t avoid_count;
     size_t mtu;             /* DATAGRAM: largest frame */
+    uint32_t quantum_bytes; /* DATAGRAM: billed in started multiples of this; 0 = by the frame */
+    int64_t hold_ms;        /* DATAGRAM: how long normal and bulk may wait for company */
+    int64_t ack_max_age_ms; /* DATAGRAM: what is on disk is acknowledged after this; 0 = as the protocol has it */
+    unsigned alarm_places;  /* DATAGRAM: of the window, kept for frames with alarms */
     uint32_t max_message;   /* larger ones from the peer are refused */
     unsigned codec_version; /* highest that we offer */
     enum codec_effort effort; /* of what we encode, to begin with; it is kept to if effort_fixed, and */
@@ -170,7 +174,9 @@ bool channel_wants(const struct channel *c, int64_t now_ms);
 void channel_committed(struct channel *c, uint64_t frame, int64_t now_ms);
 /* The grant has grown after it was too small for the peer. */
 void channel_grant_changed(struct channel *c, int64_t now_ms);
-/* DATAGRAM: what became of a frame. */
+/* DATAGRAM: what became of a frame: the link has it, has it not, or does not know. As enum send_outcome of link_drivers/driver.h,
+ * which wire/ does not know. */
+enum channel_sent { CHANNEL_SENT_DONE, CHANNEL_SENT_FAILED, CHANNEL_SENT_UNKNOWN };
 void channel_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms);
 /* Timers: does what is due; then channel_deadline tells when to call again (CHANNEL_NEVER: not
  * needed). */

@@ -18,8 +18,6 @@
 #define METERED_RTO_MAX_MS 21600000
 #define METERED_ACK_DELAY_MS                                                                       \
     (METERED_RTO_MS * 2 / 3) /* cheaper than the frame that the peer would send again */
-#define OUTCOME_FAILED 1 /* enum send_outcome of link_drivers/driver.h, which wire/ does not know  \
-                          */
 
 struct datagram {
     /* Out: frames in c->out; records of frame n are records[n] .. +count. */
@@ -471,8 +469,8 @@ bool datagram_wants(const struct channel *c, int64_t now_ms)
 void datagram_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms)
 {
     struct arq_frame *f = arq_send_get(&c->out, token);
-    if (token == 0 || !f || outcome != OUTCOME_FAILED)
-        return; /* SEND_UNKNOWN: it may have left: an acknowledgement or the timer will tell */
+    if (token == 0 || !f || outcome != CHANNEL_SENT_FAILED)
+        return; /* unknown: it may have left: an acknowledgement or the timer will tell */
     arq_send_failed(&c->out, f);
 }
 

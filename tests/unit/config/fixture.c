@@ -98,7 +98,19 @@ static const struct option_group tcp = {.name = "tcp",
                                         .serves_many = tcp_serves_many};
 static const struct option_group metered = {
     .name = "sat", .struct_size = 1, .help = "A satellite.", .metered_default = true};
+static bool always(const void *options)
+{
+    return true;
+}
+
+static const struct option_group gateway = {.name = "satgate",
+                                            .struct_size = 1,
+                                            .help = "All satellites.",
+                                            .serves_many = always,
+                                            .by_imei = true};
 const struct option_group *const fake_drivers[] = {&serial, &tcp, &metered, NULL};
+const struct option_group *const fake_gateway[] = {&gateway, NULL};
+const struct option_group *const *load_drivers = fake_drivers;
 
 static char folder[] = "/tmp/longwire-config-XXXXXX";
 
@@ -128,7 +140,7 @@ struct config *load_bytes(const char *text, size_t n, char **messages)
     write_file("t.ini", text, n);
     FILE *errors = open_memstream(messages, &size);
     assert_non_null(errors);
-    struct config *c = config_load("t.ini", fake_drivers, errors);
+    struct config *c = config_load("t.ini", load_drivers, errors);
     assert_int_equal(fclose(errors), 0);
     return c;
 }

@@ -16,6 +16,10 @@ struct fake_tcp {
     char *connect, *listen;
 };
 extern const struct option_group *const fake_drivers[];
+/* One that goes by the peers' imei. */
+extern const struct option_group *const fake_gateway[];
+/* What the files may name: fake_drivers, but where a test says otherwise. */
+extern const struct option_group *const *load_drivers;
 
 /* Makes a folder and goes there, so that messages begin with "t.ini:". For cmocka's group setup;
  * the teardown removes it. */

@@ -265,6 +265,24 @@ static void what_is_required_is_named(void **state)
     expect(cases + 1, 1, false);
 }
 
+static void peers_of_a_link_that_goes_by_imei_have_one_each(void **state)
+{
+#define GATE "[link g]\ndriver = satgate\n"
+#define VIA(name, imei) "[peer " name "]\nlinks = g\nseal = none\naccept = cmd\n" imei
+#define UNSEALED_TO(others)                                                                        \
+    "t.ini:7: warning: peer p.seal: nobody is authenticated: whoever reaches the link of this "    \
+    "peer " others "can read what passes, and publish here what accept allows\n"
+    static const struct wrong cases[] = {
+        {SITE GATE VIA("p", ""),
+         "t.ini:5: peer p.imei: is needed on the link g, which finds its peers by it\n" UNSEALED_TO("")},
+        {SITE GATE VIA("p", "imei = 300234010753370\n") VIA("q", "imei = 300234010753370\n"),
+         UNSEALED_TO("(and of 1 more) ") "t.ini:14: peer q.imei: is that of peer p (line 5) too\n"},
+    };
+    load_drivers = fake_gateway;
+    expect(cases, COUNT(cases), false);
+    load_drivers = fake_drivers;
+}
+
 static void sections_that_do_not_fit_together_are_refused(void **state)
 {
     static const struct wrong cases[] = {
@@ -552,6 +570,7 @@ static void limits_on_the_number_of_sections_hold(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(peers_of_a_link_that_goes_by_imei_have_one_each),
         cmocka_unit_test(lines_that_are_no_ini_are_refused_with_their_number),
         cmocka_unit_test(bad_bytes_are_refused_with_their_line),
         cmocka_unit_test(a_line_of_4097_bytes_is_refused),
