@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@
 #include "gateway/daemon/control.h"
 #include "gateway/daemon/links.h"
 #include "gateway/daemon/log.h"
+#include "gateway/daemon/notify.h"
 #include "gateway/mqtt/connection.h"
 #include "link_drivers/driver.h"
 #include "store/store.h"
@@ -43,6 +45,7 @@ struct daemon {
     struct event_base *base;
     struct event *signals[4];
     struct event *timer;
+    struct event *watchdog;    /* NULL: nobody watches */
     struct control *control;
     struct store *store;
     struct instance now;
@@ -421,6 +424,32 @@ static char *status(void *ctx)
     return d->now.bridge ? bridge_status_json(d->now.bridge, &now) : NULL;
 }
 
+static void on_watchdog(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    (void)ctx;
+    notify_send("WATCHDOG=1");
+}
+
+/* That the loop turns is what the supervisor is told: a process that hangs is started again. */
+static int watch(struct daemon *d, int64_t every_ms)
+{
+    struct timeval every = {every_ms / 1000, every_ms % 1000 * 1000};
+    if (every_ms == 0)
+        return 0;
+    d->watchdog = event_new(d->base, -1, EV_PERSIST, on_watchdog, d);
+    return d->watchdog && event_add(d->watchdog, &every) == 0 ? 0 : -1;
+}
+
+/* Keys are in our memory: it is not written to core files, nor read by other processes of the same user. */
+static void close_memory(void)
+{
+    struct rlimit none = {0, 0};
+    if (prctl(PR_SET_DUMPABLE, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
+        log_text(LOG_LEVEL_WARN, "loop", "a core file of this process may hold keys");
+}
+
 /* A listener may hold more connections than the usual soft limit of 1,024 descriptors allows. */
 static void raise_descriptors(void)
 {
@@ -467,6 +496,8 @@ static void cleanup(struct daemon *d)
             event_free(d->signals[i]);
     if (d->timer)
         event_free(d->timer);
+    if (d->watchdog)
+        event_free(d->watchdog);
     if (d->base)
         event_base_free(d->base);
     log_flush();
@@ -477,12 +508,14 @@ int daemon_run(const char *file)
     struct daemon d = {.file = file};
     char err[256] = "";
     int status_code = 1;
+    int64_t watchdog_ms = notify_init();
     log_init();
+    close_memory();
     raise_descriptors();
     struct config *config = load(&d);
     if (!config)
         return 1;
-    if (setup_loop(&d) != 0) {
+    if (setup_loop(&d) != 0 || watch(&d, watchdog_ms) != 0) {
         log_text(LOG_LEVEL_ERR, "loop", "cannot start: out of memory or descriptors");
     } else if (open_store(&d, config) == 0) {
         warn_seal(config);
@@ -493,6 +526,7 @@ int daemon_run(const char *file)
         config = NULL;
         if (rc == 0) {
             log_fmt(LOG_LEVEL_INFO, "loop", "running site=%s", d.now.config->site_name);
+            notify_send("READY=1");
             status_code = 0;
         }
         while (rc == 0 && !d.stop) {
@@ -510,6 +544,7 @@ int daemon_run(const char *file)
                 break;
             }
         }
+        notify_send("STOPPING=1");
         if (d.now.bridge) {
             finish(&d);
             log_text(LOG_LEVEL_INFO, "loop", "stopped");

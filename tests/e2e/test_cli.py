@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import stat
+import threading
 import time
 
 import tap
@@ -283,6 +284,37 @@ def _(world):
     pair.edge.reload()
     pair.proxy.refusing = False
     expect(hub, sent, 90)
+
+
+@case("a service manager is told of the start and the end, and that the loop turns")
+def _(world):
+    path = str(world.folder / "notify")
+    told, words = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), []
+    told.bind(path)
+
+    def listen():  # always: the kernel holds ten datagrams, and the gateway does not wait
+        while words[-1:] != [b"STOPPING=1"]:
+            words.append(told.recv(100))
+    threading.Thread(target=listen, daemon=True).start()
+    broker = world.broker("broker")
+    site = world.site("site", broker, {}, {})
+    site.start(env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "400000"})
+    wait_until(lambda: words.count(b"WATCHDOG=1") >= 2, "two signs of life")
+    check_equal(words[0], b"READY=1", "the first word")
+    check_equal(site.stop(), 0, "exit code")
+    wait_until(lambda: words[-1] == b"STOPPING=1", "the end is told")
+    check_equal(set(words[1:-1]), {b"WATCHDOG=1"}, "what was told between")
+
+
+@case("no core file is written of a process that holds keys, and its memory is closed")
+def _(world):
+    site = world.site("site", world.broker("broker"), {}, {}).start()
+    proc = f"/proc/{site.process.pid}"
+    with open(f"{proc}/limits", encoding="ascii") as limits:
+        line = next(l for l in limits if l.startswith("Max core file size"))
+    check_equal(line.split()[4:6], ["0", "0"], "the limits of a core file")
+    if os.geteuid() != 0:
+        check_equal(os.stat(f"{proc}/mem").st_uid, 0, "owner of its memory as other processes see it")
 
 
 if __name__ == "__main__":
