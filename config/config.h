@@ -12,6 +12,7 @@
 #include "base/attr.h"
 #include "base/msg_class.h"
 #include "base/option.h"
+#include "base/seal_mode.h"
 
 #define CONFIG_NAME_MAX 63          /* bytes of a site, peer, route, link name: [a-z0-9_-] */
 #define CONFIG_MAX_PEERS 4096       /* the store's composite keys bound it (store/outbox.h) */
@@ -27,7 +28,6 @@ struct ini;
 
 enum protocol { PROTOCOL_AUTO, PROTOCOL_5, PROTOCOL_311 };
 enum on_full { ON_FULL_DROP_OLDEST, ON_FULL_DROP_NEWEST };
-enum seal_mode { SEAL_FULL, SEAL_AUTH, SEAL_NONE };
 enum timestamps { TIMESTAMPS_NO, TIMESTAMPS_S, TIMESTAMPS_MS };
 enum codec_level { CODEC_AUTO, CODEC_FULL, CODEC_FAST, CODEC_PLAIN };
 enum keep { KEEP_ALL, KEEP_LATEST };

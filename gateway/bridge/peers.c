@@ -102,6 +102,12 @@ static uint32_t op_random(void *ctx)
     return bridge_random32(((struct peer *)ctx)->bridge);
 }
 
+static void op_random_bytes(void *ctx, void *bytes, size_t n)
+{
+    const struct bridge *b = ((struct peer *)ctx)->bridge;
+    b->env.random(b->env.ctx, bytes, n);
+}
+
 static uint64_t op_work_us(void *ctx)
 {
     struct bridge *b = ((struct peer *)ctx)->bridge;
@@ -127,6 +133,7 @@ static const struct channel_ops channel_ops = {
     .state = op_state,
     .give_up = op_give_up,
     .random = op_random,
+    .random_bytes = op_random_bytes,
     .grant = op_grant,
     .work_us = op_work_us,
 };
@@ -254,6 +261,7 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
         .probe_ms = cl->metered ? 0 : cl->probe_ms,
         .rate_bytes_s = l->rate_bytes_s,
         .avoid_count = l->avoid_count,
+        .seal = (enum seal_mode)c->seal,
         .max_message = (uint32_t)c->max_message,
         .codec_version = codec_version(b, c),
         .codec_memory = model_memory(b, c),

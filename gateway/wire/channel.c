@@ -6,10 +6,12 @@
 
 #include "gateway/wire/channel_datagram.h"
 #include "gateway/wire/channel_internal.h"
+#include "gateway/wire/crypto.h"
 
 struct channel *channel_new(const struct channel_config *config, const struct channel_identity *own,
                             const struct channel_ops *ops, void *ctx)
 {
+    assert(config->seal == SEAL_NONE || ops->random_bytes);
     struct channel *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
@@ -50,6 +52,7 @@ void channel_free(struct channel *c)
     record_list_fini(&c->records);
     buf_fini(&c->stream);
     datagram_free(c->datagram);
+    crypto_wipe(&c->config.secrets, sizeof c->config.secrets);
     free(c);
 }
 

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/attr.h"
+#include "base/seal_mode.h"
 #include "gateway/wire/codec.h"
 #include "gateway/wire/record.h"
 
@@ -25,6 +26,16 @@
 #define CHANNEL_WHOLE_BYTES 246 /* what fits one frame */
 
 enum channel_kind { CHANNEL_STREAM, CHANNEL_DATAGRAM };
+
+/* Pre-shared keys of a peer. While a key is changed there are two, and both open at any time; the
+ * newest that both ends hold is used: each tells the other in the handshake what it holds. Whoever
+ * fills this wipes its own copy after channel_new (which keeps one, and wipes it in channel_free). */
+struct channel_secrets {
+    uint8_t current[SECRET_BYTES], next[SECRET_BYTES];
+    bool has_next;
+    bool use_next; /* the peer has shown that it holds next (op key_in_use; kept by the owner): we
+                      greet with it */
+};
 
 struct channel_config {
     enum channel_kind kind;
@@ -48,7 +59,15 @@ struct channel_config {
     enum codec_effort effort; /* of what we encode, to begin with; it is kept to if effort_fixed, and */
     bool effort_fixed;        /* where the owner has no clock to measure it by */
     size_t codec_memory;
+    /* Both ends alike in the first two, or they never understand one another. */
+    enum seal_mode seal;
+    unsigned tag_bytes; /* 4, 6, 8 ... 16; 0 = 8 */
+    struct channel_secrets secrets;
+    bool forward_secrecy;  /* X25519, where the peer has it too */
+    uint64_t number_limit; /* frames of an epoch and space at most; 0 = CHANNEL_NUMBERS_MAX */
 };
+/* A new epoch begins before so many frames: far below what would wear out a key. */
+#define CHANNEL_NUMBERS_MAX (1ull << 40)
 
 /* What both ends tell of themselves in the handshake, and what they have of each other. */
 struct channel_identity {
@@ -129,6 +148,14 @@ struct channel_ops {
     /* The link should be reset: the peer has been silent too long, or speaks nonsense. */
     void (*give_up)(void *ctx, const char *why);
     uint32_t (*random)(void *ctx);
+    /* n bytes that nobody can guess and that never come again: keys and nonces are made of them. May
+     * be NULL with SEAL_NONE. */
+    void (*random_bytes)(void *ctx, void *bytes, size_t n);
+    /* The peer has proved, in a fresh exchange, that it holds this secret of ours, and both
+     * directions use it from now on: next, or current. The owner keeps `next` on its disk
+     * (channel_secrets.use_next): from then on the old key may be taken out of the file. NULL: not
+     * wanted. */
+    void (*key_in_use)(void *ctx, bool next);
     /* A clock by which our own work is measured, microseconds from any origin. NULL: none. */
     uint64_t (*work_us)(void *ctx);
     /* What we can still commit of payload bytes (told to the peer with each ack). */
@@ -206,6 +233,12 @@ struct channel_status {
     uint64_t stream_bytes_out, stream_bytes_in; /* of record stream in frames, first sendings */
     int64_t rtt_ms;                             /* smoothed; -1 = not measured */
     unsigned in_flight;                         /* frames */
+    /* Sealed. */
+    uint64_t forged;   /* of bad_frames: fit no key in use: noise, a forgery, another epoch's recording */
+    uint64_t replayed; /* were ours to open and had been said before, or proved nothing: refused */
+    bool peer_has_next;   /* the peer said that it holds our next secret */
+    bool next_in_use;     /* the epoch is keyed with next: both ends have it */
+    bool forward_secret;  /* the epoch's keys have an X25519 secret in them */
 };
 void channel_status(const struct channel *c, struct channel_status *out);
 

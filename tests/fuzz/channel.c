@@ -195,7 +195,7 @@ static void begin(struct world *w, int side, uint8_t how)
     e->side = side;
     e->identity = (struct channel_identity){.generation = 7, .segment = 100, .predecessor = 99, .predecessor_end = 5};
     e->config = (struct channel_config){
-        .kind = CHANNEL_STREAM, .metered = how & 1, .half_duplex = how & 2, .speaks_first = side == 1,
+        .kind = CHANNEL_STREAM, .seal = SEAL_NONE, .metered = how & 1, .half_duplex = how & 2, .speaks_first = side == 1,
         .probe_ms = how & 4 ? 60000 : 0, .rate_bytes_s = how & 8 ? 120 : 0, .avoid = {0x11, 0x13},
         .avoid_count = how & 16 ? 2 : 0, .max_message = 1u << 20, .codec_version = 1 + (how >> 5 & 1), .codec_memory = 256u << 10,
     };

@@ -265,6 +265,7 @@ static struct sim *sim_new(uint64_t seed, bool metered)
         e->sim = s;
         e->side = i;
         e->config = (struct channel_config){.kind = CHANNEL_DATAGRAM,
+                                           .seal = SEAL_NONE,
                                             .metered = metered,
                                             .mtu = MTU,
                                             .max_message = 1048576,

@@ -440,6 +440,7 @@ struct pair *pair_new(const struct pair_options *options)
                                                 .predecessor_end = 100000};
         o->config = (struct channel_config){
             .kind = CHANNEL_STREAM,
+            .seal = SEAL_NONE,
             .metered = options->metered,
             .half_duplex = options->half_duplex,
             .speaks_first = i == 1,
