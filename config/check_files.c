@@ -21,6 +21,12 @@ static int key_line(const struct config *c, int section_line, const char *key, c
     return e ? e->line : section_line;
 }
 
+int config_line(const struct config *c, int section_line, const char *key)
+{
+    const char *title = "";
+    return key_line(c, section_line, key, &title);
+}
+
 static void check_readable(const struct config *c, struct diag *d, const char *title,
                            int section_line, const char *key, const char *path)
 {

@@ -65,6 +65,7 @@ struct config_peer {
     char *secret_file, *next_secret_file; /* key files (config/key_file.h) */
     int64_t seal_tag;                     /* bytes */
     bool forward_secrecy;
+    char *drop_key; /* 8 hex digits */
     struct string_list accept;      /* filters */
     bool forward;
     char *deliver_prefix;
@@ -136,6 +137,9 @@ size_t config_check_files(const struct config *c, FILE *errors) MUST_CHECK;
 /* Who else may own the key files, for key_file_read: where root asks, the user whom the store belongs
  * to, for that user runs the gateway. */
 uid_t config_key_owner(const struct config *c);
+
+/* The line of a key in the section that begins on section_line, or that of the section: for messages. */
+int config_line(const struct config *c, int section_line, const char *key);
 
 /* Linear; NULL when there is none. */
 const struct config_peer *config_find_peer(const struct config *c, const char *name);

@@ -71,6 +71,13 @@ static const char *check_imei(const char *imei)
     return NULL;
 }
 
+static const char *check_key_id(const char *id)
+{
+    if (strlen(id) != 8 || strspn(id, "0123456789abcdef") != 8)
+        return "the id of a key has 8 digits 0-9 a-f, as `longwire status` shows it";
+    return NULL;
+}
+
 static const struct option site_rows[] = {
     {.key = "name",
      .type = OPTION_STRING,
@@ -283,6 +290,15 @@ static const struct option peer_rows[] = {
      .help = "Exchange fresh keys at each meeting (X25519, at most 40 bytes more each way), so "
              "that who later gets the key file cannot read what was recorded before. Both ends "
              "write the same."},
+    {.key = "drop_key",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct config_peer, drop_key),
+     .min = 1,
+     .max = 8,
+     .fallback = "",
+     .check = check_key_id,
+     .help = "The id of a key that was in use with this peer and that no end has any more (lost or "
+             "stolen): it may be left out although the peer has not shown another."},
     {.key = "accept",
      .type = OPTION_LIST,
      .offset = offsetof(struct config_peer, accept),

@@ -15,7 +15,7 @@
  * from it where wall time is not trusted. */
 #define CLOCK_SAVE_MS   (10 * 60 * 1000)
 #define VALUE_MAX_BYTES 4096
-#define VALUE_NAME_MAX  64
+#define VALUE_NAME_MAX  80
 /* store_tidy: pages in the WAL that are worth cutting it, free pages that are worth moving others
  * for (beside a quarter of the file, or a queue that comes and goes would keep the disk busy). */
 #define TIDY_WAL_PAGES  64

@@ -32,7 +32,7 @@ struct bridge *bridge_new(const struct config *config, const struct bridge_link 
     if (rc == 0)
         rc = store_commit(store, now);
     if (rc < 0) {
-        snprintf(err, err_size, "%s", rc == -ENOMEM ? "out of memory" : store_error(store));
+        snprintf(err, err_size, "%s", rc == -ENOMEM ? "out of memory" : rc == -ENOKEY ? "the key of a peer cannot be read" : store_error(store));
         store_rollback(store);
         bridge_free(b);
         return NULL;

@@ -13,6 +13,7 @@
  *     publisher.c  inbox -> broker: packet ids, QoS 2 states, refusals
  *     broker.c     the broker session: subscriptions, acknowledgements
  *     priming.c, peers_priming.c   the history tails that a new epoch's models are primed from
+ *     keys.c       which of two keys is in use with a peer
  *     peers.c      peers, their channels and links; guests of a listener
  *     deliveries.c how far what each link brought is on our disk
  *     custody.c    the group commit, and what may be told to the outside after it
@@ -86,6 +87,9 @@ struct bridge_env {
      * aside) and begin anew, once this call into the bridge has returned. */
     void (*store_damaged)(void *ctx);
     void (*random)(void *ctx, void *bytes, size_t n);
+    /* The key in a peer's secret_file or next_secret_file; asked for in bridge_new only. Return: 0 or negative errno. NULL where no
+     * peer is sealed. */
+    int (*secret)(void *ctx, const struct config_peer *peer, bool next, uint8_t out[SECRET_BYTES]);
     /* Microseconds from any origin, for measuring how long our own work takes. NULL: that shall change nothing
      * (the simulator: a run must be the same each time). */
     uint64_t (*work_us)(void *ctx);

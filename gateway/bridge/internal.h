@@ -102,6 +102,10 @@ struct peer {
     size_t mtu;                 /* datagram */
     bool link_up;
     struct channel *channel;
+    struct peer_keys {          /* ids, 0 = none (keys.h) */
+        uint32_t id[2];         /* of secret_file and next_secret_file */
+        uint32_t in_use;        /* as last proved by the peer, whether or not it is one of these */
+    } keys;
     struct sender sender;
     struct topic_slots *topics_in;
     struct priming prime_out, prime_in; /* tails that the models of a new epoch are being primed from */
@@ -273,6 +277,13 @@ enum channel_prime peers_prime(struct peer *p, bool out, struct record *r);
 /* One peer a turn, a little; others have theirs in the next. */
 void peers_prime_some(struct bridge *b);
 bool peers_priming(const struct bridge *b);
+
+/* ---- keys.c ---- */
+/* What the channel must know of seal and keys. The caller wipes out->secrets after use. Return: 0; -ENOKEY, -ENOMEM, or of the store. */
+int keys_fill(struct peer *p, struct channel_config *out) MUST_CHECK;
+/* The channel's news: the peer has proved that it holds this key. */
+void keys_in_use(struct peer *p, bool next);
+struct json_t *keys_json(const struct peer *p, const struct channel_status *s);
 
 /* ---- receiver.c ---- */
 int receiver_init(struct peer *p) MUST_CHECK;

@@ -108,6 +108,11 @@ static void op_random_bytes(void *ctx, void *bytes, size_t n)
     b->env.random(b->env.ctx, bytes, n);
 }
 
+static void op_key_in_use(void *ctx, bool next)
+{
+    keys_in_use(ctx, next);
+}
+
 static uint64_t op_work_us(void *ctx)
 {
     struct bridge *b = ((struct peer *)ctx)->bridge;
@@ -134,6 +139,7 @@ static const struct channel_ops channel_ops = {
     .give_up = op_give_up,
     .random = op_random,
     .random_bytes = op_random_bytes,
+    .key_in_use = op_key_in_use,
     .grant = op_grant,
     .work_us = op_work_us,
 };
@@ -261,7 +267,6 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
         .probe_ms = cl->metered ? 0 : cl->probe_ms,
         .rate_bytes_s = l->rate_bytes_s,
         .avoid_count = l->avoid_count,
-        .seal = (enum seal_mode)c->seal,
         .max_message = (uint32_t)c->max_message,
         .codec_version = codec_version(b, c),
         .codec_memory = model_memory(b, c),
@@ -277,9 +282,14 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
     p->mtu = at ? at->mtu : l->mtu;
     describe_datagrams(l, at, &cc);
     p->sender.datagram = l->datagram;
-    p->channel = channel_new(&cc, &own, &channel_ops, p);
-    if (!p->channel)
-        return -ENOMEM;
+    rc = keys_fill(p, &cc);
+    if (rc == 0) {
+        p->channel = channel_new(&cc, &own, &channel_ops, p);
+        rc = p->channel ? 0 : -ENOMEM;
+    }
+    explicit_bzero(&cc.secrets, sizeof cc.secrets);
+    if (rc < 0)
+        return rc;
     return l->datagram ? load_channel(p) : 0;
 }
 

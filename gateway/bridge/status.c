@@ -70,6 +70,8 @@ static json_t *peer_json(struct bridge *b, int id, const char *name, struct peer
         return NULL;
     json_t *links = json_array();
     if (p)
+        json_object_set_new(o, "key", keys_json(p, &s));
+    if (p)
         json_array_append_new(links, link_json(b, p));
     else
         json_object_set_new(o, "removed", json_true());

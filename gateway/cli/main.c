@@ -4,6 +4,7 @@
 #include "gateway/cli/commands.h"
 #include "gateway/cli/estimate.h"
 #include "gateway/daemon/daemon.h"
+#include "gateway/daemon/keys.h"
 #include "link_drivers/driver.h"
 
 static const char usage[] =
@@ -38,7 +39,7 @@ int command_check(const char *file)
     struct config *c = config_load(file, link_driver_options, stderr);
     if (!c)
         return EXIT_FAILED;
-    int status = config_check_files(c, stderr) ? EXIT_FAILED : EXIT_DONE;
+    int status = config_check_files(c, stderr) || keys_check_outside(c, stderr) ? EXIT_FAILED : EXIT_DONE;
     if (status == EXIT_DONE)
         config_summary(c, stdout);
     config_free(c);

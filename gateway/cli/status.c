@@ -31,6 +31,28 @@ static void print_link(const json_t *l)
     printf("\n");
 }
 
+/* What a person does next in a change of keys. */
+static void print_key(const json_t *key)
+{
+    const char *id = json_string_value(json_object_get(key, "in_use")), *next = json_string_value(json_object_get(key, "next_secret"));
+    const char *change = text(key, "change");
+    if (!key)
+        return;
+    if (strcmp(text(key, "seal"), "none") == 0) {
+        printf("    NOT PROTECTED (seal = none): whoever reaches the link can read and forge\n");
+        return;
+    }
+    printf("    seal %s, key %s%s", text(key, "seal"), id ? id : "not used yet",
+           json_is_true(json_object_get(key, "forward_secret")) ? ", forward secret" : "");
+    if (strcmp(change, "done") == 0)
+        printf("; the new key is in use: secret_file may go once the other end says so too");
+    else if (next)
+        printf("; to be followed by %s: %s", next, change);
+    printf("\n");
+    if (number(key, "forged") || number(key, "replayed"))
+        printf("    refused: %lld frames that fit no key, %lld repeated\n", number(key, "forged"), number(key, "replayed"));
+}
+
 static void print_peer(const json_t *p)
 {
     const json_t *queue = json_object_get(p, "queue");
@@ -41,6 +63,7 @@ static void print_peer(const json_t *p)
         printf(", the oldest for %.0f s", json_number_value(json_object_get(queue, "oldest_s")));
     printf("; delivered %lld, received %lld, waiting for the broker here %lld\n", number(p, "delivered"), number(p, "received"),
            number(p, "waiting_for_broker"));
+    print_key(json_object_get(p, "key"));
     const char *reason;
     json_t *value;
     json_object_foreach(json_object_get(p, "dropped"), reason, value)

@@ -19,6 +19,7 @@
 #include "gateway/bridge/bridge.h"
 #include "gateway/daemon/clock.h"
 #include "gateway/daemon/control.h"
+#include "gateway/daemon/keys.h"
 #include "gateway/daemon/links.h"
 #include "gateway/daemon/log.h"
 #include "gateway/daemon/notify.h"
@@ -120,6 +121,11 @@ static void random_bytes(void *ctx, void *bytes, size_t n)
             n -= (size_t)got;
         }
     }
+}
+
+static int env_secret(void *ctx, const struct config_peer *peer, bool next, uint8_t out[SECRET_BYTES])
+{
+    return keys_secret(((struct daemon *)ctx)->now.config, peer, next, out);
 }
 
 static uint64_t env_work_us(void *ctx)
@@ -270,6 +276,7 @@ static int instance_start(struct daemon *d, struct config *config)
             .link_counts = env_link_counts,
             .store_damaged = env_store_damaged,
             .random = random_bytes,
+            .secret = env_secret,
             .work_us = env_work_us,
             .log = env_log,
         };
@@ -323,6 +330,9 @@ static void reload(struct daemon *d)
     } else if (strcmp(next->site_name, d->now.config->site_name) != 0 ||
                strcmp(next->store.path, d->now.config->store.path) != 0) {
         log_text(LOG_LEVEL_ERR, "config", "not reloaded: site.name and store.path change only by a restart; going on as before");
+        config_free(next);
+    } else if (keys_check_store(next, d->store, stderr)) {
+        log_text(LOG_LEVEL_ERR, "config", "not reloaded: a key that is in use must stay; going on as before");
         config_free(next);
     } else {
         finish(d);
