@@ -2,6 +2,7 @@
 #include "link_drivers/driver.h"
 
 #include <string.h>
+#include "link_drivers/directip.h"
 #include "link_drivers/null.h"
 #include "link_drivers/serial.h"
 #include "link_drivers/tcp.h"
@@ -9,6 +10,7 @@
 const struct link_driver *const link_drivers[] = {
     &serial_driver,
     &tcp_driver,
+    &directip_driver,
     &null_driver,
     NULL,
 };
@@ -16,6 +18,7 @@ const struct link_driver *const link_drivers[] = {
 const struct option_group *const link_driver_options[] = {
     &serial_option_group,
     &tcp_option_group,
+    &directip_option_group,
     &null_option_group,
     NULL,
 };
