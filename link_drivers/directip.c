@@ -355,6 +355,7 @@ const struct option_group directip_option_group = {
             "iridium-sbd.",
     .metered_default = true,
     .serves_many = directip_serves_many,
+    .by_imei = true,
 };
 
 const struct link_driver directip_driver = {

@@ -101,6 +101,7 @@ static void host_deliver(struct link_host *h, station_t station, const uint8_t *
     memcpy(s->bytes + s->n, bytes, n);
     s->n += n;
     s->frame_len[s->frames++] = n;
+    l->commit_due = true;
     if (l->on_deliver)
         l->on_deliver(l, station);
 }
@@ -111,6 +112,8 @@ static void host_sent(struct link_host *h, station_t station, uint64_t token,
     struct fake_link *l = link_of(h);
     assert(l->outcome_due && token == l->last_token); /* one outcome for each send */
     l->outcome_due = false;
+    l->last_outcome = outcome;
+    l->last_sent = station;
     switch (outcome) {
     case SEND_DONE:
         l->sent_done++;
@@ -158,6 +161,51 @@ static uint32_t host_random(struct link_host *h)
     return w->random = w->random * 1664525u + 1013904223u;
 }
 
+static const struct link_peer *host_peer(struct link_host *h, size_t i)
+{
+    const struct fake_link *l = link_of(h);
+    return i < l->given.peer_count ? &l->given.peers[i] : NULL;
+}
+
+static int host_note_write(struct link_host *h, const void *bytes, size_t n)
+{
+    struct fake_link *l = link_of(h);
+    assert(n <= LINK_NOTE_MAX);
+    if (l->note_error) {
+        int error = l->note_error;
+        l->note_error = 0;
+        return error;
+    }
+    memcpy(l->given.note, bytes, n);
+    l->given.note_n = n;
+    l->note_writes++;
+    return 0;
+}
+
+static size_t host_note_read(struct link_host *h, uint8_t bytes[LINK_NOTE_MAX])
+{
+    const struct fake_link *l = link_of(h);
+    memcpy(bytes, l->given.note, l->given.note_n);
+    return l->given.note_n;
+}
+
+static int64_t host_wall_ms(struct link_host *h)
+{
+    const struct fake_link *l = link_of(h);
+    return l->given.wall_ms ? l->given.wall_ms + l->world->now_ms : 0;
+}
+
+static void host_report(struct link_host *h, station_t station, const char *json, bool publish)
+{
+    struct fake_link *l = link_of(h);
+    assert(json[0] == '{' && json[strlen(json) - 1] == '}');
+    assert(strlen(json) < sizeof(l->last_report)); /* not cut */
+    snprintf(l->last_report, sizeof(l->last_report), "%s", json);
+    l->last_report_station = station;
+    l->last_report_published = publish;
+    l->reports++;
+}
+
 static const struct link_host_ops host_ops = {
     .watch = host_watch,
     .timer = host_timer,
@@ -167,6 +215,11 @@ static const struct link_host_ops host_ops = {
     .state = host_state,
     .trace = host_trace,
     .random = host_random,
+    .peer = host_peer,
+    .note_write = host_note_write,
+    .note_read = host_note_read,
+    .wall_ms = host_wall_ms,
+    .report = host_report,
 };
 
 /* --- links --- */
@@ -182,7 +235,16 @@ void fake_world_init(struct fake_world *w)
 int fake_link_open(struct fake_world *w, struct fake_link *l, const struct link_driver *driver,
                    const void *options, bool metered)
 {
+    return fake_link_open_given(w, l, driver, options, metered, NULL);
+}
+
+int fake_link_open_given(struct fake_world *w, struct fake_link *l,
+                         const struct link_driver *driver, const void *options, bool metered,
+                         const struct fake_given *given)
+{
     memset(l, 0, sizeof(*l));
+    if (given)
+        l->given = *given;
     l->world = w;
     l->driver = driver;
     l->timer_at_ms = INT64_MAX;
@@ -239,17 +301,38 @@ size_t fake_room(struct fake_link *l, station_t station)
     return room;
 }
 
-int fake_send(struct fake_link *l, station_t station, const void *bytes, size_t n)
+static int send_frame(struct fake_link *l, station_t station, const void *bytes, size_t n,
+                      bool urgent)
 {
     op_begin(l->world);
     int result =
-        l->driver->send(l->ctx, station, bytes, n, l->last_token + 1, false, l->world->now_ms);
+        l->driver->send(l->ctx, station, bytes, n, l->last_token + 1, urgent, l->world->now_ms);
     op_end(l->world);
     if (result == 0 && l->driver->kind == LINK_DATAGRAM) {
         l->last_token++;
         l->outcome_due = true;
     }
     return result;
+}
+
+int fake_send(struct fake_link *l, station_t station, const void *bytes, size_t n)
+{
+    return send_frame(l, station, bytes, n, false);
+}
+
+int fake_send_urgent(struct fake_link *l, station_t station, const void *bytes, size_t n)
+{
+    return send_frame(l, station, bytes, n, true);
+}
+
+void fake_commit(struct fake_link *l)
+{
+    l->commit_due = false;
+    if (!l->driver->committed)
+        return;
+    op_begin(l->world);
+    l->driver->committed(l->ctx, l->world->now_ms);
+    op_end(l->world);
 }
 
 void fake_reset(struct fake_link *l, station_t station, const char *why)
@@ -347,6 +430,18 @@ static bool fire_timers(struct fake_world *w)
     return fired;
 }
 
+/* A disk takes its time, but less than anything else here. */
+static bool commit_all(struct fake_world *w)
+{
+    bool any = false;
+    for (size_t i = 0; i < w->link_count; i++)
+        if (w->links[i]->commit_due && !w->links[i]->disk_stands) {
+            fake_commit(w->links[i]);
+            any = true;
+        }
+    return any;
+}
+
 static int64_t next_timer(const struct fake_world *w)
 {
     int64_t at = INT64_MAX;
@@ -360,7 +455,7 @@ static int64_t next_timer(const struct fake_world *w)
  * happen until then. */
 static bool step(struct fake_world *w, int64_t until_ms)
 {
-    if (poll_once(w, 0) || fire_timers(w))
+    if (poll_once(w, 0) || fire_timers(w) || commit_all(w))
         return true;
     bool watched = false;
     for (size_t i = 0; i < w->link_count; i++)

@@ -12,7 +12,8 @@
 
 #define FAKE_LINKS_MAX    4
 #define FAKE_STATIONS_MAX 64
-#define FAKE_FDS_MAX      128
+#define FAKE_FDS_MAX      512
+#define FAKE_PEERS_MAX    8
 
 struct fake_station {
     station_t station;
@@ -27,6 +28,15 @@ struct fake_station {
 };
 
 struct fake_world;
+
+/* What a host has for a driver before it begins. */
+struct fake_given {
+    struct link_peer peers[FAKE_PEERS_MAX];
+    size_t peer_count;
+    uint8_t note[LINK_NOTE_MAX];
+    size_t note_n;
+    int64_t wall_ms; /* of the world's time 0; 0 = the clock is not to be trusted */
+};
 
 struct fake_link {
     struct link_host host;
@@ -44,6 +54,17 @@ struct fake_link {
     unsigned sent_done, sent_failed, sent_unknown;
     uint64_t last_token;
     bool outcome_due; /* a datagram was handed over, and its outcome is not told yet */
+    enum send_outcome last_outcome;
+    station_t last_sent;                    /* whose outcome it was */
+    struct fake_given given;                /* the note as it was written last */
+    unsigned note_writes;
+    int note_error; /* what the next note_write returns */
+    char last_report[1024];
+    station_t last_report_station;
+    bool last_report_published;
+    unsigned reports;
+    bool disk_stands; /* what is delivered is not told to be on disk */
+    bool commit_due;
     void (*on_deliver)(struct fake_link *l,
                        station_t station); /* the host's answer from inside deliver; NULL = none */
     unsigned warnings;                     /* traces of level 2 */
@@ -67,6 +88,10 @@ void fake_world_init(struct fake_world *w);
  * in any case. */
 int fake_link_open(struct fake_world *w, struct fake_link *l, const struct link_driver *driver,
                    const void *options, bool metered);
+/* The same, with peers, a note of an earlier life, a clock. */
+int fake_link_open_given(struct fake_world *w, struct fake_link *l,
+                         const struct link_driver *driver, const void *options, bool metered,
+                         const struct fake_given *given);
 /* Fini. Asserts that no watch and no timer is left. */
 void fake_link_close(struct fake_link *l);
 
@@ -79,6 +104,11 @@ void fake_reset(struct fake_link *l, station_t station, const char *why);
 void fake_on_fd(struct fake_link *l, int fd, unsigned events);
 void fake_on_timer(struct fake_link *l);
 struct link_status fake_status(struct fake_link *l);
+/* What was delivered is on disk: tells a driver that wants to know. Without disk_stands the host does
+ * so by itself, after the op. */
+void fake_commit(struct fake_link *l);
+/* The next send is of an alarm. */
+int fake_send_urgent(struct fake_link *l, station_t station, const void *bytes, size_t n);
 
 /* What is known of a station; NULL when the driver never named it. STATION_NONE always is. */
 struct fake_station *fake_station(struct fake_link *l, station_t station);

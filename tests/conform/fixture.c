@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
+#include "link_drivers/directip.h"
 #include "link_drivers/loop.h"
 #include "link_drivers/null.h"
 #include "link_drivers/serial.h"
@@ -137,6 +138,18 @@ static void tcp_connect_send(struct fixture *f, const uint8_t *bytes, size_t n)
 
 /* --- tcp that listens: a connecting socket --- */
 
+static int connect_to_detail(struct fixture *f)
+{
+    struct link_status status = fake_status(&f->link);
+    const char *colon = strchr(status.detail, ':');
+    assert(fake_is_up(&f->link) && colon);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon + 1))};
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+    return fd;
+}
+
 static void tcp_listen_prepare(struct fixture *f)
 {
     snprintf(f->text, sizeof(f->text), "127.0.0.1:0");
@@ -151,14 +164,92 @@ static void tcp_listen_prepare(struct fixture *f)
 /* Connects once the listener has told its port. */
 static void tcp_listen_return(struct fixture *f)
 {
-    struct link_status status = fake_status(&f->link);
-    const char *colon = strrchr(status.detail, ':');
-    assert(fake_is_up(&f->link) && colon);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon + 1))};
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    f->far_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert(f->far_fd >= 0 && connect(f->far_fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+    f->far_fd = connect_to_detail(f);
     assert(fcntl(f->far_fd, F_SETFL, O_NONBLOCK) == 0);
+}
+
+/* --- directip: a gateway to which a message is a connection each way --- */
+
+#define GATEWAY_IMEI "300234010753370"
+
+static void gateway_return(struct fixture *f)
+{
+    uint16_t port = (uint16_t)f->text_number;
+    if (f->far_listen_fd < 0)
+        f->far_listen_fd = listen_on(&port);
+    f->text_number = port;
+}
+
+static void gateway_vanish(struct fixture *f)
+{
+    fd_close(&f->call_fd);
+    fd_close(&f->far_fd);
+    fd_close(&f->far_listen_fd);
+}
+
+static void gateway_prepare(struct fixture *f)
+{
+    static char address[] = "127.0.0.1", *loopback[] = {address};
+    gateway_return(f);
+    snprintf(f->text, sizeof(f->text), "127.0.0.1:%u", f->text_number);
+    snprintf(f->path, sizeof(f->path), "127.0.0.1:0");
+    struct directip_options *o = (struct directip_options *)f->options.bytes;
+    *o = (struct directip_options){.mo_listen = f->path,
+                                   .mo_allow = {loopback, 1},
+                                   .mo_confirm = true,
+                                   .mt_connect = f->text,
+                                   .mt_window = 3,
+                                   .report = DIRECTIP_REPORT_STATUS,
+                                   .credit_bytes = 50,
+                                   .time_scale = 1};
+    f->given.peers[0] = (struct link_peer){7, "buoy", GATEWAY_IMEI, 270};
+    f->given.peer_count = 1;
+}
+
+/* Answers a whole message. The modem fetches at once, so that each is the first of its queue. */
+static void gateway_answer(struct fixture *f)
+{
+    static const uint8_t head[] = {1, 0, 28, 0x44, 0, 25}, tail[] = {0, 0, 0, 9, 0, 1};
+    uint8_t answer[31];
+    assert(f->call_n > 30 && f->call[27] == 0x42);
+    memcpy(answer, head, sizeof(head));
+    memcpy(answer + 6, f->call + 6, 19); /* identifier and IMEI */
+    memcpy(answer + 25, tail, sizeof(tail));
+    assert(write(f->call_fd, answer, sizeof(answer)) == (ssize_t)sizeof(answer));
+    far_append(f, f->call + 30, f->call_n - 30);
+}
+
+static void gateway_take(struct fixture *f)
+{
+    if (f->call_fd < 0 && f->far_listen_fd >= 0) {
+        f->call_fd = accept4(f->far_listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        f->call_n = 0;
+    }
+    if (f->call_fd < 0)
+        return;
+    ssize_t n = read(f->call_fd, f->call + f->call_n, sizeof(f->call) - f->call_n);
+    if (n < 0 && errno == EAGAIN)
+        return;
+    f->call_n += n > 0 ? (size_t)n : 0;
+    bool whole = f->call_n > 3 && f->call_n == 3 + (size_t)(f->call[1] << 8 | f->call[2]);
+    if (whole)
+        gateway_answer(f);
+    if (whole || n <= 0) /* a message taken back */
+        fd_close(&f->call_fd);
+}
+
+static void gateway_send(struct fixture *f, const uint8_t *bytes, size_t n)
+{
+    uint8_t m[2048] = {1, (uint8_t)((n + 34) >> 8), (uint8_t)(n + 34), 1, 0, 28};
+    m[9] = (uint8_t)++f->serial_number;
+    memcpy(m + 10, GATEWAY_IMEI, 15);
+    m[27] = (uint8_t)f->serial_number; /* MOMSN */
+    memcpy(m + 34, (uint8_t[]){2, (uint8_t)(n >> 8), (uint8_t)n}, 3);
+    memcpy(m + 37, bytes, n);
+    fd_close(&f->far_fd); /* the answer to the one before is not looked at */
+    f->far_fd = connect_to_detail(f);
+    assert(write(f->far_fd, m, n + 37) == (ssize_t)n + 37);
+    assert(shutdown(f->far_fd, SHUT_WR) == 0);
 }
 
 /* --- the loop drivers: their other end, under the same host --- */
@@ -273,6 +364,20 @@ static const struct fixture_kind tcp_listen_kind = {
     .far_vanish = tcp_vanish,
     .far_return = tcp_listen_return,
 };
+static const struct fixture_kind directip_kind = {
+    .name = "directip",
+    .driver = &directip_driver,
+    .has_far_end = true,
+    .listens = true,
+    .each_alone = true,
+    .detail = "listening on 127.0.0.1:",
+    .prepare = gateway_prepare,
+    .clean_up = gateway_vanish,
+    .far_send = gateway_send,
+    .far_take = gateway_take,
+    .far_vanish = gateway_vanish,
+    .far_return = gateway_return,
+};
 static const struct fixture_kind null_kind = {
     .name = "null",
     .driver = &null_driver,
@@ -302,18 +407,20 @@ static const struct fixture_kind loop_datagram_kind = {
 };
 
 const struct fixture_kind *const fixture_kinds[] = {
-    &serial_kind, &serial_library_kind, &tcp_connect_kind,   &tcp_listen_kind,
-    &null_kind,   &loop_stream_kind,    &loop_datagram_kind, NULL,
+    &serial_kind,   &serial_library_kind, &tcp_connect_kind,   &tcp_listen_kind,
+    &directip_kind, &null_kind,           &loop_stream_kind,   &loop_datagram_kind,
+    NULL,
 };
 
 void fixture_set_up(struct fixture *f, const struct fixture_kind *kind)
 {
     memset(f, 0, sizeof(*f));
     f->kind = kind;
-    f->far_fd = f->far_listen_fd = -1;
+    f->far_fd = f->far_listen_fd = f->call_fd = -1;
     fake_world_init(&f->world);
     kind->prepare(f);
-    assert(fake_link_open(&f->world, &f->link, kind->driver, f->options.bytes, false) == 0);
+    assert(fake_link_open_given(&f->world, &f->link, kind->driver, f->options.bytes, false,
+                                &f->given) == 0);
 }
 
 void fixture_tear_down(struct fixture *f)
@@ -348,6 +455,6 @@ bool fixture_bring_up(struct fixture *f)
     if (!fake_run(&f->world, link_is_up, f))
         return false;
     if (f->kind->listens && f->far_fd < 0)
-        tcp_listen_return(f);
+        f->kind->far_return(f);
     return fake_run(&f->world, bytes_can_pass, f);
 }

@@ -18,6 +18,11 @@ struct fixture {
     int far_fd, far_listen_fd; /* -1 = none */
     char path[256], text[256]; /* the kind's own */
     unsigned text_number;
+    struct fake_given given; /* for the driver's init */
+    unsigned serial_number;
+    int call_fd; /* of the message that is coming to the far end, where each has its connection */
+    uint8_t call[2048];
+    size_t call_n;
     struct loop_line *line; /* loop kinds: the line and the far end on it */
     struct fake_link other;
 };
@@ -27,6 +32,8 @@ struct fixture_kind {
     const struct link_driver *driver;
     bool has_far_end;      /* false: null, which has nothing behind it */
     bool listens;          /* stations come; the link is up without one */
+    bool each_alone;       /* each frame is an affair of its own: nothing shows that the far end has
+                              gone but a frame that does not get there */
     bool hears_last_words; /* what was sent before a reset comes to the far end */
     const char *detail;    /* stands in status.detail when up; NULL = nothing certain */
     /* Makes the far end and fills options. */
