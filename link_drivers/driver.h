@@ -152,6 +152,9 @@ struct link_driver {
     /* The far end is a listener, which cannot know who we are until we have said it: each connection begins with a greeting, also
      * on a metered link with nothing to send. NULL = no. */
     bool (*calls)(void *ctx);
+    /* Of a link that serves many: how many stations may be there at a time that have not proved who they are. NULL = as many as the
+     * host likes. */
+    size_t (*guests)(void *ctx);
     /* Ends one station (TCP connection) or, for STATION_NONE, drops and reopens the link: the peer
      * is silent. why for the log. */
     void (*reset)(void *ctx, station_t station, const char *why, int64_t now_ms);

@@ -12,6 +12,7 @@ struct tcp {
     enum tcp_end end; /* NEITHER when init failed */
     struct link_host *host;
     struct link_report report;
+    size_t guests; /* of a listener */
     union {
         struct tcp_client client;
         struct tcp_listener listener;
@@ -39,6 +40,7 @@ static int tcp_init(void *ctx, const void *options, struct link_host *host)
         return 0;
     }
     t->end = TCP_LISTENS;
+    t->guests = (size_t)o->guests;
     return tcp_listener_init(&t->listener, &address, &tuning, (size_t)o->max_connections, host,
                              &t->report);
 }
@@ -74,6 +76,11 @@ static bool tcp_calls(void *ctx)
 {
     const struct tcp *t = ctx;
     return t->end == TCP_CONNECTS;
+}
+
+static size_t tcp_guests(void *ctx)
+{
+    return ((const struct tcp *)ctx)->guests;
 }
 
 /* NULL when there is no such connection now. */
@@ -197,6 +204,14 @@ static const struct option tcp_rows[] = {
      .fallback = "1100",
      .help = "The number of connections that a listener holds at most; at the limit one that has "
              "said nothing gives way to a new one."},
+    {.key = "guests",
+     .type = OPTION_INT,
+     .offset = AT(guests),
+     .min = 1,
+     .max = TCP_LISTENER_CONNECTIONS_MAX,
+     .fallback = "64",
+     .help = "The number of connections that have not proved to be a site, that a listener holds at most, "
+             "each for at most 30 seconds; at the limit the oldest gives way."},
 };
 
 static bool tcp_serves_many(const void *options)
@@ -247,6 +262,7 @@ const struct link_driver tcp_driver = {
     .avoid = NULL,       /* every byte passes */
     .half_duplex = NULL, /* full */
     .calls = tcp_calls,
+    .guests = tcp_guests,
     .reset = tcp_reset,
     .on_fd = tcp_on_fd,
     .on_timer = tcp_on_timer,

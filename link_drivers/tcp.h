@@ -11,7 +11,7 @@ struct tcp_options {
     char *listen;  /* address:port, or "" */
     int64_t timeout_ms;
     int64_t keepalive_ms;
-    int64_t max_connections;
+    int64_t max_connections, guests;
 };
 
 extern const struct option_group tcp_option_group;

@@ -14,7 +14,8 @@
  *     broker.c     the broker session: subscriptions, acknowledgements
  *     priming.c, peers_priming.c   the history tails that a new epoch's models are primed from
  *     keys.c       which of two keys is in use with a peer
- *     peers.c      peers, their channels and links; guests of a listener
+ *     peers.c      peers, their channels and links
+ *     guests.c     connections of a listener, until they have said whose they are
  *     deliveries.c how far what each link brought is on our disk
  *     custody.c    the group commit, and what may be told to the outside after it
  *     state.c      the gateway's own retained topics
@@ -54,7 +55,8 @@ struct bridge_link {
     bool datagram;
     bool half_duplex;
     bool calls;                /* the far end is a listener: it learns who we are from our greeting */
-    bool listener;             /* many stations, each a guest until it has said who it is */
+    bool listener;             /* many stations, each a guest until it has said who it is: */
+    size_t guests;             /* so many at a time at most; 0 = as many as is usual */
     uint32_t rate_bytes_s;     /* 0 = not known */
     uint8_t avoid[8];
     size_t avoid_count;

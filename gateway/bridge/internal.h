@@ -119,13 +119,8 @@ struct peer {
     enum channel_state shown_state;
 };
 
-struct guest {                  /* a station of a listener that has not said who it is */
-    size_t link;
-    uint64_t station;
-    struct channel_guest *parser;
-    int64_t until_ms;
-};
-#define GUESTS_MAX       32
+struct guest;                   /* a station of a listener that has not said who it is: guests.c */
+#define GUESTS_DEFAULT   64     /* a listener */
 #define GUEST_TIMEOUT_MS 30000
 
 /* ---- publisher ---- */
@@ -197,8 +192,9 @@ struct bridge {
     bool *link_up;              /* per config link */
     struct deliveries *deliveries; /* per config link */
     struct report *reports;     /* per config link: what it told of itself */
-    struct guest guests[GUESTS_MAX];
+    struct guest *guests;       /* room for as many as all listeners together may have */
     size_t guest_count;
+    uint64_t guests_refused;
     int64_t commit_at;          /* NEVER = nothing to commit */
     bool failed;                /* a store call failed: everything since the last commit is gone; see custody_recover */
     int failed_error;
@@ -330,7 +326,22 @@ void broker_release_acks(struct bridge *b);
 void broker_drop(struct bridge *b, bool at_once, const char *why);
 void broker_finish_drop(struct bridge *b);
 
+/* ---- guests.c ---- */
+int guests_init(struct bridge *b) MUST_CHECK;
+void guests_fini(struct bridge *b);
+struct guest *guests_find(struct bridge *b, size_t link, uint64_t station);
+/* A connection has come; where there are too many the oldest goes. */
+void guests_add(struct bridge *b, size_t link, uint64_t station);
+/* The connection is gone. */
+void guests_remove(struct bridge *b, struct guest *g);
+/* What it says; where that tells who it is, the connection becomes that peer's. */
+void guests_bytes(struct bridge *b, struct guest *g, const uint8_t *bytes, size_t n);
+void guests_on_timer(struct bridge *b);
+int64_t guests_deadline(const struct bridge *b);
+
 /* ---- peers.c ---- */
+/* The station of a listener is this peer; an older one of it is ended. */
+void peers_attach(struct peer *p, uint64_t station);
 int peers_init(struct bridge *b) MUST_CHECK;
 void peers_fini(struct bridge *b);
 /* Writes what datagram channels must remember with the records of the frames done so far. */

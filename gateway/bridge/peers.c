@@ -1,4 +1,4 @@
-/* Peers: one channel each, on one link; and the guests of a listener until they have said who they are. */
+/* Peers: one channel each, on one link. */
 #include "gateway/bridge/internal.h"
 
 #include <errno.h>
@@ -299,7 +299,7 @@ int peers_init(struct bridge *b)
     b->link_up = calloc(b->config->link_count ? b->config->link_count : 1, sizeof *b->link_up);
     b->deliveries = calloc(b->config->link_count ? b->config->link_count : 1, sizeof *b->deliveries);
     b->reports = calloc(b->config->link_count ? b->config->link_count : 1, sizeof *b->reports);
-    if (!b->peers || !b->link_up || !b->deliveries || !b->reports)
+    if (!b->peers || !b->link_up || !b->deliveries || !b->reports || guests_init(b) < 0)
         return -ENOMEM;
     if (b->config->peer_count > 0 && model_share(b) < CODEC_MIX_MEMORY_MIN)
         bridge_logf(b, BRIDGE_WARN, "peer", "codec_cache is too small for so many peers: nothing is squeezed peers=%zu",
@@ -325,13 +325,12 @@ void peers_fini(struct bridge *b)
         if (p->sender.topics)
             sender_fini(p);
     }
-    for (size_t i = 0; i < b->guest_count; i++)
-        channel_guest_free(b->guests[i].parser);
     for (size_t i = 0; b->reports && i < b->config->link_count; i++)
         free(b->reports[i].json);
     free(b->reports);
     free(b->deliveries);
     free(b->peers);
+    guests_fini(b);
     free(b->link_up);
 }
 
@@ -366,44 +365,8 @@ int64_t peers_deadline(const struct bridge *b)
         if (t < at)
             at = t;
     }
-    for (size_t i = 0; i < b->guest_count; i++)
-        if (b->guests[i].until_ms < at)
-            at = b->guests[i].until_ms;
-    return at;
-}
-
-/* ---- guests of a listener ---- */
-
-static void remove_guest(struct bridge *b, size_t i)
-{
-    channel_guest_free(b->guests[i].parser);
-    b->guests[i] = b->guests[--b->guest_count];
-}
-
-static void refuse_guest(struct bridge *b, size_t i, const char *why)
-{
-    struct guest *g = &b->guests[i];
-    bridge_logf(b, BRIDGE_WARN, "link", "connection refused: %s link=%s", why, b->config->links[g->link].name);
-    b->env.link_reset(b->env.ctx, g->link, g->station, why);
-    remove_guest(b, i);
-}
-
-static void add_guest(struct bridge *b, size_t link, uint64_t station)
-{
-    if (b->guest_count == GUESTS_MAX) {
-        /* The one that has been silent for longest goes. */
-        size_t oldest = 0;
-        for (size_t i = 1; i < b->guest_count; i++)
-            if (b->guests[i].until_ms < b->guests[oldest].until_ms)
-                oldest = i;
-        refuse_guest(b, oldest, "too many unknown connections");
-    }
-    struct channel_guest *parser = channel_guest_new();
-    if (!parser) {
-        b->env.link_reset(b->env.ctx, link, station, "out of memory");
-        return;
-    }
-    b->guests[b->guest_count++] = (struct guest){link, station, parser, b->now.mono_ms + GUEST_TIMEOUT_MS};
+    int64_t guests = guests_deadline(b);
+    return guests < at ? guests : at;
 }
 
 /* A metered link stays silent unless something waits; what waits from before our start nobody has told the channel of. */
@@ -414,8 +377,9 @@ static void link_up(struct peer *p)
     channel_link_up(p->channel, p->bridge->now.mono_ms);
 }
 
-static void attach(struct bridge *b, struct peer *p, uint64_t station)
+void peers_attach(struct peer *p, uint64_t station)
 {
+    struct bridge *b = p->bridge;
     if (p->link_up) {
         channel_link_down(p->channel, b->now.mono_ms);
         b->env.link_reset(b->env.ctx, p->link, p->station, "replaced by a newer connection of the same site");
@@ -423,77 +387,6 @@ static void attach(struct bridge *b, struct peer *p, uint64_t station)
     p->station = station;
     p->link_up = true;
     link_up(p);
-}
-
-static struct peer *peer_of_guest(struct bridge *b, size_t link, enum channel_guest_outcome what, const char *name, uint32_t epoch)
-{
-    for (size_t i = 0; i < b->peer_count; i++) {
-        struct peer *p = &b->peers[i];
-        if (p->link != link)
-            continue;
-        if (what == CHANNEL_GUEST_NAME ? strcmp(p->config->name, name) == 0 : channel_peer_epoch(p->channel) == epoch)
-            return p;
-    }
-    return NULL;
-}
-
-static void tell_guest(struct bridge *b, const struct guest *g, enum channel_refusal why)
-{
-    uint8_t frame[64];
-    size_t n = channel_guest_refusal(why, frame, sizeof frame);
-    if (n && b->env.link_send(b->env.ctx, g->link, g->station, frame, n, 0, false) != 0)
-        return; /* it learns by the closing */
-}
-
-static void guest_bytes(struct bridge *b, size_t i, const uint8_t *bytes, size_t n)
-{
-    struct guest *g = &b->guests[i];
-    char name[CHANNEL_NAME_MAX + 1];
-    uint32_t epoch = 0;
-    enum channel_guest_outcome what = channel_guest_feed(g->parser, bytes, n, name, &epoch);
-    switch (what) {
-    case CHANNEL_GUEST_MORE:
-        return;
-    case CHANNEL_GUEST_BAD:
-        refuse_guest(b, i, "does not speak our language");
-        return;
-    case CHANNEL_GUEST_NAME:
-    case CHANNEL_GUEST_EPOCH:
-        break;
-    }
-    struct peer *p = peer_of_guest(b, g->link, what, name, epoch);
-    if (!p && what == CHANNEL_GUEST_EPOCH) {
-        /* An epoch from before our restart: told to greet anew, it names itself on the same connection. */
-        tell_guest(b, g, CHANNEL_REFUSED_BUSY);
-        channel_guest_free(g->parser);
-        g->parser = channel_guest_new();
-        if (!g->parser)
-            refuse_guest(b, i, "out of memory");
-        return;
-    }
-    if (!p) {
-        bridge_logf(b, BRIDGE_WARN, "link", "unknown site name=%s link=%s", name, b->config->links[g->link].name);
-        tell_guest(b, g, CHANNEL_REFUSED_UNKNOWN);
-        refuse_guest(b, i, "unknown site");
-        return;
-    }
-    uint64_t station = g->station;
-    struct channel_guest *parser = g->parser;
-    g->parser = NULL;
-    remove_guest(b, i);
-    attach(b, p, station);
-    size_t len;
-    const uint8_t *all = channel_guest_bytes(parser, &len);
-    channel_on_bytes(p->channel, all, len, b->now.mono_ms);
-    channel_guest_free(parser);
-}
-
-static struct guest *find_guest(struct bridge *b, size_t link, uint64_t station)
-{
-    for (size_t i = 0; i < b->guest_count; i++)
-        if (b->guests[i].link == link && b->guests[i].station == station)
-            return &b->guests[i];
-    return NULL;
 }
 
 static struct peer *find_peer(struct bridge *b, size_t link, uint64_t station)
@@ -509,9 +402,7 @@ void peers_on_timer(struct bridge *b)
     for (size_t i = 0; i < b->peer_count; i++)
         channel_on_timer(b->peers[i].channel, b->now.mono_ms);
     peers_prime_some(b);
-    for (size_t i = b->guest_count; i-- > 0;)
-        if (b->guests[i].until_ms <= b->now.mono_ms)
-            refuse_guest(b, i, "said nothing in time");
+    guests_on_timer(b);
 }
 
 /* ---- events of the links ---- */
@@ -542,12 +433,12 @@ void bridge_link_state(struct bridge *b, size_t link, uint64_t station, enum bri
         state_changed(b);
     }
     if (listener && station != 0) {
-        struct guest *g = find_guest(b, link, station);
+        struct guest *g = guests_find(b, link, station);
         struct peer *p = find_peer(b, link, station);
         if (up && !g && !p)
-            add_guest(b, link, station);
+            guests_add(b, link, station);
         else if (!up && g)
-            remove_guest(b, (size_t)(g - b->guests));
+            guests_remove(b, g);
         else if (!up && p)
             set_link(b, p, 0, false);
     } else if (!listener) {
@@ -565,11 +456,11 @@ void bridge_link_bytes(struct bridge *b, size_t link, uint64_t station, const ui
 {
     b->now = *now;
     struct peer *p = find_peer(b, link, station);
-    struct guest *g = p ? NULL : find_guest(b, link, station);
+    struct guest *g = p ? NULL : guests_find(b, link, station);
     if (p)
         channel_on_bytes(p->channel, bytes, n, now->mono_ms);
     else if (g)
-        guest_bytes(b, (size_t)(g - b->guests), bytes, n);
+        guests_bytes(b, g, bytes, n);
     b->deliveries[link].given++;
     bridge_turn(b);
 }

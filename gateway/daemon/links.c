@@ -354,6 +354,7 @@ static void describe(const struct link *k, const struct config_link *c, struct b
     out->calls = d->calls && d->calls(k->ctx);
     bool many = d->options->serves_many && d->options->serves_many(c->options);
     out->listener = many && !out->datagram;
+    out->guests = out->listener && d->guests ? d->guests(k->ctx) : 0;
     out->rate_bytes_s = d->rate ? d->rate(k->ctx) : 0;
     const uint8_t *avoid = d->avoid ? d->avoid(k->ctx, &out->avoid_count) : NULL;
     if (!avoid || out->avoid_count > sizeof out->avoid)
