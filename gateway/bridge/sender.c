@@ -372,6 +372,22 @@ bool sender_waits(struct peer *p)
 
 /* ---- commit ---- */
 
+/* The number of the row that the class sends next, 0 = none or the store failed. */
+static uint64_t next_in_line(struct peer *p, enum msg_class class)
+{
+    const struct lane *l = &p->sender.lanes[class];
+    if (l->have_row)
+        return l->row.number;
+    struct outbox_row row;
+    int rc = store_outbox_next(p->bridge->store, p->id, class, l->cursor, 0, &row);
+    if (rc != 0) {
+        custody_failed(p->bridge, rc);
+        return 0;
+    }
+    msg_free(row.msg);
+    return row.number;
+}
+
 void sender_before_commit(struct peer *p)
 {
     struct sender *s = &p->sender;
@@ -383,15 +399,15 @@ void sender_before_commit(struct peer *p)
     for (int c = 0; c < CLASS_COUNT; c++) {
         struct lane *l = &s->lanes[c];
         l->next_may_have_left = l->may_have_left;
-        /* Numbers are shared by the classes: the next one of this class may lie far beyond the last. */
-        bool stuck = l->have_row && l->row.number > l->may_have_left;
-        bool plenty = l->may_have_left > l->cursor && l->may_have_left - l->cursor >= LEFT_LOW;
-        if (!s->greeted || !p->link_up || l->may_have_left >= s->next_committed || (plenty && !stuck))
+        if (!s->greeted || !p->link_up || l->may_have_left >= s->next_committed)
             continue;
-        uint64_t left = l->cursor + LEFT_AHEAD;
-        if (l->have_row && l->row.number + LEFT_AHEAD > left)
-            left = l->row.number + LEFT_AHEAD;
-        if (left < l->may_have_left || left > s->next_committed)
+        /* Numbers are shared by the classes: the next one of this class may lie far beyond the last. It is looked for here:
+         * an alarm that had to ask for a commit first would miss the frame that is built meanwhile. */
+        uint64_t next = next_in_line(p, (enum msg_class)c);
+        if (next == 0 || (l->may_have_left >= next && l->may_have_left - next >= LEFT_LOW))
+            continue;
+        uint64_t left = next + LEFT_AHEAD;
+        if (left > s->next_committed)
             left = s->next_committed;
         if (custody_failed(b, store_set_may_have_left(b->store, p->id, (enum msg_class)c, left)))
             return;

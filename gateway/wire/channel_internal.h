@@ -116,6 +116,7 @@ struct channel {
     uint64_t check_encoded, check_framed;
     uint64_t records_framed; /* whole in frames */
     uint64_t payload_given, payload_framed, payload_acked, grant_end;
+    size_t whole; /* coded bytes that a message may come to and go whole into this frame and the next */
     bool granted; /* false: the peer's grant is used up */
     bool waiting; /* the owner may have more */
     struct arq_send out;

@@ -12,6 +12,8 @@ static_assert(RECORD_LIST_SENT_BYTES + sizeof(struct record) + RECORD_CHUNK_MAX 
 
 /* After so long without a byte of ours the line may have made noise of its own. */
 #define LINE_IDLE_MS 200
+/* Of a frame: what of a message may overflow into the next, on a line whose rate is known. */
+#define OVERFLOW_PART 4
 
 int channel_encoder_renew(struct channel *c)
 {
@@ -186,7 +188,7 @@ static bool encode(struct channel *c, const struct record *r, uint64_t *needed)
 uint32_t channel_piece(const struct channel *c, enum msg_class class, unsigned slot, bool begun,
                        uint32_t left, size_t room)
 {
-    uint32_t n = piece_size_next(&c->pieces, class, slot, begun, left, room, CHANNEL_WHOLE_BYTES);
+    uint32_t n = piece_size_next(&c->pieces, class, slot, begun, left, room, c->whole);
     uint64_t granted = c->grant_end > c->payload_given ? c->grant_end - c->payload_given : 0;
     /* A message that fits a frame whatever becomes of it may go beyond the grant rather than be torn. */
     if (n > granted && n > CHANNEL_WHOLE_BYTES)
@@ -206,9 +208,11 @@ static bool fill(struct channel *c, size_t content)
         if (!c->granted)
             break;
         /* A message is not torn for the rest of a frame that is nearly full: what overflows begins
-         * the next. */
+         * the next. It can no longer be overtaken, so on a line whose frames take their time it is little. */
         size_t left = content - c->stream.len;
-        size_t room = left >= content / 4 ? left : left + content;
+        size_t overflow = c->config.rate_bytes_s > 0 ? content / OVERFLOW_PART : content;
+        size_t room = left >= content / 4 ? left : left + overflow;
+        c->whole = left + overflow < CHANNEL_WHOLE_BYTES ? left + overflow : CHANNEL_WHOLE_BYTES;
         if (room > c->grant_end - c->payload_given)
             room = (size_t)(c->grant_end - c->payload_given);
         if (!c->ops->next_record(c->ctx, room, &r)) {
