@@ -223,7 +223,7 @@ def _(world):
         with watcher.changed:
             return [json.loads(m.payload)["state"] for m in watcher.received if f"/peer/{pair.hub.name}/" in m.topic]
     watcher.wait_for(lambda _: "ready" in peer_states(), "ready")
-    check(any(m.topic.endswith("link/wire/state") for m in watcher.received), "the link's state stands too")
+    watcher.wait_for(lambda got: any(m.topic.endswith("link/wire/state") for m in got), "the link's state stands too")
     pair.line.cut()
     watcher.wait_for(lambda _: peer_states()[-1] != "ready", "no longer ready", 60)
     pair.line.restore()
