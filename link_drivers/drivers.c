@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "link_drivers/directip.h"
+#include "link_drivers/iridium_sbd.h"
 #include "link_drivers/null.h"
 #include "link_drivers/serial.h"
 #include "link_drivers/tcp.h"
@@ -11,6 +12,7 @@ const struct link_driver *const link_drivers[] = {
     &serial_driver,
     &tcp_driver,
     &directip_driver,
+    &sbd_driver,
     &null_driver,
     NULL,
 };
@@ -19,6 +21,7 @@ const struct option_group *const link_driver_options[] = {
     &serial_option_group,
     &tcp_option_group,
     &directip_option_group,
+    &sbd_option_group,
     &null_option_group,
     NULL,
 };

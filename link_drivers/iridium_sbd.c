@@ -1,0 +1,539 @@
+#include "link_drivers/iridium_sbd.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/crc32.h"
+#include "link_drivers/iridium_sbd_internal.h"
+#include "link_drivers/retry.h"
+
+#define READ_BYTES     512
+#define READS_AN_EVENT 8
+#define REOPEN_MAX_MS  30000
+/* Before a session of our own accord the host is asked for a frame that may come along, and has so long. */
+#define COMPANY_MS     200
+#define ALARM_PLACES   2
+/* Silences before other rates are tried: a modem that was just switched on needs some. */
+#define RATE_TRIES_AT_HOME 12
+#define RATE_TRIES_EACH    2
+
+int64_t sbd_scaled(const struct sbd *s, int64_t ms)
+{
+    int64_t scaled = ms / s->options->time_scale;
+    return ms > 0 && scaled < 1 ? 1 : scaled;
+}
+
+bool sbd_is_up(const struct sbd *s)
+{
+    return s->report.state == LINK_UP;
+}
+
+static bool is_open(const struct sbd *s)
+{
+    return s->port.fd >= 0;
+}
+
+/* ---- the note ---- */
+
+static int64_t wall_ms(const struct sbd *s)
+{
+    return s->host->ops->wall_ms ? s->host->ops->wall_ms(s->host) : 0;
+}
+
+void sbd_save_note(struct sbd *s, int64_t now_ms)
+{
+    uint8_t bytes[SBD_NOTE_MAX];
+    s->note.wait_ms = s->next_session_ms > now_ms ? s->next_session_ms - now_ms : 0;
+    s->note.blocked = s->blocked;
+    s->note.wall_ms = wall_ms(s);
+    size_t n = sbd_note_write(&s->note, &s->budget, now_ms, bytes);
+    int error = n > 0 && s->host->ops->note_write ? s->host->ops->note_write(s->host, bytes, n) : 0;
+    if (error < 0) /* worth a credit at most: what is sent twice is known at the far end */
+        s->host->ops->trace(s->host, 2, "the state of the link cannot be noted: error=\"%s\"", strerror(-error));
+}
+
+static void load_note(struct sbd *s, int64_t now_ms)
+{
+    uint8_t bytes[LINK_NOTE_MAX];
+    size_t n = s->host->ops->note_read ? s->host->ops->note_read(s->host, bytes) : 0;
+    if (n == 0)
+        return;
+    if (!sbd_note_read(&s->note, &s->budget, bytes, n, now_ms, wall_ms(s))) {
+        s->host->ops->trace(s->host, 2, "the noted state of the link is not readable, and passed over");
+        return;
+    }
+    s->next_session_ms = now_ms + s->note.wait_ms;
+    s->blocked = s->note.blocked && s->note.wait_ms > 0;
+    s->settled_until_ms = INT64_MAX;
+    if (s->note.pending) /* the session may still go on, and must not be spoken into */
+        s->quiet_until_ms = now_ms + sbd_scaled(s, s->options->session_timeout_ms);
+}
+
+/* ---- what the host is told ---- */
+
+void sbd_settle(struct sbd *s, enum send_outcome outcome, int64_t now_ms)
+{
+    bool held = s->frame.held;
+    uint64_t token = s->frame.token;
+    s->frame.held = s->frame.in_session = s->frame.known_done = false;
+    sbd_save_note(s, now_ms);
+    if (held)
+        s->host->ops->sent(s->host, STATION_NONE, token, outcome);
+}
+
+void sbd_alert(struct sbd *s, const char *words)
+{
+    if (s->alert == words)
+        return;
+    s->alert = words;
+    s->host->ops->trace(s->host, 2, "%s: device=%s", words, s->port.path);
+}
+
+void sbd_report_session(struct sbd *s, const long *v, size_t n, int64_t credits)
+{
+    char json[256];
+    if (!s->host->ops->report)
+        return;
+    size_t at = (size_t)snprintf(json, sizeof(json), "{\"mo_status\":%ld,\"failures\":%u", v[0], (unsigned)s->note.failures);
+    if (n >= 6)
+        at += (size_t)snprintf(json + at, sizeof(json) - at,
+                               ",\"momsn\":%ld,\"mt_status\":%ld,\"mt_bytes\":%ld,\"mt_queued\":%ld", v[1], v[2], v[4], v[5]);
+    if (s->signal >= 0)
+        at += (size_t)snprintf(json + at, sizeof(json) - at, ",\"signal\":%d", s->signal);
+    snprintf(json + at, sizeof(json) - at, ",\"credits\":%lld,\"credits_total\":%llu}", (long long)credits,
+             (unsigned long long)s->budget.total);
+    s->host->ops->report(s->host, STATION_NONE, json, s->options->location);
+}
+
+/* -MSGEO: x, y, z in km from the middle of the earth, and a time. */
+void sbd_report_place(struct sbd *s, const char *line)
+{
+    long v[3];
+    char json[128];
+    if (!s->host->ops->report || at_numbers(line, v, 3) != 3 || (v[0] == 0 && v[1] == 0 && v[2] == 0))
+        return;
+    double x = (double)v[0], y = (double)v[1], z = (double)v[2], degree = acos(-1) / 180;
+    snprintf(json, sizeof(json), "{\"latitude\":%.2f,\"longitude\":%.2f,\"radius_km\":10}",
+             atan2(z, sqrt(x * x + y * y)) / degree, atan2(y, x) / degree);
+    s->host->ops->report(s->host, STATION_NONE, json, true);
+}
+
+/* ---- room, and when something is due ---- */
+
+static bool has_room(struct sbd *s, int64_t now_ms)
+{
+    return sbd_is_up(s) && !s->frame.held && now_ms >= s->next_session_ms && !s->blocked &&
+           sbd_budget_allows(&s->budget, 1, true, now_ms);
+}
+
+/* A session of our own accord: for the mailbox. */
+static bool mailbox_wanted(struct sbd *s, int64_t now_ms)
+{
+    return sbd_mailbox_due(s, now_ms) && sbd_budget_allows(&s->budget, 1, false, now_ms);
+}
+
+static void earlier(int64_t *at, int64_t other)
+{
+    if (other < *at)
+        *at = other;
+}
+
+/* The next moment at which the modem at rest is to be spoken to, or the host to be told of room. */
+static int64_t idle_until(struct sbd *s, int64_t now_ms)
+{
+    int64_t at = INT64_MAX;
+    if (s->options->check_ms > 0)
+        earlier(&at, s->last_look_ms + sbd_scaled(s, s->options->check_ms));
+    if (s->blocked || s->frame.held)
+        earlier(&at, s->frame.known_done ? now_ms : s->next_session_ms);
+    else if (mailbox_wanted(s, now_ms))
+        earlier(&at, s->company_until_ms > 0 ? s->company_until_ms : s->next_session_ms);
+    else if (s->options->poll_ms > 0) /* not allowed now: a while later again */
+        earlier(&at, sbd_mailbox_due(s, now_ms) ? sbd_budget_renews_ms(&s->budget, now_ms)
+                                                : s->last_done_ms + sbd_scaled(s, s->options->poll_ms));
+    if (s->short_of_room && sbd_is_up(s) && !s->frame.held)
+        earlier(&at, now_ms < s->next_session_ms ? s->next_session_ms : sbd_budget_renews_ms(&s->budget, now_ms));
+    return at < now_ms ? now_ms : at;
+}
+
+static void arm(struct sbd *s, int64_t now_ms)
+{
+    int64_t at = INT64_MAX;
+    if (s->started && !is_open(s))
+        at = s->reopen_at_ms;
+    else if (s->step == SBD_COMMIT)
+        at = s->commit_until_ms;
+    else if (s->step == SBD_IDLE)
+        at = idle_until(s, now_ms);
+    else if (s->started)
+        at = at_chat_deadline(&s->chat);
+    s->host->ops->timer(s->host, at);
+}
+
+/* ---- the port ---- */
+
+static void set_watch(struct sbd *s)
+{
+    s->host->ops->watch(s->host, s->port.fd, s->chat.out.len > 0 ? WATCH_READ | WATCH_WRITE : WATCH_READ);
+}
+
+static struct tty_mode mode_of(const struct sbd *s)
+{
+    return (struct tty_mode){.baud = s->baud,
+                             .stop_bits = 1,
+                             .flow = s->options->flow ? TTY_FLOW_RTSCTS : TTY_FLOW_NONE,
+                             .hang_up = false}; /* the modem is deaf for 10 s after DTR went off */
+}
+
+static void close_port(struct sbd *s)
+{
+    if (!is_open(s))
+        return;
+    s->host->ops->watch(s->host, s->port.fd, WATCH_NONE);
+    serial_port_close(&s->port);
+    at_chat_reset(&s->chat);
+    s->step = SBD_CLOSED;
+    s->signal = s->service = -1;
+}
+
+/* The frame in hand is given back: where its session had begun, nobody knows yet; the note has it. */
+static void drop(struct sbd *s, const char *why, int64_t now_ms)
+{
+    close_port(s);
+    s->reopen_at_ms = now_ms + retry_delay_ms(++s->open_failures, REOPEN_MAX_MS, s->host->ops->random(s->host));
+    if (s->frame.held)
+        sbd_settle(s, s->frame.in_session ? SEND_UNKNOWN : SEND_FAILED, now_ms);
+    link_report(&s->report, s->host, LINK_DOWN, "%s", why);
+}
+
+/* Return: false when the device is gone. */
+static bool flush(struct sbd *s)
+{
+    while (s->chat.out.len > 0) {
+        ssize_t put = serial_port_write(&s->port, buf_bytes(&s->chat.out), s->chat.out.len);
+        if (put < 0)
+            return false;
+        if (put == 0)
+            break;
+        buf_consume(&s->chat.out, (size_t)put);
+    }
+    set_watch(s);
+    return true;
+}
+
+void sbd_try_rate(struct sbd *s)
+{
+    static const uint32_t rates[] = {19200, 9600, 38400, 4800, 2400, 1200, 115200};
+    const unsigned count = sizeof(rates) / sizeof(rates[0]);
+    uint32_t baud = (uint32_t)s->options->baud;
+    unsigned round = RATE_TRIES_AT_HOME + count * RATE_TRIES_EACH, at = s->silences % round;
+    if (at >= RATE_TRIES_AT_HOME)
+        baud = rates[(at - RATE_TRIES_AT_HOME) / RATE_TRIES_EACH];
+    if (baud == s->baud)
+        return;
+    char why[SERIAL_PORT_WHY_BYTES];
+    s->baud = baud;
+    struct tty_mode mode = mode_of(s);
+    if (tty_mode_set(s->port.fd, &mode, why, sizeof(why)) < 0)
+        s->host->ops->trace(s->host, 0, "rate not tried: baud=%u why=\"%s\"", baud, why);
+}
+
+static void try_open(struct sbd *s, int64_t now_ms)
+{
+    char why[SERIAL_PORT_WHY_BYTES];
+    s->baud = (uint32_t)s->options->baud;
+    struct tty_mode mode = mode_of(s);
+    if (serial_port_open(&s->port, s->options->device, &mode, why) < 0) {
+        s->reopen_at_ms = now_ms + retry_delay_ms(++s->open_failures, REOPEN_MAX_MS, s->host->ops->random(s->host));
+        link_report(&s->report, s->host, LINK_DOWN, "%s", why);
+        return;
+    }
+    s->open_failures = 0;
+    s->knows_modem = false;
+    set_watch(s);
+    link_report(&s->report, s->host, LINK_CONNECTING, "%s: looking for the modem", s->port.path);
+    sbd_begin(s, now_ms);
+}
+
+/* ---- at rest ---- */
+
+static void tell_room(struct sbd *s, int64_t now_ms)
+{
+    if (s->short_of_room && has_room(s, now_ms)) {
+        s->short_of_room = false;
+        s->host->ops->writable(s->host, STATION_NONE);
+    }
+}
+
+static void go(struct sbd *s, int64_t now_ms)
+{
+    s->going = true;
+    sbd_enter(s, SBD_LOOK, now_ms);
+}
+
+/* What the modem at rest is to do now, if anything. */
+static void decide(struct sbd *s, int64_t now_ms)
+{
+    if (s->frame.held && s->frame.known_done) {
+        s->note.settled = false;
+        s->bytes_out += s->frame.n;
+        sbd_settle(s, SEND_DONE, now_ms);
+    }
+    if (s->blocked) {
+        if (now_ms < s->next_session_ms)
+            return;
+        s->blocked = false; /* once, to see whether somebody has acted */
+        sbd_enter(s, SBD_LOOK, now_ms);
+    } else if (now_ms < s->next_session_ms) {
+        /* Nothing is begun. */
+    } else if (s->frame.held) {
+        go(s, now_ms);
+    } else if (mailbox_wanted(s, now_ms)) {
+        if (s->company_until_ms == 0) {
+            s->company_until_ms = now_ms + COMPANY_MS;
+            s->short_of_room = false;
+            s->host->ops->writable(s->host, STATION_NONE);
+        } else if (now_ms >= s->company_until_ms) {
+            go(s, now_ms);
+        }
+    }
+    if (s->step == SBD_IDLE && s->options->check_ms > 0 &&
+        now_ms >= s->last_look_ms + sbd_scaled(s, s->options->check_ms))
+        sbd_enter(s, SBD_LOOK, now_ms);
+}
+
+/* After each event: begins what is due, hands over what is to be said, sets the timer. */
+static void go_on(struct sbd *s, int64_t now_ms)
+{
+    if (s->step == SBD_IDLE)
+        decide(s, now_ms);
+    if (is_open(s) && !flush(s))
+        drop(s, "the port is gone (unplugged?)", now_ms);
+    tell_room(s, now_ms);
+    arm(s, now_ms);
+}
+
+/* ---- ops ---- */
+
+static int sbd_init(void *ctx, const void *options, struct link_host *host)
+{
+    struct sbd *s = ctx;
+    s->options = options;
+    s->model = &sbd_models[s->options->model];
+    s->host = host;
+    serial_port_init(&s->port);
+    at_chat_init(&s->chat);
+    s->signal = s->service = -1;
+    s->last_status = -1;
+    sbd_budget_init(&s->budget, s->options->time_scale);
+    for (size_t i = 0; i < s->options->budget.count; i++)
+        if (sbd_budget_read(&s->budget, s->options->budget.items[i]))
+            return -EINVAL;
+    return 0;
+}
+
+static void sbd_start(void *ctx, int64_t now_ms)
+{
+    struct sbd *s = ctx;
+    if (s->started)
+        return;
+    s->started = true;
+    s->open_failures = 0;
+    s->last_done_ms = s->last_look_ms = now_ms;
+    load_note(s, now_ms);
+    link_report(&s->report, s->host, LINK_CONNECTING, "opening %s", s->options->device);
+    try_open(s, now_ms);
+    go_on(s, now_ms);
+}
+
+/* A session under way is left to the modem, and resolved at the next start. */
+static void sbd_stop(void *ctx, int64_t now_ms)
+{
+    struct sbd *s = ctx;
+    if (!s->started)
+        return;
+    s->started = false;
+    s->short_of_room = false;
+    close_port(s);
+    if (s->frame.held)
+        sbd_settle(s, s->frame.in_session ? SEND_UNKNOWN : SEND_FAILED, now_ms);
+    arm(s, now_ms);
+    link_report(&s->report, s->host, LINK_DOWN, "stopped");
+}
+
+static void sbd_fini(void *ctx)
+{
+    struct sbd *s = ctx;
+    sbd_stop(ctx, 0);
+    at_chat_fini(&s->chat);
+}
+
+static size_t sbd_mtu(void *ctx, station_t station)
+{
+    const struct sbd *s = ctx;
+    return s->model->mo_max;
+}
+
+static void sbd_terms(void *ctx, station_t station, struct link_terms *out)
+{
+    struct sbd *s = ctx;
+    const struct sbd_options *o = s->options;
+    *out = (struct link_terms){.quantum_bytes = (uint32_t)o->credit_bytes,
+                               .hold_ms = sbd_scaled(s, o->hold_ms),
+                               .ack_max_age_ms = sbd_scaled(s, o->ack_max_age_ms),
+                               .alarm_places = ALARM_PLACES,
+                               .alarms_only = s->refused_for_budget};
+}
+
+static size_t sbd_room(void *ctx, station_t station, int64_t now_ms)
+{
+    struct sbd *s = ctx;
+    if (station != STATION_NONE)
+        return 0;
+    s->refused_for_budget = !sbd_budget_allows(&s->budget, 1, false, now_ms);
+    if (has_room(s, now_ms))
+        return s->model->mo_max;
+    if (s->started && !s->short_of_room) {
+        s->short_of_room = true;
+        arm(s, now_ms);
+    }
+    return 0;
+}
+
+static int sbd_send(void *ctx, station_t station, const uint8_t *bytes, size_t n, uint64_t token, bool urgent,
+                    int64_t now_ms)
+{
+    struct sbd *s = ctx;
+    if (station != STATION_NONE || !sbd_is_up(s))
+        return -ENOTCONN;
+    if (n == 0 || n > s->model->mo_max)
+        return -EMSGSIZE;
+    if (!has_room(s, now_ms) ||
+        !sbd_budget_allows(&s->budget, sbd_credits(n, s->options->credit_bytes), urgent, now_ms)) {
+        s->refused_for_budget = !urgent && has_room(s, now_ms);
+        s->short_of_room = true;
+        arm(s, now_ms);
+        return -EAGAIN;
+    }
+    memcpy(s->frame.bytes, bytes, n);
+    s->frame.n = n;
+    s->frame.token = token;
+    s->frame.urgent = urgent;
+    s->frame.held = true;
+    s->frame.in_session = false;
+    s->frame.known_done = s->note.settled && now_ms < s->settled_until_ms && n == s->note.frame_bytes &&
+                          crc32_add(0, bytes, n) == s->note.frame_crc;
+    if (s->step == SBD_IDLE) /* not from here: the host is in the midst of its own */
+        s->host->ops->timer(s->host, now_ms);
+    return 0;
+}
+
+static void sbd_committed(void *ctx, int64_t now_ms)
+{
+    struct sbd *s = ctx;
+    s->committed_early = s->delivering;
+    if (s->step != SBD_COMMIT)
+        return;
+    sbd_on_committed(s, now_ms);
+    go_on(s, now_ms);
+}
+
+static void sbd_reset(void *ctx, station_t station, const char *why, int64_t now_ms)
+{
+    struct sbd *s = ctx;
+    if (station != STATION_NONE || !is_open(s))
+        return;
+    drop(s, why, now_ms);
+    arm(s, now_ms);
+}
+
+static void feed(struct sbd *s, const uint8_t *bytes, size_t n, int64_t now_ms)
+{
+    while (is_open(s)) {
+        enum at_event event = at_chat_feed(&s->chat, &bytes, &n, now_ms);
+        if (event == AT_NOTHING)
+            return;
+        if (event == AT_NEWS)
+            sbd_on_news(s, s->chat.news, now_ms);
+        else
+            sbd_on_answer(s, now_ms);
+    }
+}
+
+/* Return: false when the device is gone. */
+static bool read_port(struct sbd *s, int64_t now_ms)
+{
+    uint8_t bytes[READ_BYTES];
+    for (int i = 0; i < READS_AN_EVENT && is_open(s); i++) {
+        ssize_t got = serial_port_read(&s->port, bytes, sizeof(bytes));
+        if (got < 0)
+            return false;
+        feed(s, bytes, (size_t)got, now_ms);
+        if ((size_t)got < sizeof(bytes))
+            return true;
+    }
+    return true;
+}
+
+static void sbd_on_fd(void *ctx, int fd, unsigned events, int64_t now_ms)
+{
+    struct sbd *s = ctx;
+    if (!is_open(s) || fd != s->port.fd)
+        return; /* an event of a port that was closed in the same turn of the loop */
+    bool alive = !(events & WATCH_READ) || read_port(s, now_ms);
+    if (is_open(s) && (!alive || !tty_alive(s->port.fd))) {
+        char why[SERIAL_PORT_WHY_BYTES + 32];
+        snprintf(why, sizeof(why), "%s is gone (unplugged?)", s->port.path);
+        drop(s, why, now_ms);
+    }
+    go_on(s, now_ms);
+}
+
+static void sbd_on_timer(void *ctx, int64_t now_ms)
+{
+    struct sbd *s = ctx;
+    if (!s->started)
+        return;
+    if (!is_open(s) && now_ms >= s->reopen_at_ms)
+        try_open(s, now_ms);
+    else if (s->step == SBD_COMMIT && now_ms >= s->commit_until_ms)
+        sbd_on_committed(s, now_ms);
+    else if (is_open(s) && at_chat_on_time(&s->chat, now_ms) == AT_ANSWER)
+        sbd_on_answer(s, now_ms);
+    go_on(s, now_ms);
+}
+
+static void sbd_status(void *ctx, struct link_status *out)
+{
+    struct sbd *s = ctx;
+    *out = (struct link_status){.bytes_in = s->bytes_in, .bytes_out = s->bytes_out};
+    int n = snprintf(out->detail, sizeof(out->detail), "%s", s->report.why);
+    if (s->budget.total > 0 && n < (int)sizeof(out->detail))
+        snprintf(out->detail + n, sizeof(out->detail) - (size_t)n, ", %llu credits%s%s", (unsigned long long)s->budget.total,
+                 s->alert ? ", " : "", s->alert ? s->alert : "");
+}
+
+const struct link_driver sbd_driver = {
+    .name = "iridium-sbd",
+    .kind = LINK_DATAGRAM,
+    .options = &sbd_option_group,
+    .ctx_size = sizeof(struct sbd),
+    .init = sbd_init,
+    .fini = sbd_fini,
+    .start = sbd_start,
+    .stop = sbd_stop,
+    .room = sbd_room,
+    .send = sbd_send,
+    .mtu = sbd_mtu,
+    .terms = sbd_terms,
+    .committed = sbd_committed,
+    .rate = NULL,        /* DATAGRAM: what counts is the credit, not the second */
+    .avoid = NULL,       /* bytes are counted, not looked at */
+    .half_duplex = NULL, /* a session carries both directions */
+    .calls = NULL,       /* the gateway knows us by the modem's IMEI */
+    .reset = sbd_reset,
+    .on_fd = sbd_on_fd,
+    .on_timer = sbd_on_timer,
+    .status = sbd_status,
+};
