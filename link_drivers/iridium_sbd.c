@@ -65,7 +65,7 @@ static void load_note(struct sbd *s, int64_t now_ms)
     }
     s->next_session_ms = now_ms + s->note.wait_ms;
     s->blocked = s->note.blocked && s->note.wait_ms > 0;
-    s->settled_until_ms = INT64_MAX;
+    s->settled_until_ms = now_ms + sbd_scaled(s, SETTLED_MS);
     if (s->note.pending) /* the session may still go on, and must not be spoken into */
         s->quiet_until_ms = now_ms + sbd_scaled(s, s->options->session_timeout_ms);
 }
@@ -76,7 +76,7 @@ void sbd_settle(struct sbd *s, enum send_outcome outcome, int64_t now_ms)
 {
     bool held = s->frame.held;
     uint64_t token = s->frame.token;
-    s->frame.held = s->frame.in_session = s->frame.known_done = false;
+    s->frame.held = s->frame.in_session = s->frame.known_done = s->frame.known_refused = false;
     sbd_save_note(s, now_ms);
     if (held)
         s->host->ops->sent(s->host, STATION_NONE, token, outcome);
@@ -146,7 +146,7 @@ static int64_t idle_until(struct sbd *s, int64_t now_ms)
     if (s->options->check_ms > 0)
         earlier(&at, s->last_look_ms + sbd_scaled(s, s->options->check_ms));
     if (s->blocked || s->frame.held)
-        earlier(&at, s->frame.known_done ? now_ms : s->next_session_ms);
+        earlier(&at, s->frame.known_done || s->frame.known_refused ? now_ms : s->next_session_ms);
     else if (mailbox_wanted(s, now_ms))
         earlier(&at, s->company_until_ms > 0 ? s->company_until_ms : s->next_session_ms);
     else if (s->options->poll_ms > 0) /* not allowed now: a while later again */
@@ -279,6 +279,10 @@ static void decide(struct sbd *s, int64_t now_ms)
         s->note.settled = false;
         s->bytes_out += s->frame.n;
         sbd_settle(s, SEND_DONE, now_ms);
+    }
+    if (s->frame.held && s->frame.known_refused) {
+        s->next_session_ms = now_ms + sbd_scaled(s, sbd_policy_of(12)->wait_ms);
+        sbd_settle(s, SEND_FAILED, now_ms);
     }
     if (s->blocked) {
         if (now_ms < s->next_session_ms)
@@ -422,8 +426,10 @@ static int sbd_send(void *ctx, station_t station, const uint8_t *bytes, size_t n
     s->frame.urgent = urgent;
     s->frame.held = true;
     s->frame.in_session = false;
-    s->frame.known_done = s->note.settled && now_ms < s->settled_until_ms && n == s->note.frame_bytes &&
-                          crc32_add(0, bytes, n) == s->note.frame_crc;
+    uint32_t crc = crc32_add(0, bytes, n);
+    s->frame.known_refused = n == s->refused_bytes && crc == s->refused_crc;
+    s->frame.known_done = s->note.settled && now_ms < s->settled_until_ms && n == s->note.settled_bytes &&
+                          crc == s->note.settled_crc;
     if (s->step == SBD_IDLE) /* not from here: the host is in the midst of its own */
         s->host->ops->timer(s->host, now_ms);
     return 0;
@@ -508,10 +514,11 @@ static void sbd_status(void *ctx, struct link_status *out)
 {
     struct sbd *s = ctx;
     *out = (struct link_status){.bytes_in = s->bytes_in, .bytes_out = s->bytes_out};
-    int n = snprintf(out->detail, sizeof(out->detail), "%s", s->report.why);
-    if (s->budget.total > 0 && n < (int)sizeof(out->detail))
-        snprintf(out->detail + n, sizeof(out->detail) - (size_t)n, ", %llu credits%s%s", (unsigned long long)s->budget.total,
-                 s->alert ? ", " : "", s->alert ? s->alert : "");
+    char credits[32] = "";
+    if (s->budget.total > 0)
+        snprintf(credits, sizeof(credits), ", %llu credits", (unsigned long long)s->budget.total);
+    snprintf(out->detail, sizeof(out->detail), "%s%s%s%s", s->alert ? s->alert : "", s->alert ? ": " : "", s->report.why,
+             credits);
 }
 
 const struct link_driver sbd_driver = {

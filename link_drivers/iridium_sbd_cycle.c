@@ -36,7 +36,6 @@
 #define ASKED_WAIT_MAX_S (24 * 3600)
 /* Firmware before this hangs in a session while it does not know the system time (9602 bulletin of May 2013). */
 #define FIRMWARE_SOUND   13001
-#define SETTLED_MS       (60 * MINUTE)
 
 typedef enum sbd_step handler(struct sbd *s, int64_t now_ms);
 
@@ -154,7 +153,6 @@ static void note_session(struct sbd *s, int64_t now_ms)
     s->note.frame_crc = s->frame.held ? crc32_add(0, s->frame.bytes, s->frame.n) : 0;
     s->note.frame_bytes = s->frame.held ? (uint16_t)s->frame.n : 0;
     s->note.momsn = (uint16_t)s->momsn;
-    s->note.settled = false;
     memcpy(s->note.imei, s->imei, sizeof(s->note.imei));
     s->frame.in_session = s->frame.held;
     s->session_began_ms = now_ms;
@@ -305,8 +303,12 @@ static void resolve(struct sbd *s, int64_t now_ms)
         sbd_settle(s, done ? SEND_DONE : SEND_UNKNOWN, now_ms);
         return;
     }
-    n->settled = done && n->with_frame;
-    s->settled_until_ms = now_ms + sbd_scaled(s, SETTLED_MS);
+    if (done && n->with_frame) { /* when this frame is given to us again, it need not go again */
+        n->settled = true;
+        n->settled_crc = n->frame_crc;
+        n->settled_bytes = n->frame_bytes;
+        s->settled_until_ms = now_ms + sbd_scaled(s, SETTLED_MS);
+    }
     sbd_save_note(s, now_ms);
 }
 
@@ -535,6 +537,10 @@ static enum sbd_step session_failed(struct sbd *s, long status, int64_t now_ms)
     if (p->alert && !remedied)
         sbd_alert(s, p->words);
     s->blocked = p->stop && !remedied;
+    if (p->never && s->frame.held) {
+        s->refused_crc = s->note.frame_crc;
+        s->refused_bytes = s->frame.n;
+    }
     if (p->outcome == SEND_FAILED) {
         s->note.pending = false;
         sbd_settle(s, SEND_FAILED, now_ms);

@@ -10,6 +10,10 @@
 #include "link_drivers/link_report.h"
 #include "link_drivers/serial_port.h"
 
+/* That a frame was handed over by an earlier process is remembered for so long: a frame that is asked for once more by
+ * the far end, much later, must go. */
+#define SETTLED_MS (3600 * 1000ll)
+
 /* What the dialogue does now. Each but the first and those marked is one command to the modem. */
 enum sbd_step {
     SBD_CLOSED, /* no port */
@@ -78,7 +82,8 @@ struct sbd {
     /* The frame in hand */
     struct {
         bool held, in_session, urgent;
-        bool known_done; /* an earlier process handed it over */
+        bool known_done;    /* an earlier process handed it over */
+        bool known_refused; /* the gateway will never take it */
         uint64_t token;
         size_t n;
         uint8_t bytes[AT_BLOB_MAX];
@@ -102,6 +107,8 @@ struct sbd {
     int64_t last_done_ms, last_look_ms;
     int64_t company_until_ms; /* a session of our own accord waits so long for a frame; 0 = not asked */
     int64_t settled_until_ms;
+    uint32_t refused_crc; /* of the frame that the gateway would not take; refused_bytes 0 = none */
+    size_t refused_bytes;
     unsigned mt_damaged;
     bool place_due, no_place;
     const char *alert; /* the last fault that was told, so that it is told once */

@@ -19,6 +19,8 @@ size_t sbd_note_write(const struct sbd_note *note, const struct sbd_budget *budg
                              (note->settled ? SETTLED : 0) | (note->blocked ? BLOCKED : 0)));
     buf_put_be32(&b, note->frame_crc);
     buf_put_be16(&b, note->frame_bytes);
+    buf_put_be32(&b, note->settled_crc);
+    buf_put_be16(&b, note->settled_bytes);
     buf_put_be16(&b, note->momsn);
     buf_put(&b, note->imei, SBD_IMEI_MAX);
     buf_put_be16(&b, note->failures);
@@ -53,6 +55,8 @@ bool sbd_note_read(struct sbd_note *note, struct sbd_budget *budget, const uint8
     got.blocked = flags & BLOCKED;
     got.frame_crc = read_be32(&r);
     got.frame_bytes = read_be16(&r);
+    got.settled_crc = read_be32(&r);
+    got.settled_bytes = read_be16(&r);
     got.momsn = read_be16(&r);
     const uint8_t *imei = read_bytes(&r, SBD_IMEI_MAX);
     if (imei)

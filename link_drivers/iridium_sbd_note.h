@@ -16,9 +16,11 @@
 struct sbd_note {
     bool pending;     /* a session was begun, and its result is not known */
     bool with_frame;  /* ... and it carried this frame: */
-    bool settled;     /* not pending: this frame was handed over though nobody has been told */
     uint32_t frame_crc;
     uint16_t frame_bytes;
+    bool settled;     /* another frame, of an earlier session, was handed over though nobody has been told: */
+    uint32_t settled_crc;
+    uint16_t settled_bytes;
     uint16_t momsn;   /* as +SBDSX had it before */
     char imei[SBD_IMEI_MAX]; /* of the modem that counts so */
     uint16_t failures;  /* in a row */

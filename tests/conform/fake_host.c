@@ -460,7 +460,7 @@ static bool step(struct fake_world *w, int64_t until_ms)
     bool watched = false;
     for (size_t i = 0; i < w->link_count; i++)
         watched = watched || w->links[i]->fd_count > 0;
-    if (watched && poll_once(w, w->grace_real_ms))
+    if (w->settle ? w->settle(w->settle_arg) : watched && poll_once(w, w->grace_real_ms))
         return true;
     int64_t at = next_timer(w);
     if (at > until_ms)

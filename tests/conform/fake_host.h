@@ -75,6 +75,10 @@ struct fake_world {
     int64_t now_ms;
     int grace_real_ms; /* what kernel and threads do by themselves gets this long before time jumps
                         */
+    /* NULL, or waits for what is on its way between the ends under test, instead of grace_real_ms.
+     * Return: whether anything arrived. */
+    bool (*settle)(void *arg);
+    void *settle_arg;
     uint32_t random;
     unsigned in_op; /* depth: a service may be called */
     int64_t op_began_real_ms;

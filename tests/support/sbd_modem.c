@@ -3,14 +3,16 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
-#define READY_WAIT_MS 60000
+#define KERNEL_WAIT_MS 10000 /* real: more than any machine needs to move some bytes */
 
 static int64_t modem_now; /* of the op under way: ops get it, what they call needs it */
 
@@ -65,16 +67,27 @@ static void put_line(struct sbd_modem *m, const char *fmt, ...)
     put_text(m, m->set->lf_less ? "\r" : "\r\n");
 }
 
+/* Writes for the host, and waits until the kernel has them on its side. */
+static size_t write_through(struct sbd_modem *m, const uint8_t *bytes, size_t n)
+{
+    int before = 0, now = 0;
+    (void)ioctl(m->slave, FIONREAD, &before);
+    ssize_t done = write(m->master, bytes, n);
+    if (done <= 0)
+        return 0;
+    for (int i = 0; i < KERNEL_WAIT_MS && ioctl(m->slave, FIONREAD, &now) == 0 && now < before + (int)done; i++)
+        (void)poll(NULL, 0, 1);
+    return (size_t)done;
+}
+
 static void drain(struct sbd_modem *m)
 {
     if (m->out_len == 0 || modem_now < m->out_at_ms || m->master < 0)
         return;
     size_t n = m->set->dribble ? 1 : m->out_len;
-    ssize_t done = write(m->master, m->out, n);
-    if (done <= 0)
-        return;
-    memmove(m->out, m->out + done, m->out_len - (size_t)done);
-    m->out_len -= (size_t)done;
+    size_t done = write_through(m, m->out, n);
+    memmove(m->out, m->out + done, m->out_len - done);
+    m->out_len -= done;
     m->out_at_ms = modem_now + 1;
 }
 
@@ -135,7 +148,7 @@ static void end_session(struct sbd_modem *m)
     if (ok) {
         if (s->mt_status != 2) {
             fetch_mt(m);
-            m->ra = false;
+            m->ra = m->ra_sticks;
         }
         had_mt = m->mt_full;
         if (m->credits == before)
@@ -404,7 +417,7 @@ void sbd_modem_queue(struct sbd_modem *m, const void *bytes, size_t n, bool ring
 void sbd_modem_say(struct sbd_modem *m, const char *text)
 {
     if (m->powered && m->master >= 0)
-        assert(write(m->master, text, strlen(text)) == (ssize_t)strlen(text));
+        assert(write_through(m, (const uint8_t *)text, strlen(text)) == strlen(text));
 }
 
 void sbd_modem_expect(struct sbd_modem *m, struct sbd_modem_session session)
@@ -447,19 +460,49 @@ static void modem_fini(void *ctx)
     modem_stop(ctx, 0);
 }
 
-static void modem_on_fd(void *ctx, int fd, unsigned events, int64_t now_ms)
+static void hear(struct sbd_modem *m, const uint8_t *bytes, size_t n)
 {
-    struct sbd_modem *m = ctx;
-    uint8_t bytes[1024];
-    modem_now = now_ms;
-    ssize_t n = fd == m->master ? read(fd, bytes, sizeof(bytes)) : 0;
-    for (ssize_t i = 0; i < n && m->master >= 0; i++)
+    for (size_t i = 0; i < n && m->master >= 0; i++)
         if (hears(m))
             on_byte(m, bytes[i]);
         else if (m->powered && bytes[i] == '\r')
             put(m, "\xf0\x3c\x80", 3); /* another rate: garbage each way */
     drain(m);
     arm(m);
+}
+
+static void modem_on_fd(void *ctx, int fd, unsigned events, int64_t now_ms)
+{
+    struct sbd_modem *m = ctx;
+    uint8_t bytes[1024];
+    modem_now = now_ms;
+    ssize_t n = fd == m->master ? read(fd, bytes, sizeof(bytes)) : 0;
+    hear(m, bytes, n > 0 ? (size_t)n : 0);
+}
+
+/* What we write into the host's side ourselves comes behind all that it has written. */
+bool sbd_modem_settle(struct sbd_modem *m, unsigned *in_op, int64_t now_ms)
+{
+    static const uint8_t mark[] = "\xa5\x5a the end of what was written \x5a\xa5";
+    uint8_t bytes[8192];
+    size_t n = 0;
+    if (m->master < 0 || write(m->slave, mark, sizeof(mark)) != (ssize_t)sizeof(mark))
+        return false;
+    while (n < sizeof(mark) || memcmp(bytes + n - sizeof(mark), mark, sizeof(mark)) != 0) {
+        struct pollfd p = {.fd = m->master, .events = POLLIN};
+        assert(poll(&p, 1, KERNEL_WAIT_MS) == 1);
+        ssize_t got = read(m->master, bytes + n, sizeof(bytes) - n);
+        assert(got > 0);
+        n += (size_t)got;
+    }
+    n -= sizeof(mark);
+    if (n == 0)
+        return false;
+    modem_now = now_ms;
+    ++*in_op;
+    hear(m, bytes, n);
+    --*in_op;
+    return true;
 }
 
 static void modem_on_timer(void *ctx, int64_t now_ms)

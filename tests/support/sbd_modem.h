@@ -70,7 +70,7 @@ struct sbd_modem {
     size_t mo_n, mt_n;
     uint16_t momsn;
     int mtmsn;
-    bool ra, ring_on, radio_off;
+    bool ra, ra_sticks, ring_on, radio_off;
     int waiting;
     /* A session under way: */
     bool in_session, answering;
@@ -102,6 +102,9 @@ void sbd_modem_power(struct sbd_modem *m, bool on);
 void sbd_modem_plug(struct sbd_modem *m, bool in);
 void sbd_modem_queue(struct sbd_modem *m, const void *bytes, size_t n, bool ring);
 void sbd_modem_say(struct sbd_modem *m, const char *text);
+/* For fake_world.settle: takes all that the host has written, however late the kernel brings it. in_op: of the world.
+ * Return: whether there was something. */
+bool sbd_modem_settle(struct sbd_modem *m, unsigned *in_op, int64_t now_ms);
 void sbd_modem_expect(struct sbd_modem *m, struct sbd_modem_session session);
 
 #endif
