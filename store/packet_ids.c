@@ -2,28 +2,6 @@
 
 #include "store/db.h"
 
-static int known(struct store *s, enum sql_id id, uint16_t packet_id)
-{
-    int64_t there;
-    int rc = db_ready(s);
-
-    return rc != 0 ? rc : db_read(s, id, DB_INTS(packet_id), &there, 1);
-}
-
-static int change(struct store *s, enum sql_id id, uint16_t packet_id)
-{
-    int rc = db_write(s);
-
-    return rc != 0 ? rc : db_run(s, id, DB_INTS(packet_id));
-}
-
-static int clear(struct store *s, enum sql_id id)
-{
-    int rc = db_write(s);
-
-    return rc != 0 ? rc : db_run(s, id, NULL, 0);
-}
-
 int store_qos2_add(struct store *s, uint16_t packet_id, uint64_t hash)
 {
     int rc = db_write(s);
@@ -49,8 +27,10 @@ int store_qos2_known(struct store *s, uint16_t packet_id)
 
 int store_qos2_release(struct store *s, uint16_t packet_id)
 {
-    int rc = change(s, SQL_QOS2_RELEASE, packet_id);
+    int rc = db_write(s);
 
+    if (rc == 0)
+        rc = db_run(s, SQL_QOS2_RELEASE, DB_INTS(packet_id));
     return rc != 0 ? rc : db_run(s, SQL_QOS2_TRIM, DB_INTS(STORE_QOS2_RELEASED_MAX));
 }
 
@@ -64,20 +44,7 @@ int store_qos2_was(struct store *s, uint16_t packet_id, uint64_t hash)
 
 int store_qos2_clear(struct store *s)
 {
-    return clear(s, SQL_QOS2_CLEAR);
-}
+    int rc = db_write(s);
 
-int store_packet_id_used(struct store *s, uint16_t packet_id)
-{
-    return known(s, SQL_PACKET_ID_GET, packet_id);
-}
-
-int store_packet_id_use(struct store *s, uint16_t packet_id)
-{
-    return change(s, SQL_PACKET_ID_ADD, packet_id);
-}
-
-int store_packet_ids_forget(struct store *s)
-{
-    return clear(s, SQL_PACKET_ID_CLEAR);
+    return rc != 0 ? rc : db_run(s, SQL_QOS2_CLEAR, NULL, 0);
 }

@@ -101,7 +101,6 @@ static const char version_1[] =
     "CREATE TABLE qos2("
     " packet_id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, released INTEGER) STRICT;"
     "CREATE INDEX qos2_released ON qos2(released) WHERE released IS NOT NULL;"
-    "CREATE TABLE packet_id(packet_id INTEGER PRIMARY KEY) STRICT;"
 
     /* The wire's memory. partial: peer, class; piece: peer, class, offset; ahead: peer, class, number; topic: peer, direction,
      * slot. */

@@ -152,9 +152,6 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_QOS2_TRIM] = "DELETE FROM qos2 WHERE released <= (SELECT max(released) FROM qos2"
                       " WHERE released IS NOT NULL) - ?1",
     [SQL_QOS2_CLEAR] = "DELETE FROM qos2",
-    [SQL_PACKET_ID_ADD] = "INSERT OR IGNORE INTO packet_id(packet_id) VALUES(?1)",
-    [SQL_PACKET_ID_GET] = "SELECT 1 FROM packet_id WHERE packet_id = ?1",
-    [SQL_PACKET_ID_CLEAR] = "DELETE FROM packet_id",
 
     [SQL_PARTIAL_SET] = "INSERT OR REPLACE INTO partial(key, number, total, have, header)"
                         " VALUES(?1, ?2, ?3, 0, ?4)",

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/units.h"
+#include "config/password.h"
 #include "gateway/cli/commands.h"
 #include "gateway/cli/estimate_input.h"
 #include "gateway/cli/estimate_live.h"
@@ -23,7 +24,6 @@
 #define MEMORY           (4u << 20)
 #define BAUD             9600
 #define TOP              20
-#define PASSWORD_MAX     65535
 #define PROGRESS_SECONDS 2
 
 static const char usage[] =
@@ -281,30 +281,13 @@ static bool parse_broker(char *text, struct config_broker *broker)
     return text[0] != '\0';
 }
 
-/* Without the line end that editors add. Return: length, -1 with a line on stderr. */
-static ssize_t read_password(const char *file, char *password)
-{
-    FILE *f = fopen(file, "r");
-    size_t n = f ? fread(password, 1, PASSWORD_MAX, f) : 0;
-    if (!f || ferror(f)) {
-        fprintf(stderr, "%s: %s\n", file, strerror(errno));
-        if (f)
-            fclose(f);
-        return -1;
-    }
-    fclose(f);
-    while (n > 0 && (password[n - 1] == '\n' || password[n - 1] == '\r'))
-        n--;
-    return (ssize_t)n;
-}
-
 static int take_live(const struct arguments *a, const struct config *config,
                      struct estimate_traffic *t)
 {
     struct config_broker broker = {.port = 1883, .protocol = PROTOCOL_AUTO};
-    static char password[PASSWORD_MAX];
-    ssize_t password_len = 0;
-    char host[512];
+    char host[512], err[512];
+    char *password = NULL;
+    size_t password_len = 0;
     if (config)
         broker = config->broker;
     snprintf(host, sizeof host, "%s", a->broker);
@@ -314,14 +297,15 @@ static int take_live(const struct arguments *a, const struct config *config,
                 a->broker);
         return -EINVAL;
     }
-    bool has_password = broker.password_file && broker.password_file[0];
-    if (has_password)
-        password_len = read_password(broker.password_file, password);
-    if (password_len < 0)
-        return -EACCES;
-    int rc = estimate_live(&broker, has_password ? password : NULL, (size_t)password_len, config,
-                           a->for_ms, t, stderr, stderr);
-    explicit_bzero(password, sizeof password);
+    if (broker.password_file && broker.password_file[0]) {
+        password = password_read(broker.password_file, &password_len, err, sizeof err);
+        if (!password) {
+            fprintf(stderr, "longwire: %s\n", err);
+            return -EACCES;
+        }
+    }
+    int rc = estimate_live(&broker, password, password_len, config, a->for_ms, t, stderr, stderr);
+    password_free(password, password_len);
     return rc;
 }
 

@@ -16,6 +16,7 @@
 #include <event2/event.h>
 #include "base/buf.h"
 #include "config/config.h"
+#include "config/password.h"
 #include "gateway/bridge/bridge.h"
 #include "gateway/daemon/clock.h"
 #include "gateway/daemon/control.h"
@@ -27,7 +28,6 @@
 #include "link_drivers/driver.h"
 #include "store/store.h"
 
-#define PASSWORD_MAX   65535   /* MQTT-3.1.3.6: a 16-bit length */
 #define STOP_LINGER_MS 500     /* for the last packets to the broker; SIGTERM ends within 2 s */
 #define STOP_LATEST_MS 1500
 #define GOODBYE_MS     400     /* closing a serial port discards what it has not sent: line time for the last frames */
@@ -204,26 +204,6 @@ static const struct mqtt_connection_ops connection_ops = {
 
 /* ---- instances ---- */
 
-/* The password without the line end that editors add. Return: NULL with a sentence in err, or to be freed. */
-static char *read_password(const char *file, size_t *n, char *err, size_t err_size)
-{
-    char *text = malloc(PASSWORD_MAX + 1);
-    int fd = text ? open(file, O_RDONLY | O_CLOEXEC) : -1;
-    ssize_t got = fd < 0 ? -1 : read(fd, text, PASSWORD_MAX);
-    if (got < 0) {
-        snprintf(err, err_size, "password_file %s: %s", file, strerror(errno));
-        free(text);
-        text = NULL;
-    } else {
-        while (got > 0 && (text[got - 1] == '\n' || text[got - 1] == '\r'))
-            got--;
-        *n = (size_t)got;
-    }
-    if (fd >= 0)
-        close(fd);
-    return text;
-}
-
 static void instance_free(struct instance *in)
 {
     if (in->links)
@@ -247,7 +227,7 @@ static int instance_start(struct daemon *d, struct config *config)
     size_t password_len = 0;
     in->links = links_new(d->base, config, d->store, err, sizeof err);
     if (in->links && c->password_file[0]) {
-        password = read_password(c->password_file, &password_len, err, sizeof err);
+        password = password_read(c->password_file, &password_len, err, sizeof err);
         if (!password)
             goto failed;
     }
@@ -284,15 +264,13 @@ static int instance_start(struct daemon *d, struct config *config)
         in->bridge = bridge_new(config, links_describe(in->links), d->store, &env, password, password_len, &now, err, sizeof err);
     }
     if (in->bridge) {
-        if (password)
-            explicit_bzero(password, password_len);
-        free(password);
+        password_free(password, password_len);
         links_start(in->links, in->bridge);
         mqtt_connection_start(in->connection);
         return 0;
     }
 failed:
-    free(password);
+    password_free(password, password_len);
     log_fmt(LOG_LEVEL_ERR, "config", "cannot start: %s", err);
     instance_free(in);
     return -1;

@@ -252,20 +252,6 @@ static void a_released_qos2_id_is_remembered_with_its_message_for_a_window(void 
     assert_ok(store_qos2_was(f->s, 1000, 1000));
 }
 
-static void used_packet_ids_are_remembered_until_forgotten(void **state)
-{
-    struct fixture *f = *state;
-
-    assert_int_equal(store_packet_id_used(f->s, 8), STORE_NONE);
-    assert_ok(store_packet_id_use(f->s, 8));
-    fixture_commit(f);
-    fixture_reopen(f);
-    assert_ok(store_packet_id_used(f->s, 8));
-    assert_int_equal(store_packet_id_used(f->s, 9), STORE_NONE);
-    assert_ok(store_packet_ids_forget(f->s));
-    assert_int_equal(store_packet_id_used(f->s, 8), STORE_NONE);
-}
-
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -280,7 +266,6 @@ int main(void)
         CASE(refused_messages_are_bounded_in_number_and_bytes),
         CASE(qos2_ids_are_known_until_released),
         CASE(a_released_qos2_id_is_remembered_with_its_message_for_a_window),
-        CASE(used_packet_ids_are_remembered_until_forgotten),
     };
 
     return cmocka_run_group_tests(cases, NULL, NULL);

@@ -16,7 +16,6 @@ static bool whole_on_purpose(enum sql_id id)
     case SQL_COUNTERS_LOAD:
     case SQL_REFUSED_FIGURES:
     case SQL_QOS2_CLEAR:
-    case SQL_PACKET_ID_CLEAR:
         return true;
     default:
         return false;
