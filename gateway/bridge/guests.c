@@ -27,7 +27,8 @@ int guests_init(struct bridge *b)
     for (size_t i = 0; i < b->config->link_count; i++)
         room += b->links[i].listener ? limit_of(b, i) : 0;
     b->guests = calloc(room ? room : 1, sizeof *b->guests);
-    return b->guests ? 0 : -ENOMEM;
+    b->guests_of = calloc(b->config->peer_count ? b->config->peer_count : 1, sizeof *b->guests_of);
+    return b->guests && b->guests_of ? 0 : -ENOMEM;
 }
 
 void guests_fini(struct bridge *b)
@@ -35,6 +36,7 @@ void guests_fini(struct bridge *b)
     for (size_t i = 0; i < b->guest_count; i++)
         channel_guest_free(b->guests[i].parser);
     free(b->guests);
+    free(b->guests_of);
 }
 
 struct guest *guests_find(struct bridge *b, size_t link, uint64_t station)
@@ -107,64 +109,74 @@ int64_t guests_deadline(const struct bridge *b)
 
 /* ---- who it is ---- */
 
-static struct peer *peer_of_guest(struct bridge *b, size_t link, enum channel_guest_outcome what, const char *name, uint32_t epoch)
+/* The channels of the peers that may come by this link. Return: how many. */
+static size_t channels_of(const struct bridge *b, size_t link)
 {
-    for (size_t i = 0; i < b->peer_count; i++) {
-        struct peer *p = &b->peers[i];
-        if (p->link != link)
-            continue;
-        if (what == CHANNEL_GUEST_NAME ? strcmp(p->config->name, name) == 0 : channel_peer_epoch(p->channel) == epoch)
-            return p;
-    }
-    return NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < b->peer_count; i++)
+        if (b->peers[i].link == link)
+            b->guests_of[n++] = b->peers[i].channel;
+    return n;
 }
 
-static void tell_guest(struct bridge *b, const struct guest *g, enum channel_refusal why)
+/* Where a peer of the listener has a key, a stranger is given nothing, not even a refusal. */
+static void tell(struct bridge *b, const struct guest *g, enum channel_refusal why)
 {
     uint8_t frame[64];
+    size_t count = channels_of(b, g->link);
+    for (size_t i = 0; i < count; i++)
+        if (channel_is_sealed(b->guests_of[i]))
+            return;
     size_t n = channel_guest_refusal(why, frame, sizeof frame);
     if (n && b->env.link_send(b->env.ctx, g->link, g->station, frame, n, 0, false) != 0)
         return; /* it learns by the closing */
 }
 
+/* It has shown whose it is: its connection takes the place of the one that the peer had. */
+static void join(struct bridge *b, struct guest *g, struct channel *channel)
+{
+    struct peer *p = b->peers;
+    while (p->channel != channel)
+        p++;
+    uint64_t station = g->station;
+    struct channel_guest *parser = g->parser;
+    g->parser = NULL;
+    guests_remove(b, g);
+    peers_attach(p, station, parser);
+    channel_guest_free(parser);
+}
+
 void guests_bytes(struct bridge *b, struct guest *g, const uint8_t *bytes, size_t n)
 {
-    char name[CHANNEL_NAME_MAX + 1], why[CHANNEL_NAME_MAX + 32];
-    uint32_t epoch = 0;
-    enum channel_guest_outcome what = channel_guest_feed(g->parser, bytes, n, name, &epoch);
+    char why[CHANNEL_NAME_MAX + 32];
+    struct channel *whose = NULL;
+    uint8_t out[CHANNEL_GUEST_REPLY_MAX];
+    size_t count = channels_of(b, g->link);
+    enum channel_guest_outcome what = channel_guest_feed(g->parser, b->guests_of, count, bytes, n, &whose);
+    n = channel_guest_reply(g->parser, out);
+    if (n && b->env.link_send(b->env.ctx, g->link, g->station, out, n, 0, false) != 0)
+        what = CHANNEL_GUEST_MORE; /* the driver tells of the connection's end */
     switch (what) {
     case CHANNEL_GUEST_MORE:
         return;
     case CHANNEL_GUEST_BAD:
-        refuse(b, g, "does not speak our language");
+        refuse(b, g, "does not speak our language, or holds no key of ours");
         return;
-    case CHANNEL_GUEST_NAME:
-    case CHANNEL_GUEST_EPOCH:
-        break;
-    }
-    struct peer *p = peer_of_guest(b, g->link, what, name, epoch);
-    if (!p && what == CHANNEL_GUEST_EPOCH) {
+    case CHANNEL_GUEST_PROVEN:
+        join(b, g, whose);
+        return;
+    case CHANNEL_GUEST_STALE:
         /* An epoch from before our restart: told to greet anew, it names itself on the same connection. */
-        tell_guest(b, g, CHANNEL_REFUSED_BUSY);
+        tell(b, g, CHANNEL_REFUSED_BUSY);
         channel_guest_free(g->parser);
         g->parser = channel_guest_new();
         if (!g->parser)
             refuse(b, g, "out of memory");
         return;
-    }
-    if (!p) {
-        snprintf(why, sizeof why, "unknown site %s", name);
-        tell_guest(b, g, CHANNEL_REFUSED_UNKNOWN);
+    case CHANNEL_GUEST_UNKNOWN:
+        snprintf(why, sizeof why, "unknown site %s", channel_guest_name(g->parser));
+        tell(b, g, CHANNEL_REFUSED_UNKNOWN);
         refuse(b, g, why);
         return;
     }
-    uint64_t station = g->station;
-    struct channel_guest *parser = g->parser;
-    g->parser = NULL;
-    guests_remove(b, g);
-    peers_attach(p, station);
-    size_t len;
-    const uint8_t *all = channel_guest_bytes(parser, &len);
-    channel_on_bytes(p->channel, all, len, b->now.mono_ms);
-    channel_guest_free(parser);
 }

@@ -194,6 +194,7 @@ struct bridge {
     struct report *reports;     /* per config link: what it told of itself */
     struct guest *guests;       /* room for as many as all listeners together may have */
     size_t guest_count;
+    struct channel **guests_of; /* the channels that a guest may be of, while it is read */
     uint64_t guests_refused;
     int64_t commit_at;          /* NEVER = nothing to commit */
     bool failed;                /* a store call failed: everything since the last commit is gone; see custody_recover */
@@ -341,7 +342,7 @@ int64_t guests_deadline(const struct bridge *b);
 
 /* ---- peers.c ---- */
 /* The station of a listener is this peer; an older one of it is ended. */
-void peers_attach(struct peer *p, uint64_t station);
+void peers_attach(struct peer *p, uint64_t station, struct channel_guest *guest);
 int peers_init(struct bridge *b) MUST_CHECK;
 void peers_fini(struct bridge *b);
 /* Writes what datagram channels must remember with the records of the frames done so far. */

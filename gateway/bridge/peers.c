@@ -377,7 +377,7 @@ static void link_up(struct peer *p)
     channel_link_up(p->channel, p->bridge->now.mono_ms);
 }
 
-void peers_attach(struct peer *p, uint64_t station)
+void peers_attach(struct peer *p, uint64_t station, struct channel_guest *guest)
 {
     struct bridge *b = p->bridge;
     if (p->link_up) {
@@ -386,7 +386,9 @@ void peers_attach(struct peer *p, uint64_t station)
     }
     p->station = station;
     p->link_up = true;
-    link_up(p);
+    if (sender_waits(p))
+        channel_kick(p->channel, b->now.mono_ms);
+    channel_guest_join(guest, p->channel, b->now.mono_ms);
 }
 
 static struct peer *find_peer(struct bridge *b, size_t link, uint64_t station)

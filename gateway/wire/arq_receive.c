@@ -32,6 +32,12 @@ static bool keep(struct arq_receive *a, uint64_t number, const uint8_t *bytes, s
     return true;
 }
 
+bool arq_receive_has(const struct arq_receive *a, uint64_t number)
+{
+    return number < a->next ||
+           (number < a->next + FRAME_WINDOW && a->early[number % FRAME_WINDOW]);
+}
+
 enum arq_receive_outcome arq_receive_frame(struct arq_receive *a, uint64_t number,
                                            const uint8_t *bytes, size_t n)
 {

@@ -23,6 +23,9 @@ void arq_receive_init(struct arq_receive *a);
 void arq_receive_fini(struct arq_receive *a);
 void arq_receive_reset(struct arq_receive *a);
 
+/* Is the frame of this number here already, or further? */
+bool arq_receive_has(const struct arq_receive *a, uint64_t number);
+
 enum arq_receive_outcome {
     ARQ_NEXT,      /* it is the one wanted: take it, call arq_receive_advance, then look for
                       arq_receive_early */

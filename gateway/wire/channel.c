@@ -32,8 +32,15 @@ struct channel *channel_new(const struct channel_config *config, const struct ch
     arq_send_init(&c->out);
     arq_receive_init(&c->in);
     c->last_output_ms = INT64_MIN / 2;
-    c->hello_sent_ms = -1;
-    c->ready_at_ms = INT64_MIN / 2;
+    c->hello_sent_ms = c->marks_sent_ms = -1;
+    c->ready_at_ms = c->answer_at_ms = INT64_MIN / 2;
+    if (config->kind == CHANNEL_STREAM && config->seal != SEAL_NONE && !channel_sealed_init(c)) {
+        channel_free(c);
+        return NULL;
+    }
+    struct seal_context out = channel_seal_out(c);
+    c->content_max = FRAME_MAX_BYTES - FRAME_HEADER_BYTES - FRAME_CHECK_BYTES -
+                     (c->sealed ? c->ring.terms.tag_bytes : seal_overhead(&out));
     if (config->kind == CHANNEL_DATAGRAM && !(c->datagram = datagram_new())) {
         channel_free(c);
         return NULL;
@@ -52,7 +59,7 @@ void channel_free(struct channel *c)
     record_list_fini(&c->records);
     buf_fini(&c->stream);
     datagram_free(c->datagram);
-    crypto_wipe(&c->config.secrets, sizeof c->config.secrets);
+    crypto_wipe(c, sizeof *c);
     free(c);
 }
 
@@ -64,11 +71,39 @@ void channel_set_state(struct channel *c, enum channel_state state, const char *
     c->ops->state(c->ctx, state, why);
 }
 
+struct seal_context channel_seal_out(const struct channel *c)
+{
+    return (struct seal_context){c->own_epoch, c->peer_epoch, c->sealed ? &c->key_out : NULL,
+                                 FRAME_HEADER_BYTES};
+}
+
+struct seal_context channel_seal_in(const struct channel *c)
+{
+    return (struct seal_context){c->peer_epoch, c->own_epoch, c->sealed ? &c->key_in : NULL,
+                                 FRAME_HEADER_BYTES};
+}
+
+void channel_unopened(struct channel *c)
+{
+    c->status.bad_frames++;
+    if (c->sealed)
+        c->status.forged++;
+}
+
+bool channel_numbers_spent(struct channel *c, int64_t now_ms)
+{
+    uint64_t limit = c->config.number_limit ? c->config.number_limit : CHANNEL_NUMBERS_MAX;
+    if (c->out.next < limit && c->control_out + 1 < limit)
+        return false;
+    channel_restart(c, "numbers used up", now_ms);
+    return true;
+}
+
 void channel_heard(struct channel *c, int64_t now_ms)
 {
     c->heard_ms = now_ms;
     c->status.frames_in++;
-    c->polls = c->unheard = 0;
+    c->polls = c->unheard = c->doubts = 0;
     c->gone = false;
     if (!c->live || c->greet == GREET_HELLO)
         return;
@@ -97,12 +132,8 @@ static bool something_to_say(const struct channel *c)
     return c->waiting || c->stream.len > 0 || c->out.first < c->out.next || c->ack_wanted;
 }
 
-void channel_link_up(struct channel *c, int64_t now_ms)
+void channel_link_begin(struct channel *c, int64_t now_ms)
 {
-    if (c->datagram) {
-        datagram_link_up(c, now_ms);
-        return;
-    }
     framing_decoder_init(&c->framing, &c->avoid);
     c->link_up = true;
     c->last_output_ms = INT64_MIN / 2;
@@ -110,6 +141,15 @@ void channel_link_up(struct channel *c, int64_t now_ms)
     c->unheard = c->polls = c->rto_tries = 0;
     c->gone = c->left = false;
     turn_init(&c->turn, c->config.rate_bytes_s, c->config.speaks_first);
+}
+
+void channel_link_up(struct channel *c, int64_t now_ms)
+{
+    if (c->datagram) {
+        datagram_link_up(c, now_ms);
+        return;
+    }
+    channel_link_begin(c, now_ms);
     if (c->config.metered && !c->config.introduces && !something_to_say(c)) {
         channel_set_state(c, CHANNEL_IDLE, "nothing to say");
         return;
@@ -124,7 +164,10 @@ void channel_link_down(struct channel *c, int64_t now_ms)
     c->send_hello = c->send_marks = c->send_resume = c->send_resumed = c->send_poll = c->send_bye =
         false;
     c->send_refusal = 0;
+    c->send_confirm = false;
     c->hello_sent_ms = -1;
+    c->held_n = 0; /* its number is spent; what it said will be said anew */
+    meeting_end(&c->meeting);
     if (c->live)
         arq_send_interrupted(&c->out); /* DATAGRAM: the driver tells of each frame */
     channel_set_state(c, CHANNEL_IDLE, "link down");
@@ -168,6 +211,11 @@ size_t channel_pump(struct channel *c, size_t room, int64_t now_ms)
         return datagram_pump(c, room, now_ms);
     size_t sent = 0;
     if (c->link_up && !c->left && (!c->config.half_duplex || turn_may_speak(&c->turn, now_ms))) {
+        if (c->held_n > 0) {
+            sent = channel_emit(c, c->held, c->held_n, false, c->held_over, room, now_ms);
+            c->held_n = sent > 0 ? 0 : c->held_n;
+            return sent;
+        }
         channel_greet_timer(c, now_ms);
         sent = channel_greet_pump(c, room, now_ms);
         if (sent == 0 && !channel_greet_pending(c))
@@ -181,7 +229,7 @@ size_t channel_pump(struct channel *c, size_t room, int64_t now_ms)
 /* Would speak if it were our turn. */
 static bool has_words(const struct channel *c, int64_t now_ms)
 {
-    if (channel_greet_pending(c) || (c->greet != GREET_NONE && now_ms >= c->greet_at_ms))
+    if (c->held_n > 0 || channel_greet_pending(c) || (c->greet != GREET_NONE && now_ms >= c->greet_at_ms))
         return true;
     if (!c->live || c->greet == GREET_HELLO)
         return false;
@@ -313,6 +361,8 @@ void channel_on_timer(struct channel *c, int64_t now_ms)
     if (!c->link_up || c->left)
         return;
     channel_greet_timer(c, now_ms);
+    if (c->sealed)
+        channel_sealed_timer(c, now_ms);
     if (now_ms >= rto_at(c))
         on_rto(c, now_ms);
     if (now_ms >= probe_at(c))
@@ -340,6 +390,8 @@ int64_t channel_deadline(const struct channel *c, int64_t now_ms)
         at = earlier(at, c->greet_at_ms);
     at = earlier(at, rto_at(c));
     at = earlier(at, probe_at(c));
+    if (c->sealed)
+        at = earlier(at, channel_sealed_deadline(c));
     if (c->grant_repeats > 0)
         at = earlier(at, c->grant_at_ms);
     if (c->live && c->greet == GREET_NONE && c->ack_wanted && !channel_ack_due(c, now_ms)) {
@@ -359,6 +411,7 @@ void channel_restart(struct channel *c, const char *why, int64_t now_ms)
     }
     c->live = false;
     c->own_epoch = 0; /* the next greeting begins anew */
+    meeting_end(&c->meeting);
     if (!c->link_up)
         return;
     channel_set_state(c, CHANNEL_GREETING, why);
@@ -391,6 +444,11 @@ enum channel_state channel_state(const struct channel *c)
     return c->state;
 }
 
+bool channel_is_sealed(const struct channel *c)
+{
+    return c->config.seal != SEAL_NONE;
+}
+
 uint32_t channel_peer_epoch(const struct channel *c)
 {
     return c->peer_epoch;
@@ -402,4 +460,9 @@ void channel_status(const struct channel *c, struct channel_status *out)
     out->epoch = c->own_epoch;
     out->rtt_ms = c->pace.srtt_ms;
     out->in_flight = c->out.in_flight;
+    if (c->sealed) {
+        out->peer_has_next = c->live && c->peer_has_next;
+        out->next_in_use = c->live && c->which_key == 1;
+        out->forward_secret = c->live && c->forward_secret;
+    }
 }

@@ -235,6 +235,8 @@ struct channel_status {
     unsigned in_flight;                         /* frames */
     /* Sealed. */
     uint64_t forged;   /* of bad_frames: fit no key in use: noise, a forgery, another epoch's recording */
+    uint64_t repeated; /* data frames that were here already: our acknowledgement was lost, or they
+                          were played back */
     uint64_t replayed; /* were ours to open and had been said before, or proved nothing: refused */
     bool peer_has_next;   /* the peer said that it holds our next secret */
     bool next_in_use;     /* the epoch is keyed with next: both ends have it */
@@ -242,26 +244,47 @@ struct channel_status {
 };
 void channel_status(const struct channel *c, struct channel_status *out);
 
-/* For listeners that serve many peers: reads the beginning of a connection and tells whose it is,
- * without a channel. Feed bytes until it answers. */
-struct channel_guest; /* bounded memory: one handshake frame */
+/* For listeners that serve many peers: reads the beginning of a connection, answers it where the guest
+ * has shown that it holds a key of one of them, and tells whose it is, without the peer's channel
+ * being disturbed before that is proved.
+ *
+ *     g = channel_guest_new();
+ *     what = channel_guest_feed(g, channels, count, bytes, n, &whose);           for each read
+ *     n = channel_guest_reply(g, out); send it if n > 0                          after each feed
+ *     CHANNEL_GUEST_PROVEN: take whose's present connection away (channel_link_down), then
+ *         channel_guest_join(g, whose, now), which is its channel_link_up; channel_guest_free(g).
+ *
+ * A guest that proves nothing is the owner's to end after a while, and their number to bound. */
+struct channel_guest; /* bounded memory */
 enum channel_guest_outcome {
     CHANNEL_GUEST_MORE,
-    CHANNEL_GUEST_NAME,
-    CHANNEL_GUEST_EPOCH,
-    CHANNEL_GUEST_BAD
+    CHANNEL_GUEST_PROVEN,  /* *whose is the channel (SEAL_NONE: it says so) */
+    CHANNEL_GUEST_UNKNOWN, /* it named itself without a key, and none of the channels is of that name:
+                              channel_guest_name; where no channel has a seal, it may be told so */
+    CHANNEL_GUEST_STALE,   /* it asked for an epoch that none of the channels holds, and no channel has
+                              a seal: told CHANNEL_REFUSED_BUSY, it greets anew on this connection */
+    CHANNEL_GUEST_BAD,     /* 512 bytes, or too many attempts, without a proof */
 };
 struct channel_guest *channel_guest_new(void) MUST_CHECK;
 void channel_guest_free(struct channel_guest *g);
-/* CHANNEL_GUEST_NAME: name filled. CHANNEL_GUEST_EPOCH: *epoch is the guest's own (compare
- * channel_peer_epoch). All bytes fed so far must then be given to that peer's channel:
- * channel_guest_bytes. BAD after 512 bytes without a handshake. */
-enum channel_guest_outcome channel_guest_feed(struct channel_guest *g, const uint8_t *bytes,
-                                              size_t n, char name[CHANNEL_NAME_MAX + 1],
-                                              uint32_t *epoch);
-const uint8_t *channel_guest_bytes(const struct channel_guest *g, size_t *n);
-/* A refusal for a guest that we know not, framed; returns its length (at most room). */
+/* channels: of the peers that may come by this listener, STREAM all. They are only read, but for
+ * their counts of what was forged or replayed. */
+enum channel_guest_outcome channel_guest_feed(struct channel_guest *g,
+                                              struct channel *const *channels, size_t count,
+                                              const uint8_t *bytes, size_t n,
+                                              struct channel **whose) MUST_CHECK;
+/* What is to be sent to the guest, framed. Return: its length, 0 = nothing. */
+#define CHANNEL_GUEST_REPLY_MAX 1024
+size_t channel_guest_reply(struct channel_guest *g, uint8_t out[CHANNEL_GUEST_REPLY_MAX]);
+/* After CHANNEL_GUEST_UNKNOWN. */
+const char *channel_guest_name(const struct channel_guest *g);
+/* The guest's connection becomes the link of its channel, which is down: all that was read so far is
+ * in it. The guest may still read what its owner feeds, but is best freed. */
+void channel_guest_join(struct channel_guest *g, struct channel *c, int64_t now_ms);
+/* A refusal for a guest, framed; returns its length (at most room). Never sent where a channel of the
+ * listener has a seal: a stranger is given nothing. */
 size_t channel_guest_refusal(enum channel_refusal why, uint8_t *out, size_t room);
+bool channel_is_sealed(const struct channel *c);
 uint32_t channel_peer_epoch(const struct channel *c);
 
 #endif

@@ -10,18 +10,23 @@
 
 static void clear_pending(struct channel *c)
 {
+    c->send_confirm = false;
     c->send_hello = c->send_marks = c->send_resume = c->send_resumed = c->send_poll = false;
     c->send_refusal = 0;
 }
 
 /* Both directions begin anew under a fresh id of ours. */
-static void new_epoch(struct channel *c)
+void channel_new_epoch(struct channel *c)
 {
     channel_send_end(c);
     channel_receive_end(c);
-    do
+    c->own_epoch = 0;
+    while (c->own_epoch == 0 && !c->sealed)
         c->own_epoch = c->ops->random(c->ctx);
-    while (c->own_epoch == 0);
+    if (c->sealed) {
+        channel_sealed_forget(c);
+        meeting_end(&c->meeting);
+    }
     c->peer_epoch = 0;
     c->live = c->know_peer = false;
     c->hello_sent_ms = -1;
@@ -33,8 +38,8 @@ static void new_epoch(struct channel *c)
 
 void channel_greet(struct channel *c, enum greet how, int64_t at_ms)
 {
-    if (how == GREET_HELLO && (c->live || c->own_epoch == 0))
-        new_epoch(c);
+    if (how == GREET_HELLO && (c->live || (c->own_epoch == 0 && !c->meeting.begun)))
+        channel_new_epoch(c);
     c->greet = how;
     c->greet_tries = 0;
     c->greet_at_ms = at_ms;
@@ -52,10 +57,11 @@ void channel_nonsense(struct channel *c, const char *why, int64_t now_ms)
         wait = CHANNEL_RESTART_MAX_MS;
     c->errors++;
     c->status.bad_frames++;
-    new_epoch(c);
+    channel_new_epoch(c);
     c->distrust = c->errors;
     channel_set_state(c, CHANNEL_GREETING, why);
     channel_greet(c, GREET_HELLO, now_ms + wait);
+    c->answer_at_ms = now_ms + wait;
 }
 
 void channel_resumed(struct channel *c, int64_t now_ms)
@@ -70,7 +76,7 @@ void channel_resumed(struct channel *c, int64_t now_ms)
         channel_grant_changed(c, now_ms);
 }
 
-static void ready(struct channel *c, const struct channel_marks *theirs, int64_t now_ms)
+void channel_ready(struct channel *c, const struct channel_marks *theirs, int64_t now_ms)
 {
     if (channel_send_begin(c) < 0 || channel_receive_begin(c) < 0) {
         /* No memory for the codec: try again when there may be some. */
@@ -80,7 +86,7 @@ static void ready(struct channel *c, const struct channel_marks *theirs, int64_t
         return;
     }
     c->greet = GREET_NONE;
-    c->send_hello = c->send_resume = false;
+    c->send_hello = c->send_confirm = c->send_resume = false;
     c->live = true;
     c->refusals = 0;
     c->ready_at_ms = c->progress_ms = now_ms;
@@ -93,26 +99,34 @@ static void ready(struct channel *c, const struct channel_marks *theirs, int64_t
         channel_grant_changed(c, now_ms); /* our MARKS said less */
 }
 
-static unsigned log2_of(size_t memory)
+unsigned channel_memory_log2(const struct channel *c)
 {
     unsigned log = 0;
-    while (log < 31 && memory >> (log + 1) > 0)
+    while (log < 31 && c->config.codec_memory >> (log + 1) > 0)
         log++;
     return log;
 }
 
 /* What ended in nonsense time after time may go through without a model. */
-static unsigned offered_version(const struct channel *c)
+unsigned channel_offered_version(const struct channel *c)
 {
     return c->distrust >= CHANNEL_DISTRUST ? 1 : c->config.codec_version;
 }
 
-static void agree_codec(struct channel *c, const struct hello *h)
+void channel_agree_codec(struct channel *c, unsigned version, unsigned memory_log2)
 {
-    unsigned own_version = offered_version(c);
-    c->codec_version = h->codec_version < own_version ? h->codec_version : own_version;
-    unsigned own = log2_of(c->config.codec_memory);
-    c->codec_memory = (size_t)1 << (h->memory_log2 < own ? h->memory_log2 : own);
+    unsigned own_version = channel_offered_version(c);
+    c->codec_version = version < own_version ? version : own_version;
+    unsigned own = channel_memory_log2(c);
+    c->codec_memory = (size_t)1 << (memory_log2 < own ? memory_log2 : own);
+}
+
+int channel_greeting_of(struct channel *c, const struct channel_identity *peer)
+{
+    int refusal = c->ops->greeting(c->ctx, peer, &c->ours);
+    if (refusal == 0 && c->distrust > 0)
+        c->ours.history_hash = 0; /* what the models had in common may be what is wrong */
+    return refusal;
 }
 
 static void refuse(struct channel *c, enum channel_refusal why)
@@ -144,15 +158,13 @@ static void on_hello(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms
     if (!c->know_peer || h.epoch != c->peer_epoch) {
         /* What was live, or was half agreed with the peer's last incarnation, is over. */
         if (c->live || c->own_epoch == 0)
-            new_epoch(c);
-        int refusal = c->ops->greeting(c->ctx, &h.identity, &c->ours);
+            channel_new_epoch(c);
+        int refusal = channel_greeting_of(c, &h.identity);
         if (refusal != 0) {
             refuse(c, (enum channel_refusal)refusal);
             return;
         }
-        if (c->distrust > 0)
-            c->ours.history_hash = 0; /* what the models had in common may be what is wrong */
-        agree_codec(c, &h);
+        channel_agree_codec(c, h.codec_version, h.memory_log2);
         c->peer_epoch = h.epoch;
         c->know_peer = true;
         c->send_refusal = 0;
@@ -182,7 +194,7 @@ static void on_marks(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms
     }
     channel_heard(c, now_ms);
     if (!c->live)
-        ready(c, &theirs, now_ms);
+        channel_ready(c, &theirs, now_ms);
 }
 
 static void on_resume(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms)
@@ -230,6 +242,11 @@ static void on_refuse(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
     }
     if (c->greet == GREET_NONE || c->hello_sent_ms < 0)
         return; /* not meant for us: we asked for nothing */
+    channel_refused(c, why, now_ms);
+}
+
+void channel_refused(struct channel *c, enum channel_refusal why, int64_t now_ms)
+{
     clear_pending(c);
     c->greet = GREET_HELLO;
     int64_t wait = CHANNEL_REFUSED_MS;
@@ -244,7 +261,12 @@ static void on_refuse(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
 void channel_on_handshake(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms)
 {
     bool over;
-    switch (handshake_type(frame, n, &over)) {
+    enum handshake_type type = handshake_type(frame, n, &over);
+    if (c->sealed) {
+        channel_sealed_handshake(c, type, frame, n, now_ms);
+        return;
+    }
+    switch (type) {
     case HANDSHAKE_HELLO:
         on_hello(c, frame, n, now_ms);
         break;
@@ -258,6 +280,7 @@ void channel_on_handshake(struct channel *c, uint8_t *frame, size_t n, int64_t n
     case HANDSHAKE_REFUSE:
         on_refuse(c, frame, n, now_ms);
         break;
+    case HANDSHAKE_CONFIRM:
     default:
         c->status.bad_frames++;
         return;
@@ -272,9 +295,11 @@ void channel_greet_timer(struct channel *c, int64_t now_ms)
         return;
     if (c->greet == GREET_RESUME && c->greet_tries >= CHANNEL_RESUME_TRIES)
         channel_greet(c, GREET_HELLO, now_ms);
-    if (c->greet == GREET_HELLO) {
+    if (c->greet == GREET_HELLO && c->sealed) {
+        channel_sealed_greet(c, now_ms);
+    } else if (c->greet == GREET_HELLO) {
         if (c->own_epoch == 0)
-            new_epoch(c);
+            channel_new_epoch(c);
         c->send_hello = true;
         c->send_marks = c->know_peer;
     } else {
@@ -286,12 +311,12 @@ void channel_greet_timer(struct channel *c, int64_t now_ms)
 
 bool channel_greet_pending(const struct channel *c)
 {
-    return c->send_refusal != 0 || c->send_hello || c->send_marks || c->send_resume ||
-           c->send_resumed;
+    return c->send_refusal != 0 || c->send_hello || c->send_confirm || c->send_marks ||
+           c->send_resume || c->send_resumed;
 }
 
 /* The next try is timed from when this one leaves, not from when it was wanted. */
-static void tried(struct channel *c, int64_t now_ms)
+void channel_greet_tried(struct channel *c, int64_t now_ms)
 {
     c->greet_at_ms = now_ms + channel_rto_ms(c, c->greet_tries);
     if (c->config.half_duplex && !c->config.speaks_first)
@@ -303,8 +328,8 @@ static size_t build_hello(const struct channel *c, bool over, uint8_t *frame)
 {
     struct hello h = {
         .protocol = HANDSHAKE_PROTOCOL,
-        .codec_version = offered_version(c),
-        .memory_log2 = log2_of(c->config.codec_memory),
+        .codec_version = channel_offered_version(c),
+        .memory_log2 = channel_memory_log2(c),
         .epoch = c->own_epoch,
         .seen = c->know_peer ? (uint16_t)c->peer_epoch : 0,
         .identity = c->identity,
@@ -315,6 +340,8 @@ static size_t build_hello(const struct channel *c, bool over, uint8_t *frame)
 
 size_t channel_greet_pump(struct channel *c, size_t room, int64_t now_ms)
 {
+    if (c->sealed)
+        return channel_sealed_pump(c, room, now_ms);
     uint8_t frame[HANDSHAKE_MAX_BYTES];
     bool *flag;
     size_t n;
@@ -356,6 +383,6 @@ size_t channel_greet_pump(struct channel *c, size_t room, int64_t now_ms)
     if (flag == &c->send_hello)
         c->hello_sent_ms = now_ms;
     if (flag == &c->send_hello || flag == &c->send_resume)
-        tried(c, now_ms);
+        channel_greet_tried(c, now_ms);
     return sent;
 }

@@ -1,6 +1,7 @@
 /* The inside of a channel, for its own files alone:
  *     channel.c           the public calls, timers, status
  *     channel_greeting.c  handshake, resumption, epochs
+ *     channel_sealed.c    the same with keys: what replaces it on sealed links
  *     channel_priming.c   the models of a new epoch
  *     channel_send.c      records -> frames -> line
  *     channel_receive.c   line -> frames -> records
@@ -17,6 +18,7 @@
 #include "gateway/wire/frame.h"
 #include "gateway/wire/framing.h"
 #include "gateway/wire/handshake.h"
+#include "gateway/wire/meeting.h"
 #include "gateway/wire/pace.h"
 #include "gateway/wire/piece_size.h"
 #include "gateway/wire/record_list.h"
@@ -39,6 +41,13 @@
 /* An acknowledgement names 16 bits of a number. One that rode on a frame which is repeated for so
  * long that it could be taken for another ends the epoch first. */
 #define CHANNEL_STALE_ACK 32768u
+
+/* Sealed links. */
+#define CHANNEL_MEETING_MS    120000 /* a HELLO that has proved nothing by then never will */
+#define CHANNEL_MARKS_TRIES   3      /* unanswered, to a peer that had proved itself: then anew */
+#define CHANNEL_OTHER_KEY     3      /* every so many-th HELLO is sealed under the other secret */
+#define CHANNEL_DOUBT_HELLO   2      /* and in doubt every so many-th RESUME is a HELLO instead */
+#define CHANNEL_RESUME_AHEAD  16384  /* control frames that may have been lost before a RESUME */
 
 enum greet { GREET_NONE, GREET_HELLO, GREET_RESUME };
 
@@ -91,6 +100,27 @@ struct channel {
     unsigned refusals;     /* of us, in a row */
     unsigned errors;       /* epochs in a row that ended in nonsense */
     int64_t ready_at_ms;
+
+    /* Sealed links (channel_sealed.c). Epochs are those of the live pair, 0 before it. */
+    bool sealed;
+    struct key_ring ring;
+    struct meeting meeting; /* under way, also beside a live epoch */
+    int64_t meeting_until_ms;
+    bool send_confirm;
+    struct seal_key key_out, key_in; /* of the live epoch */
+    uint8_t peer_random[SEALED_RANDOM_BYTES];
+    unsigned shake_out, shake_in; /* highest numbers of handshake frames under them */
+    unsigned which_key;           /* current or next */
+    bool peer_has_next, forward_secret;
+    int64_t marks_sent_ms; /* under this meeting or epoch; -1 = not yet */
+    unsigned doubts;       /* RESUMEs wanted in doubt */
+    unsigned answers;      /* metered: to HELLOs that nothing came of yet, and when the next may go */
+    int64_t answer_at_ms;  /* also after nonsense: not before we would greet ourselves */
+    size_t content_max; /* of a data frame */
+    /* A frame whose number is spent and for which there was no room. */
+    uint8_t held[FRAME_MAX_BYTES];
+    size_t held_n;
+    bool held_over;
 
     /* Priming of this epoch's models. */
     enum prime_state prime_out, prime_in;
@@ -154,7 +184,27 @@ void channel_set_state(struct channel *c, enum channel_state state, const char *
 void channel_heard(struct channel *c, int64_t now_ms);
 int64_t channel_rto_ms(const struct channel *c, unsigned tries);
 
+/* The part of channel_link_up that begins no greeting. */
+void channel_link_begin(struct channel *c, int64_t now_ms);
+/* What data and control frames are sealed with. */
+struct seal_context channel_seal_out(const struct channel *c);
+struct seal_context channel_seal_in(const struct channel *c);
+/* A frame's tag fits nothing that we hold. */
+void channel_unopened(struct channel *c);
+/* Begins a new epoch if the numbers of this one are used up. Return: it did. */
+bool channel_numbers_spent(struct channel *c, int64_t now_ms);
+
 /* ---- channel_greeting.c ---- */
+/* Both directions end, and their keys with them; no id is chosen yet on sealed links. */
+void channel_new_epoch(struct channel *c);
+void channel_ready(struct channel *c, const struct channel_marks *theirs, int64_t now_ms);
+void channel_agree_codec(struct channel *c, unsigned version, unsigned memory_log2);
+unsigned channel_offered_version(const struct channel *c);
+unsigned channel_memory_log2(const struct channel *c);
+void channel_refused(struct channel *c, enum channel_refusal why, int64_t now_ms);
+/* The peer's process is new, or wants a new epoch: what it says of itself goes to the owner. Return: 0; a refusal. */
+int channel_greeting_of(struct channel *c, const struct channel_identity *peer);
+void channel_greet_tried(struct channel *c, int64_t now_ms);
 void channel_greet(struct channel *c, enum greet how, int64_t at_ms);
 /* What was said makes no sense: begins a new epoch, later each time. */
 void channel_nonsense(struct channel *c, const char *why, int64_t now_ms);
@@ -165,6 +215,21 @@ void channel_greet_timer(struct channel *c, int64_t now_ms);
 bool channel_greet_pending(const struct channel *c);
 /* Outputs one handshake frame that is pending. Return: bytes, 0 = none or no room. */
 size_t channel_greet_pump(struct channel *c, size_t room, int64_t now_ms);
+
+/* ---- channel_sealed.c ---- */
+/* Return: false = no memory. */
+bool channel_sealed_init(struct channel *c) MUST_CHECK;
+/* Wipes the keys of the live epoch. */
+void channel_sealed_forget(struct channel *c);
+void channel_sealed_handshake(struct channel *c, enum handshake_type type, uint8_t *frame, size_t n,
+                              int64_t now_ms);
+/* A HELLO (or MARKS, to a peer that has proved itself) is due. */
+void channel_sealed_greet(struct channel *c, int64_t now_ms);
+/* The link is up, and a guest has proved on it that it is our peer: its meeting goes on here. */
+void channel_sealed_join(struct channel *c, struct meeting *m, int64_t now_ms);
+size_t channel_sealed_pump(struct channel *c, size_t room, int64_t now_ms);
+void channel_sealed_timer(struct channel *c, int64_t now_ms);
+int64_t channel_sealed_deadline(const struct channel *c);
 
 /* ---- channel_priming.c ---- */
 void channel_prime_begin(struct channel *c, int64_t now_ms);
@@ -184,6 +249,10 @@ size_t channel_send_pump(struct channel *c, size_t room, int64_t now_ms);
 /* Frames a whole frame and gives it to the link. Return: bytes, 0 = no room. */
 size_t channel_emit(struct channel *c, const uint8_t *frame, size_t n, bool urgent, bool over,
                     size_t room, int64_t now_ms);
+/* The same for a frame that must leave once: where there is no room now it is held, and goes before
+ * anything else. Return: as if it had left. */
+size_t channel_emit_once(struct channel *c, const uint8_t *frame, size_t n, bool over, size_t room,
+                         int64_t now_ms);
 void channel_on_ack(struct channel *c, uint16_t low, bool grant_known, uint8_t grant,
                     const uint8_t *bitmap, size_t bitmap_bytes, int64_t now_ms);
 

@@ -140,7 +140,7 @@ void channel_take_held(struct channel *c, int64_t now_ms)
 static bool is_echo(const struct channel *c, enum seal_space space, uint16_t low, unsigned bits,
                     uint64_t near, uint8_t *frame, size_t n)
 {
-    struct seal_context own = {c->own_epoch, c->peer_epoch};
+    struct seal_context own = channel_seal_out(c);
     size_t content;
     return seal_open(&own, space, frame_number(near, low, bits), frame, n, &content);
 }
@@ -150,20 +150,24 @@ static void on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms)
     struct frame_data f;
     size_t content;
     if (!c->live || frame_data_decode(&f, frame, n) == 0) {
-        c->status.bad_frames++;
+        channel_unopened(c);
         return;
     }
-    struct seal_context seal = {c->peer_epoch, c->own_epoch};
+    struct seal_context seal = channel_seal_in(c);
     uint64_t number = frame_number(c->in.next, (uint16_t)f.number, FRAME_DATA_BITS);
     if (number == 0 || !seal_open(&seal, SEAL_SPACE_DATA, number, frame, n, &content) ||
         frame_data_decode(&f, frame, content) == 0) {
         if (is_echo(c, SEAL_SPACE_DATA, (uint16_t)f.number, FRAME_DATA_BITS, c->out.next, frame, n))
             c->status.echoes++;
         else
-            c->status.bad_frames++;
+            channel_unopened(c);
         return;
     }
-    channel_heard(c, now_ms);
+    /* A frame that is here already may be a recording: with keys it is no sign of life. */
+    bool repeated = arq_receive_has(&c->in, number);
+    c->status.repeated += repeated;
+    if (!repeated || !c->sealed)
+        channel_heard(c, now_ms);
     if (f.over && c->config.half_duplex)
         turn_given(&c->turn, now_ms);
     /* What rides on a frame sent again is out of date. */
@@ -202,11 +206,11 @@ static void on_control(struct channel *c, uint8_t *frame, size_t n, int64_t now_
     struct frame_control f;
     size_t content;
     if (!c->live || n < FRAME_HEADER_BYTES + SEAL_CRC_BYTES) {
-        c->status.bad_frames++;
+        channel_unopened(c);
         return;
     }
     uint16_t low = (uint16_t)((frame[0] & 3) << 8 | frame[1]);
-    struct seal_context seal = {c->peer_epoch, c->own_epoch};
+    struct seal_context seal = channel_seal_in(c);
     uint64_t number =
         frame_number(c->control_in + (1u << (FRAME_CONTROL_BITS - 2)), low, FRAME_CONTROL_BITS);
     if (!seal_open(&seal, SEAL_SPACE_CONTROL, number, frame, n, &content) ||
@@ -214,11 +218,13 @@ static void on_control(struct channel *c, uint8_t *frame, size_t n, int64_t now_
         if (is_echo(c, SEAL_SPACE_CONTROL, low, FRAME_CONTROL_BITS, c->control_out, frame, n))
             c->status.echoes++;
         else
-            c->status.bad_frames++;
+            channel_unopened(c);
         return;
     }
-    if (number <= c->control_in)
-        return; /* said before */
+    if (number <= c->control_in) {
+        c->status.replayed += c->sealed; /* said before */
+        return;
+    }
     c->control_in = number;
     channel_heard(c, now_ms);
     if (f.over && c->config.half_duplex)

@@ -73,6 +73,18 @@ size_t channel_emit(struct channel *c, const uint8_t *frame, size_t n, bool urge
     return len;
 }
 
+size_t channel_emit_once(struct channel *c, const uint8_t *frame, size_t n, bool over, size_t room,
+                         int64_t now_ms)
+{
+    size_t sent = channel_emit(c, frame, n, false, over, room, now_ms);
+    if (sent > 0 || !c->sealed)
+        return sent;
+    memcpy(c->held, frame, n);
+    c->held_n = n;
+    c->held_over = over;
+    return n;
+}
+
 /* ---- acknowledgements ---- */
 
 bool channel_ack_due(const struct channel *c, int64_t now_ms)
@@ -107,7 +119,7 @@ static uint8_t grant_now(struct channel *c)
 static size_t emit_control(struct channel *c, enum frame_control_type type, bool over, size_t room,
                            int64_t now_ms)
 {
-    uint8_t frame[FRAME_CONTROL_MAX_BYTES + SEAL_CRC_BYTES], bitmap[FRAME_BITMAP_MAX];
+    uint8_t frame[FRAME_CONTROL_MAX_BYTES + SEAL_TAG_MAX], bitmap[FRAME_BITMAP_MAX];
     struct frame_control f = {.type = type, .over = over, .number = c->control_out + 1};
     if (type != CONTROL_BYE) {
         f.ack = (uint16_t)c->in.committed;
@@ -116,9 +128,9 @@ static size_t emit_control(struct channel *c, enum frame_control_type type, bool
         f.bitmap_bytes = arq_receive_bitmap(&c->in, bitmap);
     }
     size_t n = frame_control_encode(&f, frame);
-    struct seal_context seal = {c->own_epoch, c->peer_epoch};
+    struct seal_context seal = channel_seal_out(c);
     n = seal_frame(&seal, SEAL_SPACE_CONTROL, f.number, frame, n);
-    size_t sent = channel_emit(c, frame, n, false, over, room, now_ms);
+    size_t sent = n > 0 ? channel_emit_once(c, frame, n, over, room, now_ms) : 0;
     if (sent == 0)
         return 0;
     c->control_out++; /* a number leaves once */
@@ -191,7 +203,7 @@ uint32_t channel_piece(const struct channel *c, enum msg_class class, unsigned s
     uint32_t n = piece_size_next(&c->pieces, class, slot, begun, left, room, c->whole);
     uint64_t granted = c->grant_end > c->payload_given ? c->grant_end - c->payload_given : 0;
     /* A message that fits a frame whatever becomes of it may go beyond the grant rather than be torn. */
-    if (n > granted && n > CHANNEL_WHOLE_BYTES)
+    if (n > granted && n > c->content_max)
         n = granted > 0 ? (uint32_t)granted : 1;
     return n;
 }
@@ -212,7 +224,7 @@ static bool fill(struct channel *c, size_t content)
         size_t left = content - c->stream.len;
         size_t overflow = c->config.rate_bytes_s > 0 ? content / OVERFLOW_PART : content;
         size_t room = left >= content / 4 ? left : left + overflow;
-        c->whole = left + overflow < CHANNEL_WHOLE_BYTES ? left + overflow : CHANNEL_WHOLE_BYTES;
+        c->whole = left + overflow < c->content_max ? left + overflow : c->content_max;
         if (room > c->grant_end - c->payload_given)
             room = (size_t)(c->grant_end - c->payload_given);
         if (!c->ops->next_record(c->ctx, room, &r)) {
@@ -257,9 +269,9 @@ static size_t slice(const struct channel *c, size_t content)
         return n;
     for (;;) {
         size_t framed = framing_length(&c->avoid, false, buf_bytes(&c->stream), n);
-        if (framed <= FRAME_CONTENT_MAX || n <= 1)
+        if (framed <= c->content_max || n <= 1)
             return n;
-        size_t over = (framed - FRAME_CONTENT_MAX + 1) / 2;
+        size_t over = (framed - c->content_max + 1) / 2;
         n = over < n ? n - over : 1;
     }
 }
@@ -291,7 +303,7 @@ static bool build(struct channel *c, int64_t now_ms)
     /* An acknowledgement that has news rides along for three bytes. */
     bool ride = c->ack_wanted && c->in.committed > c->acked_in;
     size_t content = pace_content_bytes(&c->pace);
-    size_t most = FRAME_CONTENT_MAX - (ride ? FRAME_ACK_BYTES : 0);
+    size_t most = c->content_max - (ride ? FRAME_ACK_BYTES : 0);
     if (content > most)
         content = most;
     if (!fill(c, content)) {
@@ -321,9 +333,9 @@ static bool build(struct channel *c, int64_t now_ms)
     size_t len = frame_data_encode(&f, frame);
     memcpy(frame + len, buf_bytes(&c->stream), n);
     len += n;
-    struct seal_context seal = {c->own_epoch, c->peer_epoch};
+    struct seal_context seal = channel_seal_out(c);
     len = seal_frame(&seal, SEAL_SPACE_DATA, f.number, frame, len);
-    struct arq_frame *kept = arq_send_add(&c->out, frame, len);
+    struct arq_frame *kept = len > 0 ? arq_send_add(&c->out, frame, len) : NULL;
     if (!kept) {
         channel_nonsense(c, "out of memory", now_ms);
         return false;
@@ -375,7 +387,7 @@ size_t channel_send_pump(struct channel *c, size_t room, int64_t now_ms)
         }
         return sent;
     }
-    if (c->greet != GREET_NONE)
+    if (c->greet != GREET_NONE || channel_numbers_spent(c, now_ms))
         return 0;
     struct arq_frame *due = arq_send_due(&c->out);
     bool data = due || channel_send_ready(c);

@@ -10,8 +10,8 @@
 #define MARKS_HISTORY  0x10
 #define MARKS_MESSAGE  0x20
 #define MARKS_KNOWN    0x3f
-/* Values that an honest end keeps to, so that sums of them cannot overflow. */
-#define NUMBER_MAX (UINT64_MAX >> 2)
+#define MARKS_LACKING  0x40 /* sealed links alone */
+#define NUMBER_MAX     HANDSHAKE_NUMBER_MAX
 
 static const struct seal_context any_epoch = {0, 0};
 
@@ -22,11 +22,11 @@ enum handshake_type handshake_type(const uint8_t *frame, size_t n, bool *over)
         return (enum handshake_type)0;
     unsigned type = frame[0] & 0x0f;
     *over = frame[0] & OVER;
-    return type >= HANDSHAKE_HELLO && type <= HANDSHAKE_REFUSE ? (enum handshake_type)type
+    return type >= HANDSHAKE_HELLO && type <= HANDSHAKE_CONFIRM ? (enum handshake_type)type
                                                                : (enum handshake_type)0;
 }
 
-static uint8_t first_byte(enum handshake_type type, bool over)
+uint8_t handshake_first_byte(enum handshake_type type, bool over)
 {
     return (uint8_t)(0xE0 | (over ? OVER : 0) | type);
 }
@@ -53,7 +53,7 @@ size_t hello_encode(const struct hello *h, bool over, uint8_t *out)
 {
     struct buf b;
     buf_init_over(&b, out, HANDSHAKE_MAX_BYTES - SEAL_CRC_BYTES);
-    buf_put_u8(&b, first_byte(HANDSHAKE_HELLO, over));
+    buf_put_u8(&b, handshake_first_byte(HANDSHAKE_HELLO, over));
     buf_put_u8(&b, (uint8_t)h->protocol);
     buf_put_u8(&b, (uint8_t)h->codec_version);
     buf_put_u8(&b, (uint8_t)h->memory_log2);
@@ -105,12 +105,9 @@ bool hello_decode(struct hello *h, uint8_t *frame, size_t n)
     return true;
 }
 
-size_t marks_encode(const struct channel_marks *m, uint32_t epoch, uint32_t peer_epoch, bool over,
-                    uint8_t *out)
+void marks_put(struct buf *b, const struct channel_marks *m, bool lacking)
 {
-    struct buf b;
-    buf_init_over(&b, out, HANDSHAKE_MAX_BYTES - SEAL_CRC_BYTES);
-    unsigned flags = (m->history_hash != 0 ? MARKS_HISTORY : 0) |
+    unsigned flags = (lacking ? MARKS_LACKING : 0) | (m->history_hash != 0 ? MARKS_HISTORY : 0) |
                      (m->max_message != HANDSHAKE_MESSAGE_USUAL ? MARKS_MESSAGE : 0);
     uint64_t top = 0;
     for (unsigned c = 0; c < CLASS_COUNT; c++) {
@@ -118,28 +115,36 @@ size_t marks_encode(const struct channel_marks *m, uint32_t epoch, uint32_t peer
         if (m->cumulative[c] > top)
             top = m->cumulative[c];
     }
-    buf_put_u8(&b, first_byte(HANDSHAKE_MARKS, over));
-    buf_put_u8(&b, (uint8_t)flags);
+    buf_put_u8(b, (uint8_t)flags);
     /* One counter numbers all classes, so the marks lie near the largest or are 0. */
-    buf_put_varint(&b, top);
+    buf_put_varint(b, top);
     for (unsigned c = 0; c < CLASS_COUNT; c++)
-        buf_put_varint(&b, m->cumulative[c] == 0 ? 0 : top - m->cumulative[c] + 1);
+        buf_put_varint(b, m->cumulative[c] == 0 ? 0 : top - m->cumulative[c] + 1);
     for (unsigned c = 0; c < CLASS_COUNT; c++) {
         if (!m->partial[c])
             continue;
-        buf_put_varint(&b, m->partial_number[c] > m->cumulative[c]
+        buf_put_varint(b, m->partial_number[c] > m->cumulative[c]
                                ? m->partial_number[c] - m->cumulative[c]
                                : 0);
-        buf_put_varint(&b, m->partial_have[c]);
+        buf_put_varint(b, m->partial_have[c]);
     }
-    buf_put_varint(&b, m->topics_sequence);
-    buf_put_be32(&b, m->topics_hash);
+    buf_put_varint(b, m->topics_sequence);
+    buf_put_be32(b, m->topics_hash);
     if (flags & MARKS_HISTORY)
-        buf_put_be32(&b, m->history_hash);
-    buf_put_u8(&b, frame_grant_encode(m->grant_bytes));
+        buf_put_be32(b, m->history_hash);
+    buf_put_u8(b, frame_grant_encode(m->grant_bytes));
     if (flags & MARKS_MESSAGE)
-        buf_put_varint(&b, m->max_message);
+        buf_put_varint(b, m->max_message);
+}
+
+size_t marks_encode(const struct channel_marks *m, uint32_t epoch, uint32_t peer_epoch, bool over,
+                    uint8_t *out)
+{
+    struct buf b;
     struct seal_context c = {epoch, peer_epoch};
+    buf_init_over(&b, out, HANDSHAKE_MAX_BYTES - SEAL_CRC_BYTES);
+    buf_put_u8(&b, handshake_first_byte(HANDSHAKE_MARKS, over));
+    marks_put(&b, m, false);
     return finish(&b, &c, out);
 }
 
@@ -151,20 +156,16 @@ static uint64_t read_number(struct reader *r)
     return r->bad ? 0 : v;
 }
 
-bool marks_decode(struct channel_marks *m, uint32_t epoch, uint32_t peer_epoch, uint8_t *frame,
-                  size_t n)
+bool marks_read(struct channel_marks *m, bool *lacking, struct reader *r)
 {
-    struct reader r;
-    struct seal_context seal = {epoch, peer_epoch};
     *m = (struct channel_marks){0};
-    if (!open_frame(&r, &seal, frame, n))
+    uint8_t flags = read_u8(r);
+    if (flags & ~(MARKS_KNOWN | MARKS_LACKING))
         return false;
-    uint8_t flags = read_u8(&r);
-    if (flags & ~MARKS_KNOWN)
-        return false;
-    uint64_t top = read_number(&r);
+    *lacking = flags & MARKS_LACKING;
+    uint64_t top = read_number(r);
     for (unsigned c = 0; c < CLASS_COUNT; c++) {
-        uint64_t below = read_number(&r);
+        uint64_t below = read_number(r);
         if (below > top + 1)
             return false;
         m->cumulative[c] = below == 0 ? 0 : top + 1 - below;
@@ -173,26 +174,36 @@ bool marks_decode(struct channel_marks *m, uint32_t epoch, uint32_t peer_epoch, 
         if (!(flags & 1u << c))
             continue;
         m->partial[c] = true;
-        m->partial_number[c] = m->cumulative[c] + read_number(&r);
-        uint64_t have = read_number(&r);
+        m->partial_number[c] = m->cumulative[c] + read_number(r);
+        uint64_t have = read_number(r);
         if (have > UINT32_MAX || m->partial_number[c] == m->cumulative[c])
             return false;
         m->partial_have[c] = (uint32_t)have;
     }
-    m->topics_sequence = read_number(&r);
-    m->topics_hash = read_be32(&r);
-    m->history_hash = flags & MARKS_HISTORY ? read_be32(&r) : 0;
-    m->grant_bytes = frame_grant_decode(read_u8(&r));
-    uint64_t max = flags & MARKS_MESSAGE ? read_number(&r) : HANDSHAKE_MESSAGE_USUAL;
+    m->topics_sequence = read_number(r);
+    m->topics_hash = read_be32(r);
+    m->history_hash = flags & MARKS_HISTORY ? read_be32(r) : 0;
+    m->grant_bytes = frame_grant_decode(read_u8(r));
+    uint64_t max = flags & MARKS_MESSAGE ? read_number(r) : HANDSHAKE_MESSAGE_USUAL;
     m->max_message = max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;
-    return !r.bad;
+    return !r->bad;
+}
+
+bool marks_decode(struct channel_marks *m, uint32_t epoch, uint32_t peer_epoch, uint8_t *frame,
+                  size_t n)
+{
+    struct reader r;
+    struct seal_context seal = {epoch, peer_epoch};
+    bool lacking = false;
+    *m = (struct channel_marks){0};
+    return open_frame(&r, &seal, frame, n) && marks_read(m, &lacking, &r) && !lacking;
 }
 
 size_t resume_encode(const struct resume *m, bool over, uint8_t *out)
 {
     struct buf b;
     buf_init_over(&b, out, HANDSHAKE_MAX_BYTES - SEAL_CRC_BYTES);
-    buf_put_u8(&b, first_byte(m->answer ? HANDSHAKE_RESUMED : HANDSHAKE_RESUME, over));
+    buf_put_u8(&b, handshake_first_byte(m->answer ? HANDSHAKE_RESUMED : HANDSHAKE_RESUME, over));
     buf_put_be32(&b, m->epoch);
     buf_put_be16(&b, m->seen);
     buf_put_be16(&b, m->ack);
@@ -214,7 +225,7 @@ bool resume_decode(struct resume *m, uint8_t *frame, size_t n)
 
 size_t refuse_encode(enum channel_refusal why, bool over, uint8_t *out)
 {
-    out[0] = first_byte(HANDSHAKE_REFUSE, over);
+    out[0] = handshake_first_byte(HANDSHAKE_REFUSE, over);
     out[1] = (uint8_t)why;
     return seal_frame(&any_epoch, SEAL_SPACE_HANDSHAKE, 0, out, 2);
 }

@@ -23,6 +23,7 @@ enum handshake_type {
     HANDSHAKE_RESUME = 3,  /* is this epoch still known? answer */
     HANDSHAKE_RESUMED = 4, /* it is */
     HANDSHAKE_REFUSE = 5,
+    HANDSHAKE_CONFIRM = 6, /* sealed links alone: I hold the key that both our HELLOs make */
 };
 #define HANDSHAKE_MAX_BYTES 200 /* of any, tag included */
 
@@ -35,12 +36,17 @@ struct hello {
     struct channel_identity identity;
     char name[CHANNEL_NAME_MAX + 1];
 };
+struct buf;
+struct reader;
 struct resume {
     bool answer;    /* RESUMED */
     uint32_t epoch; /* the sender's */
     uint16_t seen;  /* low half of the receiver's */
     uint16_t ack;   /* cumulative, low bits */
 };
+
+/* Values that an honest end keeps to, so that sums of them cannot overflow. */
+#define HANDSHAKE_NUMBER_MAX (UINT64_MAX >> 2)
 
 /* The type of a handshake frame, 0 = none that we know. *over: the turn ends. */
 enum handshake_type handshake_type(const uint8_t *frame, size_t n, bool *over);
@@ -54,6 +60,12 @@ size_t marks_encode(const struct channel_marks *m, uint32_t epoch, uint32_t peer
                     uint8_t *out);
 bool marks_decode(struct channel_marks *m, uint32_t epoch, uint32_t peer_epoch, uint8_t *frame,
                   size_t n) MUST_CHECK;
+/* The same without first byte and tag. lacking: the sender has not yet got the receiver's MARKS, and
+ * wants them (sealed links alone). */
+void marks_put(struct buf *b, const struct channel_marks *m, bool lacking);
+bool marks_read(struct channel_marks *m, bool *lacking, struct reader *r) MUST_CHECK;
+/* The first byte of a handshake frame. */
+uint8_t handshake_first_byte(enum handshake_type type, bool over);
 size_t resume_encode(const struct resume *r, bool over, uint8_t *out);
 bool resume_decode(struct resume *r, uint8_t *frame, size_t n) MUST_CHECK;
 size_t refuse_encode(enum channel_refusal why, bool over, uint8_t *out);

@@ -13,6 +13,12 @@
 
 #define LINE_9600 960
 
+/* Bytes that a tag has more than a CRC. */
+static unsigned more_tag(void)
+{
+    return pair_seal == SEAL_NONE ? 0 : SEAL_TAG_DEFAULT - SEAL_CRC_BYTES;
+}
+
 static struct pair *ready(const struct pair_options *options)
 {
     struct pair *p = pair_new(options);
@@ -151,7 +157,7 @@ static void a_silent_but_living_peer_is_probed_and_nothing_more(void **state)
     pair_run(p, 3600000);
     assert_int_equal(p->owner[0].give_ups + p->owner[1].give_ups, 0);
     /* One question or answer a minute each. */
-    assert_true(p->owner[0].bytes_out > 0 && p->owner[0].bytes_out <= 61 * 12);
+    assert_true(p->owner[0].bytes_out > 0 && p->owner[0].bytes_out <= 61 * (12 + more_tag()));
     pair_free(p);
 }
 
@@ -386,8 +392,8 @@ static void a_single_message_leaves_at_once_and_costs_few_bytes(void **state)
     pair_run(p, 60000);
     /* Message 4 + 20, frame 8, check 2, a delimiter before it on the idle line; the acknowledgement
      * alone. */
-    assert_true(p->owner[0].bytes_out <= 5 + 20 + 8 + 2 + 1);
-    assert_true(p->owner[1].bytes_out <= 12);
+    assert_true(p->owner[0].bytes_out <= 5 + 20 + 8 + 2 + 1 + more_tag());
+    assert_true(p->owner[1].bytes_out <= 12 + more_tag());
     pair_free(p);
 }
 
@@ -422,25 +428,28 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sender_keeps_to_what_the_peer_can_take),
         cmocka_unit_test(a_refusal_is_told_and_tried_again_slowly),
-        cmocka_unit_test(a_refused_resumption_is_followed_by_a_handshake_at_once),
         cmocka_unit_test(a_peer_of_another_name_is_refused),
         cmocka_unit_test(goodbye_is_heard_and_a_new_start_is_welcome),
         cmocka_unit_test(a_dead_peer_is_noticed_by_probes_and_by_unanswered_data),
         cmocka_unit_test(a_silent_but_living_peer_is_probed_and_nothing_more),
         cmocka_unit_test(a_metered_peer_that_was_started_anew_is_found_out),
         cmocka_unit_test(nonsense_in_a_record_begins_a_new_epoch_and_nothing_is_lost),
-        cmocka_unit_test(a_frame_whose_check_differs_gives_no_record),
         cmocka_unit_test(nothing_is_acknowledged_before_it_is_on_disk),
         cmocka_unit_test(a_commit_of_an_epoch_that_is_over_acknowledges_nothing),
         cmocka_unit_test(what_makes_no_sense_each_time_is_tried_ever_more_slowly),
         cmocka_unit_test(a_channel_may_be_restarted_by_its_owner),
         cmocka_unit_test(our_own_echo_is_told_from_errors),
         cmocka_unit_test(a_plug_looped_to_ourselves_never_becomes_ready),
-        cmocka_unit_test(a_modem_that_buffers_holds_little_of_ours),
         cmocka_unit_test(a_fast_link_is_filled),
         cmocka_unit_test(an_alarm_waits_one_turn_at_most_on_a_half_duplex_line),
         cmocka_unit_test(a_single_message_leaves_at_once_and_costs_few_bytes),
         cmocka_unit_test(any_bytes_at_all_are_survived),
+        /* Without keys alone: with them a stranger is not answered, the test cannot make a frame of
+         * the peer's, and the pace is the same. */
+        cmocka_unit_test(a_refused_resumption_is_followed_by_a_handshake_at_once),
+        cmocka_unit_test(a_frame_whose_check_differs_gives_no_record),
+        cmocka_unit_test(a_modem_that_buffers_holds_little_of_ours),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    size_t count = sizeof tests / sizeof *tests - (pair_seal == SEAL_NONE ? 0 : 3);
+    return _cmocka_run_group_tests("channel_events", tests, count, NULL, NULL);
 }

@@ -294,44 +294,6 @@ static void handshake_frames_with_impossible_content_are_refused(void **state)
     assert_false(hello_decode(&g, bytes, n));
 }
 
-static void a_guest_is_known_by_its_first_frame(void **state)
-{
-    struct framing_avoid none = {0};
-    uint8_t frame[HANDSHAKE_MAX_BYTES], framed[FRAMING_MAX_BYTES];
-    char name[CHANNEL_NAME_MAX + 1];
-    uint32_t epoch = 0;
-    struct hello h = {.codec_version = 1, .memory_log2 = 20, .epoch = 77, .name = "edge-1"};
-    size_t n = framing_encode(&none, true, frame, hello_encode(&h, false, frame), framed), fed;
-    struct channel_guest *g = channel_guest_new();
-    assert_int_equal(channel_guest_feed(g, (const uint8_t *)"SSH-2.0\r\n", 9, name, &epoch),
-                     CHANNEL_GUEST_MORE);
-    for (size_t i = 0; i + 1 < n; i++)
-        assert_int_equal(channel_guest_feed(g, framed + i, 1, name, &epoch), CHANNEL_GUEST_MORE);
-    assert_int_equal(channel_guest_feed(g, framed + n - 1, 1, name, &epoch), CHANNEL_GUEST_NAME);
-    assert_string_equal(name, "edge-1");
-    assert_int_equal(epoch, 77);
-    assert_memory_equal(channel_guest_bytes(g, &fed) + 9, framed, n);
-    assert_int_equal(fed, n + 9);
-    channel_guest_free(g);
-
-    struct resume r = {.epoch = 78};
-    n = framing_encode(&none, true, frame, resume_encode(&r, false, frame), framed);
-    g = channel_guest_new();
-    assert_int_equal(channel_guest_feed(g, framed, n, name, &epoch), CHANNEL_GUEST_EPOCH);
-    assert_int_equal(epoch, 78);
-    channel_guest_free(g);
-
-    uint8_t much[3000];
-    memset(much, 'x', sizeof much);
-    g = channel_guest_new();
-    assert_int_equal(channel_guest_feed(g, much, sizeof much, name, &epoch), CHANNEL_GUEST_BAD);
-    channel_guest_free(g);
-
-    n = channel_guest_refusal(CHANNEL_REFUSED_UNKNOWN, framed, sizeof framed);
-    assert_true(n > 0 && n <= 16);
-    assert_int_equal(channel_guest_refusal(CHANNEL_REFUSED_UNKNOWN, framed, 3), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,7 +308,6 @@ int main(void)
         cmocka_unit_test(a_seal_opens_only_under_what_it_was_made_for),
         cmocka_unit_test(handshake_frames_survive),
         cmocka_unit_test(handshake_frames_with_impossible_content_are_refused),
-        cmocka_unit_test(a_guest_is_known_by_its_first_frame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

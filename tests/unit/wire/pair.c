@@ -9,12 +9,17 @@
 #define FRAMED    260
 
 unsigned pair_codec_version = 1;
+enum seal_mode pair_seal = SEAL_NONE;
 
 void pair_arguments(int argc, char **argv)
 {
     if (argc > 1)
         pair_codec_version = (unsigned)atoi(argv[1]);
-    printf("# codec %u\n", pair_codec_version);
+    if (argc > 2)
+        pair_seal = strcmp(argv[2], "full") == 0   ? SEAL_FULL
+                    : strcmp(argv[2], "auth") == 0 ? SEAL_AUTH
+                                                   : SEAL_NONE;
+    printf("# codec %u, seal %s\n", pair_codec_version, argc > 2 ? argv[2] : "none");
 }
 
 uint32_t pair_random(struct pair *p)
@@ -144,7 +149,15 @@ static void on_output(void *ctx, const uint8_t *bytes, size_t n, uint64_t token,
     for (size_t i = 0; i < o->config.avoid_count * n; i++)
         if (bytes[i % n] == o->config.avoid[i / n])
             broke(o->pair, "a byte to avoid is on the line", bytes[i % n], 0);
-    line_write(o->pair, o->side, bytes, n);
+    if (o->pair->attacker)
+        o->pair->attacker(o->pair, o->side, bytes, n);
+    else
+        line_write(o->pair, o->side, bytes, n);
+}
+
+void pair_carry(struct pair *p, int from, const uint8_t *bytes, size_t n)
+{
+    line_write(p, from, bytes, n);
 }
 
 /* The next number of the class above `after`, 0 = none. */
@@ -388,6 +401,17 @@ static uint32_t on_random(void *ctx)
     return pair_random(((struct owner *)ctx)->pair);
 }
 
+static void on_random_bytes(void *ctx, void *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        ((uint8_t *)bytes)[i] = (uint8_t)(on_random(ctx) >> 24);
+}
+
+static void on_key_in_use(void *ctx, bool next)
+{
+    ((struct owner *)ctx)->keys_in_use[next]++;
+}
+
 static uint64_t on_grant(void *ctx)
 {
     return ((struct owner *)ctx)->grant;
@@ -406,6 +430,8 @@ static const struct channel_ops ops = {
     .state = on_state,
     .give_up = on_give_up,
     .random = on_random,
+    .random_bytes = on_random_bytes,
+    .key_in_use = on_key_in_use,
     .grant = on_grant,
 };
 
@@ -440,7 +466,9 @@ struct pair *pair_new(const struct pair_options *options)
                                                 .predecessor_end = 100000};
         o->config = (struct channel_config){
             .kind = CHANNEL_STREAM,
-            .seal = SEAL_NONE,
+            .seal = pair_seal,
+            .tag_bytes = options->tag_bytes,
+            .forward_secrecy = options->forward_secrecy,
             .metered = options->metered,
             .half_duplex = options->half_duplex,
             .speaks_first = i == 1,
@@ -452,6 +480,7 @@ struct pair *pair_new(const struct pair_options *options)
             .codec_version = pair_codec_version,
             .codec_memory = 1048576,
         };
+        memset(o->config.secrets.current, 0x42, SECRET_BYTES);
         snprintf(o->config.own_name, sizeof o->config.own_name, "%s", i ? "hub" : "buoy-17");
         snprintf(o->config.peer_name, sizeof o->config.peer_name, "%s", i ? "buoy-17" : "hub");
         o->channel = channel_new(&o->config, &o->identity, &ops, o);

@@ -77,6 +77,7 @@ struct owner {
     uint8_t prime_payload[70000];
     /* Counted. */
     unsigned greetings, greeteds, give_ups, restarts;
+    unsigned keys_in_use[2]; /* calls of key_in_use: current, next */
     uint64_t bytes_out, alarms_urgent;
     int64_t worst_alarm_ms;
     enum channel_state state;
@@ -110,6 +111,8 @@ struct pair {
     struct line line[2]; /* [i]: from owner i */
     bool half_duplex, echo;
     bool alike; /* all messages of an end have the same payload */
+    /* Where set, called for what an end puts on the line, in place of it being carried. */
+    void (*attacker)(struct pair *p, int from, const uint8_t *bytes, size_t n);
     bool wrong; /* an invariant broke: see why */
     char why[200];
 };
@@ -121,11 +124,15 @@ struct pair_options {
     bool metered, half_duplex, avoid;
     int64_t probe_ms;
     uint64_t seed;
+    bool forward_secrecy;
+    unsigned tag_bytes;
 };
 
 /* The codec that both ends offer: a test program says which, since what holds must hold with each. */
 extern unsigned pair_codec_version;
-/* Sets it from a test program's arguments, and prints it. */
+/* And the same with each seal. */
+extern enum seal_mode pair_seal;
+/* Sets both from a test program's arguments, and prints them. */
 void pair_arguments(int argc, char **argv);
 
 struct pair *pair_new(const struct pair_options *options);
@@ -141,6 +148,8 @@ void pair_restart(struct pair *p, int side);
 void pair_send(struct pair *p, int side, enum msg_class class, uint32_t len);
 /* Bytes out of nowhere on the line towards `side`. */
 void pair_inject(struct pair *p, int side, const void *bytes, size_t n);
+/* Carries bytes as the line would have: for an attacker that lets something through. */
+void pair_carry(struct pair *p, int from, const uint8_t *bytes, size_t n);
 void pair_run(struct pair *p, int64_t ms);
 /* Runs until all that was sent is committed and acknowledged, at most `ms`. Return: it is. */
 bool pair_drain(struct pair *p, int64_t ms);
