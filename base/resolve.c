@@ -38,14 +38,15 @@ static void destroy(struct resolve *r)
     free(r);
 }
 
-/* Runs in the thread, and touches only what the caller leaves alone until `done`. */
-static void look_up(struct resolve *r)
+/* Runs in the thread, and touches only what the caller leaves alone until `done`. flags: further ones
+ * of getaddrinfo's. */
+static void look_up(struct resolve *r, int flags)
 {
     struct addrinfo hints = {
         .ai_family = AF_UNSPEC,
         .ai_socktype = SOCK_STREAM,
         /* AI_ADDRCONFIG is left out: it hides addresses while an interface is still coming up. */
-        .ai_flags = r->passive ? AI_PASSIVE : 0,
+        .ai_flags = (r->passive ? AI_PASSIVE : 0) | flags,
     };
     struct addrinfo *list = NULL;
     r->error = getaddrinfo(r->host, r->port, &hints, &list);
@@ -61,20 +62,36 @@ static void look_up(struct resolve *r)
         freeaddrinfo(list);
 }
 
+/* Cannot fail or block: the counter goes from 0 to 1. */
+static void tell_done(struct resolve *r)
+{
+    uint64_t one = 1;
+    r->done = true;
+    ssize_t n = write(r->fd, &one, sizeof(one));
+    (void)n;
+}
+
+/* What is a number needs no thread, for it asks nobody. Return: whether it was one. */
+static bool read_number(struct resolve *r)
+{
+    look_up(r, AI_NUMERICHOST | AI_NUMERICSERV);
+    if (r->error == 0) {
+        tell_done(r);
+        return true;
+    }
+    r->error = 0;
+    r->count = 0;
+    return false;
+}
+
 static void *thread_main(void *arg)
 {
     struct resolve *r = arg;
-    look_up(r);
+    look_up(r, 0);
     pthread_mutex_lock(&r->lock);
-    r->done = true;
     bool mine = r->abandoned;
-    if (!mine) {
-        /* Under the lock, for the caller may free r as soon as it is released. Cannot fail or
-         * block: the counter goes from 0 to 1. */
-        uint64_t one = 1;
-        ssize_t n = write(r->fd, &one, sizeof(one));
-        (void)n;
-    }
+    if (!mine)
+        tell_done(r); /* under the lock, for the caller may free r as soon as it is released */
     pthread_mutex_unlock(&r->lock);
     if (mine)
         destroy(r);
@@ -118,7 +135,7 @@ int resolve_start(struct resolve **out, const char *host, const char *port, bool
     r->port = strdup(port);
     if (!err && ((!r->host && !any) || !r->port))
         err = ENOMEM;
-    if (!err)
+    if (!err && !read_number(r))
         err = spawn(r);
     if (err) {
         destroy(r);

@@ -313,6 +313,7 @@ static void on_taken(struct directip_mt *c, struct directip_mt_station *s,
         s->queued++;
     s->queued_ms = now_ms;
     s->refusals = 0;
+    s->lasting = false;
     c->taken++;
     finish(c, s, SEND_DONE, now_ms);
 }
@@ -320,14 +321,11 @@ static void on_taken(struct directip_mt *c, struct directip_mt_station *s,
 static void on_refused(struct directip_mt *c, struct directip_mt_station *s, int16_t status,
                        int64_t now_ms)
 {
-    struct directip_mt_job *j = s->job;
     const struct directip_refusal *r = directip_refusal_of(status);
-    if (status == DIRECTIP_MT_PROTOCOL && j->priority != DIRECTIP_PRIORITY_NONE) {
-        c->host->ops->trace(c->host, 2, "the gateway knows no priorities as mt_priority has them");
-        c->settings.priority = j->priority = DIRECTIP_PRIORITY_NONE;
-        hang_up(c, s);
-        j->at_ms = now_ms;
-        return;
+    if (status == DIRECTIP_MT_PROTOCOL && s->job->priority != DIRECTIP_PRIORITY_NONE) {
+        c->host->ops->trace(c->host, 2, "the gateway may know no priority as mt_priority has it: "
+                                        "left out from here on");
+        c->settings.priority = DIRECTIP_PRIORITY_NONE;
     }
     c->refused++;
     c->host->ops->trace(c->host, r->lasting ? 2 : 1,
@@ -340,6 +338,7 @@ static void on_refused(struct directip_mt *c, struct directip_mt_station *s, int
         break;
     case REFUSAL_OF_MODEM:
         rest_station(c, s, r->wait, now_ms);
+        s->lasting = r->lasting;
         if (r->lasting)
             station_down(c, s, r->words);
         break;
@@ -439,27 +438,26 @@ void directip_mt_heard(struct directip_mt *c, struct directip_mt_station *s,
 {
     if (!c->started)
         return;
-    if (s->down) {
-        s->closed_until_ms = now_ms;
+    if (s->down)
         station_up(c, s, "heard from");
-    }
-    if (!directip_session_reached(session->session))
-        return;
-    if (session->mtmsn == 0) {
-        if (now_ms - s->queued_ms >= wait_ms(c, WAIT_MT_EMPTIED, 1))
-            s->queued = 0;
-    } else if (!s->mtmsn_known || s->mtmsn != session->mtmsn) {
-        unsigned step = s->mtmsn_known ? (uint16_t)(session->mtmsn - s->mtmsn) : 1;
-        if (step > MTMSN_STEP_MAX)
-            step = 1;
-        s->queued -= step < s->queued ? step : s->queued;
-        s->mtmsn_known = true;
+    if (!directip_session_reached(session->session) ||
+        (s->heard && s->heard_momsn == session->momsn && s->heard_time_s == session->time_s))
+        return; /* the second: reported before */
+    unsigned fetched = 1;
+    if (session->mtmsn != 0 && s->mtmsn != 0)
+        fetched = (uint16_t)(session->mtmsn - s->mtmsn);
+    if (fetched == 0 || fetched > MTMSN_STEP_MAX)
+        fetched = 1;
+    s->queued -= fetched < s->queued ? fetched : s->queued;
+    s->heard = true;
+    s->heard_momsn = session->momsn;
+    s->heard_time_s = session->time_s;
+    if (session->mtmsn != 0)
         s->mtmsn = session->mtmsn;
-    } else {
-        return; /* the same session, reported again */
+    if (!s->lasting) {
+        s->closed_until_ms = now_ms;
+        s->refusals = 0;
     }
-    s->closed_until_ms = now_ms;
-    s->refusals = 0;
 }
 
 /* --- the run of things --- */

@@ -3,7 +3,7 @@
  *
  * A modem's queue at the gateway holds 50 messages; into a full one the next pushes the oldest out,
  * and nobody is told. So at most `window` messages of a modem lie there: the gateway tells a
- * message's place in the queue, and each session of the modem what it fetched. What the count says
+ * message's place in the queue, and each session of the modem that it fetched one. What the count says
  * wrongly (others use the queue, reports are lost) the next answer or session mends, and at the
  * latest the time after which the gateway forgets a message.
  *
@@ -40,11 +40,14 @@ struct directip_mt_station {
     struct directip_mt_job *job; /* the message in hand; NULL = none */
     unsigned queued;             /* at the gateway, as far as is known */
     int64_t queued_ms;           /* of the last message that came into the queue */
-    bool mtmsn_known;
-    uint16_t mtmsn;            /* of the last MT that the modem fetched */
+    bool heard;                /* the last session that was reported: */
+    uint16_t heard_momsn;
+    uint32_t heard_time_s;
+    uint16_t mtmsn;            /* of the last MT that the modem is known to have fetched; 0 = none */
     int64_t closed_until_ms;   /* nothing is sent before */
     unsigned refusals;         /* in a row */
-    bool down;                 /* refused for a reason that a person has to mend */
+    bool lasting;              /* the last refusal was for a reason that a person has to mend */
+    bool down;                 /* and the host has been told so */
     bool short_of_room;        /* the host is owed a `writable` */
 };
 
@@ -89,8 +92,9 @@ struct directip_mt_station *directip_mt_find(struct directip_mt *c, const char *
 size_t directip_mt_room(struct directip_mt *c, station_t station, int64_t now_ms);
 int directip_mt_send(struct directip_mt *c, station_t station, const uint8_t *bytes, size_t n,
                      uint64_t token, bool urgent, int64_t now_ms) MUST_CHECK;
-/* A session of the modem has been reported: what it fetched has left the queue, and whatever was
- * wrong with it, it lives. */
+/* A session of the modem has been reported. It fetches one message if any waits, so that one place of
+ * the window at least is free: where nothing was fetched, the queue was empty. More are free where the
+ * number of what it fetched has jumped. What this gets wrong the next answer mends. */
 void directip_mt_heard(struct directip_mt *c, struct directip_mt_station *s,
                        const struct directip_mo_message *session, int64_t now_ms);
 void directip_mt_on_fd(struct directip_mt *c, int fd, int64_t now_ms);

@@ -23,7 +23,6 @@ static const struct {
     [WAIT_MT_GATEWAY] = {2 * SECOND, 5 * MINUTE},
     [WAIT_MT_FULL] = {5 * MINUTE, 1 * HOUR},
     [WAIT_MT_REFUSED] = {5 * MINUTE, 6 * HOUR},
-    [WAIT_MT_EMPTIED] = {2 * MINUTE, 0}, /* its report may have been under way for some of it */
     [WAIT_MT_LIFE] = {5 * DAY, 0},
 };
 

@@ -20,7 +20,6 @@ enum directip_wait {
     WAIT_MT_GATEWAY, /* after the gateway could not be reached, or had trouble of its own */
     WAIT_MT_FULL,    /* after the modem's queue was full, unless the modem fetches sooner */
     WAIT_MT_REFUSED, /* after the gateway refused for a reason that a person has to mend */
-    WAIT_MT_EMPTIED, /* a session that fetched nothing proves the queue empty of what is older */
     WAIT_MT_LIFE,    /* the gateway forgets a message that no modem fetched for so long */
     WAIT_COUNT
 };

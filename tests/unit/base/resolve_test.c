@@ -72,11 +72,32 @@ static void a_name_that_cannot_be_gives_an_error_code(void **state)
     resolve_free(r);
 }
 
+/* A number is there at once, so that nothing of it depends on when a thread runs. */
+static void a_number_waits_for_nothing(void **state)
+{
+    struct resolve *r;
+    struct resolve_result out[RESOLVE_MAX_ADDRESSES];
+    assert_int_equal(resolve_start(&r, "127.0.0.1", "7", false), 0);
+    assert_int_equal(resolve_take(r, out, RESOLVE_MAX_ADDRESSES), 1);
+    struct pollfd p = {.fd = resolve_fd(r), .events = POLLIN};
+    assert_int_equal(poll(&p, 1, 0), 1);
+    resolve_free(r);
+}
+
+static void a_name_is_looked_up(void **state)
+{
+    struct resolve *r;
+    struct resolve_result out[RESOLVE_MAX_ADDRESSES];
+    assert_int_equal(resolve_start(&r, "localhost", "7", false), 0);
+    assert_true(answer(r, out, RESOLVE_MAX_ADDRESSES) >= 1);
+    resolve_free(r);
+}
+
 static void a_lookup_may_be_forgotten_at_any_moment(void **state)
 {
     for (int i = 0; i < 200; i++) {
         struct resolve *r;
-        assert_int_equal(resolve_start(&r, "127.0.0.1", "1", false), 0);
+        assert_int_equal(resolve_start(&r, i % 2 ? "127.0.0.1" : "localhost", "1", false), 0);
         resolve_free(r);
     }
     resolve_free(NULL);
@@ -86,6 +107,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_numeric_address_resolves_to_itself),
+        cmocka_unit_test(a_number_waits_for_nothing),
+        cmocka_unit_test(a_name_is_looked_up),
         cmocka_unit_test(ipv6_addresses_fit),
         cmocka_unit_test(listening_may_be_on_any_address),
         cmocka_unit_test(a_name_that_cannot_be_gives_an_error_code),
