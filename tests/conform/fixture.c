@@ -12,10 +12,12 @@
 #include <termios.h>
 #include <unistd.h>
 #include "link_drivers/directip.h"
+#include "link_drivers/iridium_sbd.h"
 #include "link_drivers/loop.h"
 #include "link_drivers/null.h"
 #include "link_drivers/serial.h"
 #include "link_drivers/tcp.h"
+#include "tests/support/sbd_modem.h"
 
 /* --- any far end --- */
 
@@ -302,6 +304,79 @@ static void loop_return(struct fixture *f)
     fake_start(&f->other);
 }
 
+/* --- iridium-sbd: a modem on a pty, and the gateway behind it --- */
+
+static struct sbd_modem *modem_of(struct fixture *f)
+{
+    return f->other.ctx;
+}
+
+static bool modem_settle(void *arg)
+{
+    struct fixture *f = arg;
+    return sbd_modem_settle(modem_of(f), &f->world.in_op, f->world.now_ms);
+}
+
+static void modem_plug(struct fixture *f, bool in)
+{
+    f->world.in_op++;
+    sbd_modem_plug(modem_of(f), in);
+    f->world.in_op--;
+}
+
+static void modem_prepare(struct fixture *f)
+{
+    static struct sbd_modem_settings settings;
+    const char *dir = getenv("TMPDIR");
+    snprintf(f->path, sizeof(f->path), "%s/longwire-conform-%d-modem", dir ? dir : "/tmp", (int)getpid());
+    settings = (struct sbd_modem_settings){
+        .path = f->path, .mo_max = 340, .mt_max = 270, .session_ms = 100, .answer_ms = 1};
+    struct sbd_options *o = (struct sbd_options *)f->options.bytes;
+    *o = (struct sbd_options){.device = f->path,
+                              .baud = 19200,
+                              .hold_ms = 900000,
+                              .ack_max_age_ms = 21600000,
+                              .credit_bytes = 50,
+                              .session_timeout_ms = 90000,
+                              .time_scale = 1};
+    assert(fake_link_open(&f->world, &f->other, &sbd_modem_driver, &settings, false) == 0);
+    fake_start(&f->other);
+    f->world.settle = modem_settle;
+    f->world.settle_arg = f;
+}
+
+static void modem_clean_up(struct fixture *f)
+{
+    fake_stop(&f->other);
+    fake_link_close(&f->other);
+}
+
+static void modem_take(struct fixture *f)
+{
+    for (; f->text_number < modem_of(f)->mo_count; f->text_number++)
+        far_append(f, modem_of(f)->mo_got[f->text_number].bytes, modem_of(f)->mo_got[f->text_number].n);
+}
+
+static void modem_send(struct fixture *f, const uint8_t *bytes, size_t n)
+{
+    for (size_t part; n > 0; bytes += part, n -= part) {
+        part = n < 270 ? n : 270;
+        sbd_modem_queue(modem_of(f), bytes, part, true);
+    }
+}
+
+/* At rest: a session that is cut off leaves its frame in doubt, and the same bytes would then not be sent twice. */
+static void modem_vanish(struct fixture *f)
+{
+    fake_run_for(&f->world, 1000);
+    modem_plug(f, false);
+}
+
+static void modem_return(struct fixture *f)
+{
+    modem_plug(f, true);
+}
+
 /* --- null --- */
 
 static void null_prepare(struct fixture *f)
@@ -378,6 +453,18 @@ static const struct fixture_kind directip_kind = {
     .far_vanish = gateway_vanish,
     .far_return = gateway_return,
 };
+static const struct fixture_kind sbd_kind = {
+    .name = "iridium-sbd",
+    .driver = &sbd_driver,
+    .has_far_end = true,
+    .detail = "IMEI 300234010123450",
+    .prepare = modem_prepare,
+    .clean_up = modem_clean_up,
+    .far_send = modem_send,
+    .far_take = modem_take,
+    .far_vanish = modem_vanish,
+    .far_return = modem_return,
+};
 static const struct fixture_kind null_kind = {
     .name = "null",
     .driver = &null_driver,
@@ -408,7 +495,7 @@ static const struct fixture_kind loop_datagram_kind = {
 
 const struct fixture_kind *const fixture_kinds[] = {
     &serial_kind,   &serial_library_kind, &tcp_connect_kind,   &tcp_listen_kind,
-    &directip_kind, &null_kind,           &loop_stream_kind,   &loop_datagram_kind,
+    &directip_kind, &sbd_kind, &null_kind,           &loop_stream_kind,   &loop_datagram_kind,
     NULL,
 };
 

@@ -32,7 +32,7 @@ static void arm(struct sbd_modem *m)
 
 static void put(struct sbd_modem *m, const void *bytes, size_t n)
 {
-    if (!m->powered)
+    if (!m->powered || m->master < 0)
         return;
     assert(m->out_len + n <= sizeof(m->out));
     if (m->out_len == 0)
@@ -382,6 +382,7 @@ void sbd_modem_plug(struct sbd_modem *m, bool in)
             close(m->slave);
         }
         m->master = m->slave = -1;
+        m->out_len = 0; /* into the air */
         return;
     }
     struct termios t;
