@@ -54,7 +54,7 @@ int store_frame_put(struct store *s, int peer, uint32_t epoch, uint64_t number, 
 {
     struct peer_row *p;
     sqlite3_stmt *st;
-    int rc = db_add(s);
+    int rc = db_write(s);
 
     if (rc != 0)
         return rc;
@@ -71,7 +71,7 @@ int store_frame_put(struct store *s, int peer, uint32_t epoch, uint64_t number, 
     return 0;
 }
 
-int store_frames_drop(struct store *s, int peer, uint32_t epoch, uint64_t up_to)
+static int drop(struct store *s, int peer, enum sql_id which, uint32_t epoch, uint64_t number)
 {
     struct peer_row *p;
     int rc = db_write(s);
@@ -80,13 +80,23 @@ int store_frames_drop(struct store *s, int peer, uint32_t epoch, uint64_t up_to)
         return rc;
     if (!(p = peer_row(s, peer)))
         return db_fail_with(s, EINVAL, "unknown peer");
-    rc = db_run(s, SQL_FRAMES_DROP,
-                DB_INTS(peer, epoch, up_to > INT64_MAX ? INT64_MAX : (int64_t)up_to));
+    rc = db_run(s, which,
+                DB_INTS(peer, epoch, number > INT64_MAX ? INT64_MAX : (int64_t)number));
     if (rc == 0) {
         p->frames -= (uint64_t)sqlite3_changes(s->db);
         peer_row_changed(s, p);
     }
     return rc;
+}
+
+int store_frames_drop(struct store *s, int peer, uint32_t epoch, uint64_t up_to)
+{
+    return drop(s, peer, SQL_FRAMES_DROP, epoch, up_to);
+}
+
+int store_frame_drop(struct store *s, int peer, uint32_t epoch, uint64_t number)
+{
+    return drop(s, peer, SQL_FRAME_DROP, epoch, number);
 }
 
 int store_frames_each(struct store *s, int peer,

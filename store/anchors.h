@@ -16,13 +16,16 @@ int store_anchor_put(struct store *s, int peer, enum store_direction dir, uint32
 int store_anchor_get(struct store *s, int peer, enum store_direction dir, uint32_t id, void **bytes,
                      size_t *n) MUST_CHECK;
 
-/* Frames committed before they are handed to a metered link, so that a restart resends the same
- * bytes. Putting a number again keeps the first bytes. Return: 0; STORE_REFUSED: too many or too
- * long; negative errno (-ENOSPC when full). */
+/* Frames committed before they are handed to a link, so that a restart resends the same bytes.
+ * Putting a number again keeps the first bytes. Works while the disk is full: what is sent makes
+ * room, and a window of them is small. Return: 0; STORE_REFUSED: too many or too long; negative
+ * errno. */
 int store_frame_put(struct store *s, int peer, uint32_t epoch, uint64_t number, const void *bytes,
                     size_t n) MUST_CHECK;
 /* Drops those of the epoch up to a number, inclusive. */
 int store_frames_drop(struct store *s, int peer, uint32_t epoch, uint64_t up_to) MUST_CHECK;
+/* Drops one, if it is there. */
+int store_frame_drop(struct store *s, int peer, uint32_t epoch, uint64_t number) MUST_CHECK;
 /* By epoch, then number. each() calls nothing of the store. */
 int store_frames_each(struct store *s, int peer,
                       void (*each)(void *ctx, uint32_t epoch, uint64_t number, const void *bytes,

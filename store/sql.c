@@ -179,6 +179,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_FRAME_ADD] = "INSERT OR IGNORE INTO frame(peer, epoch, number, bytes) VALUES(?1, ?2, ?3,"
                       " ?4)",
     [SQL_FRAMES_DROP] = "DELETE FROM frame WHERE peer = ?1 AND epoch = ?2 AND number <= ?3",
+    [SQL_FRAME_DROP] = "DELETE FROM frame WHERE peer = ?1 AND epoch = ?2 AND number = ?3",
     [SQL_FRAMES_EACH] = "SELECT epoch, number, bytes FROM frame WHERE peer = ?1 ORDER BY epoch,"
                         " number",
 

@@ -46,6 +46,9 @@ bool custody_commit(struct bridge *b)
         if (p->frames_waiting)
             channel_committed(p->channel, p->frame_done, b->now.mono_ms);
         p->frames_waiting = false;
+        if (p->frames_kept)
+            channel_kept(p->channel);
+        p->frames_kept = p->save_out = false;
         /* Told that we take little, the peer waits: where nobody probes it would wait for ever. */
         if (p->grant_small && receiver_grant(p) > 0 && !p->grant_small)
             channel_grant_changed(p->channel, b->now.mono_ms);
@@ -79,14 +82,16 @@ static void recover(struct bridge *b)
     broker_drop(b, false, "store failed");
     for (size_t i = 0; i < b->peer_count; i++) {
         struct peer *p = &b->peers[i];
-        p->frames_waiting = false;
+        p->frames_waiting = p->frames_kept = p->save_out = false;
         int rc = sender_reload(p);
         if (rc == 0)
             rc = receiver_reload(p);
         if (custody_failed(b, rc))
             bridge_logf(b, BRIDGE_ERR, "store", "cannot read back: %s peer=%s", store_error(b->store), p->config->name);
-        if (p->channel)
+        if (p->channel && !p->sender.datagram)
             channel_restart(p->channel, "store failed", b->now.mono_ms);
+        else if (p->channel)
+            peers_read_back(p);
     }
     b->expiry_age_ms = b->held_age_ms = 0;
 }

@@ -52,6 +52,20 @@ struct lane {
     uint64_t lost_to;           /* a gap record "lost" up to here goes before anything else; 0 = none */
     uint64_t lost_count;
     int64_t deficit;            /* of the 8:4:1 sharing, bytes */
+    /* Datagram links. */
+    uint64_t gap_number;        /* a gap that waits, and since when on the age clock */
+    int64_t gap_age_ms;
+    uint64_t partial;           /* while a restart is mended: the message of which pieces are under way, and how much */
+    uint32_t partial_have;
+};
+
+/* A lane as it was before the record given last. */
+struct given {
+    enum msg_class class;
+    uint64_t cursor;
+    uint32_t offset;
+    int64_t deficit;
+    uint64_t lost_to, lost_count;
 };
 
 struct topic_definition {       /* given to the channel, not yet known to be on the peer's disk */
@@ -76,6 +90,7 @@ struct sender {
     unsigned turn;              /* of the 8:4:1 sharing */
     bool greeted;
     uint32_t peer_max_message;  /* payload bytes that the peer takes at most, as it said; 0 = not known */
+    struct given given;         /* datagram */
     bool datagram;              /* the channel's kind: acknowledgements in any order, no handshake */
 };
 
@@ -111,6 +126,8 @@ struct peer {
     struct priming prime_out, prime_in; /* tails that the models of a new epoch are being primed from */
     uint64_t frame_done;        /* last frame whose records were all given; to be committed and acknowledged: */
     bool frames_waiting;
+    bool save_out;              /* what the channel keeps of its sending half has changed */
+    bool frames_kept;           /* ... and frames were put, that may leave after the commit */
     bool restart_channel;       /* at the turn's end */
     bool not_now;               /* the record under way cannot be taken yet: its frame must come again */
     uint64_t refused_token;     /* of a frame that the link did not take after all; 0 = none */
@@ -236,6 +253,22 @@ bool sender_agree_on_topics(struct peer *p, const struct channel_marks *theirs);
 /* Forgets what was under way and reads the table. */
 int sender_load_topics(struct peer *p) MUST_CHECK;
 
+/* A definition that was on its way before a restart. Return: false = no memory. */
+bool sender_topic_under_way(struct peer *p, unsigned slot, const char *topic);
+
+/* ---- sender_datagram.c ---- */
+void sender_pending(struct peer *p, struct channel_pending *out);
+/* Remembers a lane before a record of it is given. */
+void sender_remember(struct peer *p, enum msg_class class);
+void sender_take_back(struct peer *p);
+/* Where each class stands, to be committed with the frames that were made of it. */
+#define SENDER_LANES_MAX 128
+size_t sender_save_lanes(const struct peer *p, uint8_t out[SENDER_LANES_MAX]);
+/* A record of a frame that was under way before a restart; then the lanes as they were saved, n = 0: nothing was.
+ * Return: false: the store failed. */
+void sender_restored(struct peer *p, const struct record *r);
+bool sender_load_lanes(struct peer *p, const uint8_t *bytes, size_t n);
+
 /* ---- sender_acked.c ---- */
 void sender_acked(struct peer *p, uint64_t count);
 /* Datagram links: the record given as number `index` since the epoch began is on the peer's disk. */
@@ -250,6 +283,8 @@ void sender_forget_topics(struct peer *p);
 int sender_init(struct peer *p) MUST_CHECK;
 void sender_fini(struct peer *p);
 bool sender_next_record(struct peer *p, size_t room, struct record *r);
+/* Adds to what was given. Return: false: as many as may be, or no memory, which ends the epoch. */
+bool sender_push(struct peer *p, struct sent what);
 /* Reads the next row ahead. Return: true: lane->row is there and may be given now. */
 bool sender_lane_ready(struct peer *p, enum msg_class class);
 /* Forgets the row read ahead. */
@@ -281,6 +316,18 @@ int keys_fill(struct peer *p, struct channel_config *out) MUST_CHECK;
 /* The channel's news: the peer has proved that it holds this key. */
 void keys_in_use(struct peer *p, bool next);
 struct json_t *keys_json(const struct peer *p, const struct channel_status *s);
+
+/* ---- peers_saved.c ---- */
+/* The channel's ops; ctx: the peer. */
+void peers_keep_frame(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n);
+void peers_drop_frame(void *ctx, uint32_t epoch, uint64_t number);
+void peers_saved_changed(void *ctx);
+/* Writes what datagram channels must remember with what is committed now. */
+void peers_before_commit(struct bridge *b);
+/* Gives a new channel what the store has of it. Return: 0; negative errno. */
+int peers_load_channel(struct peer *p) MUST_CHECK;
+/* After a rollback: a channel's sending half as the store has it. */
+void peers_read_back(struct peer *p);
 
 /* ---- receiver.c ---- */
 int receiver_init(struct peer *p) MUST_CHECK;
@@ -345,8 +392,6 @@ int64_t guests_deadline(const struct bridge *b);
 void peers_attach(struct peer *p, uint64_t station, struct channel_guest *guest);
 int peers_init(struct bridge *b) MUST_CHECK;
 void peers_fini(struct bridge *b);
-/* Writes what datagram channels must remember with the records of the frames done so far. */
-void peers_before_commit(struct bridge *b);
 void peers_pump(struct bridge *b);
 void peers_on_timer(struct bridge *b);
 int64_t peers_deadline(const struct bridge *b);

@@ -124,7 +124,28 @@ static uint64_t op_grant(void *ctx)
     return receiver_grant(ctx);
 }
 
+static void op_take_back(void *ctx)
+{
+    sender_take_back(ctx);
+}
+
+static void op_pending(void *ctx, struct channel_pending *out)
+{
+    sender_pending(ctx, out);
+}
+
+static void op_restored(void *ctx, const struct record *r)
+{
+    sender_restored(ctx, r);
+}
+
 static const struct channel_ops channel_ops = {
+    .take_back = op_take_back,
+    .pending = op_pending,
+    .keep_frame = peers_keep_frame,
+    .drop_frame = peers_drop_frame,
+    .saved_changed = peers_saved_changed,
+    .restored = op_restored,
     .output = op_output,
     .next_record = op_next_record,
     .acked = op_acked,
@@ -166,39 +187,6 @@ static size_t link_of(const struct bridge *b, const struct config_peer *c)
 {
     const struct config_link *l = config_find_link(b->config, c->links.items[0]);
     return (size_t)(l - b->config->links);
-}
-
-/* ---- what a datagram channel's receiving half must remember ---- */
-
-static void channel_key(const struct peer *p, char key[32])
-{
-    snprintf(key, 32, "channel.%d", p->id);
-}
-
-static int load_channel(struct peer *p)
-{
-    char key[32];
-    uint8_t saved[CHANNEL_SAVED_MAX];
-    size_t n = sizeof saved;
-    channel_key(p, key);
-    int rc = store_get(p->bridge->store, key, saved, &n);
-    if (rc == 0 && !channel_load(p->channel, saved, n))
-        bridge_logf(p->bridge, BRIDGE_WARN, "peer", "what the channel had remembered is not its own peer=%s", p->config->name);
-    return rc < 0 ? rc : 0;
-}
-
-void peers_before_commit(struct bridge *b)
-{
-    for (size_t i = 0; i < b->peer_count; i++) {
-        struct peer *p = &b->peers[i];
-        char key[32];
-        uint8_t saved[CHANNEL_SAVED_MAX];
-        if (!p->sender.datagram || !p->frames_waiting)
-            continue;
-        channel_key(p, key);
-        if (custody_failed(b, store_set(b->store, key, saved, channel_save(p->channel, saved))))
-            return;
-    }
 }
 
 static int64_t model_share(const struct bridge *b)
@@ -290,7 +278,7 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
     explicit_bzero(&cc.secrets, sizeof cc.secrets);
     if (rc < 0)
         return rc;
-    return l->datagram ? load_channel(p) : 0;
+    return l->datagram ? peers_load_channel(p) : 0;
 }
 
 int peers_init(struct bridge *b)

@@ -57,8 +57,18 @@ static int on_topics_reset(struct peer *p)
     return 0;
 }
 
+/* Is everything of the class up to this number settled? */
+static bool all_here(struct peer *p, enum msg_class class, uint64_t number)
+{
+    struct store_mark marks[CLASS_COUNT];
+    struct store_remote of;
+    int rc = store_marks(p->bridge->store, p->id, marks, &of);
+    return !custody_failed(p->bridge, rc) && number <= marks[class].cumulative;
+}
+
 /* The first piece of a large message. On a datagram link it may come twice, or before another large message of the class is whole: that
- * one's pieces are acknowledged, so it must not be given up. */
+ * one's pieces are acknowledged, so it must not be given up. Nor is one begun before all its predecessors are here: one of those may
+ * come in pieces, too, and there is room for the pieces of one message. */
 static int on_first_piece(struct peer *p, const struct record *r, const char *topic)
 {
     struct bridge *b = p->bridge;
@@ -74,7 +84,7 @@ static int on_first_piece(struct peer *p, const struct record *r, const char *to
             custody_failed(b, rc > 0 ? -EIO : rc);
             return 0;
         }
-        if (rc == 0 && !kept_is_settled(p, r->class, partial.number))
+        if ((rc == 0 && !kept_is_settled(p, r->class, partial.number)) || !all_here(p, r->class, r->previous))
             return -EPROTO;
     }
     kept_begin(p, r, topic);
@@ -256,6 +266,7 @@ int receiver_greeting(struct peer *p, const struct channel_identity *them, struc
         ours->partial_number[c] = rc == 0 ? partial.number : 0;
         ours->partial_have[c] = rc == 0 ? partial.have : 0;
     }
+    ours->branched = change == STORE_REMOTE_FORK || change == STORE_REMOTE_NEW;
     ours->topics_sequence = topics.sequence;
     ours->topics_hash = topics.hash;
     ours->grant_bytes = receiver_grant(p);

@@ -14,7 +14,7 @@
 #define LEFT_LOW       64      /* fewer than this to go: allow more with the next commit */
 #define QUANTUM        256     /* bytes a weight of 1 may send in its turn */
 #define DATAGRAM_PIECE_MIN 8   /* payload bytes */
-#define DATAGRAM_RESERVE   112 /* of an mtu: header, announcement with the longest name, tag, and a record's own fields */
+#define DATAGRAM_RESERVE   128 /* of an mtu: header, announcement without its name, tag, and a record's own fields */
 #define RECORD_COST    8       /* bytes a record is charged with in the sharing, beside its payload */
 
 static const int64_t weights[CLASS_COUNT] = {[CLASS_HIGH] = 8, [CLASS_NORMAL] = 4, [CLASS_BULK] = 1};
@@ -22,7 +22,7 @@ static const int64_t weights[CLASS_COUNT] = {[CLASS_HIGH] = 8, [CLASS_NORMAL] = 
 /* ---- what was given ---- */
 
 /* Return: false: as many as may be, or no memory, which ends the epoch: a lane that just waited would wait for ever. */
-static bool push_sent(struct peer *p, struct sent what)
+bool sender_push(struct peer *p, struct sent what)
 {
     struct sender *s = &p->sender;
     if (s->sent_count == s->sent_size) {
@@ -76,7 +76,8 @@ void sender_changed(struct peer *p, enum msg_class class)
 /* Topic, properties and hops are not cut: they must fit a frame with a little of the payload. */
 static bool fits_datagram(const struct peer *p, const struct msg *m)
 {
-    return (size_t)m->topic_len + m->props_len + m->hops_len + DATAGRAM_PIECE_MIN + DATAGRAM_RESERVE <= p->mtu;
+    return (size_t)m->topic_len + m->props_len + m->hops_len + DATAGRAM_PIECE_MIN + DATAGRAM_RESERVE +
+               strlen(p->bridge->config->site_name) <= p->mtu;
 }
 
 /* The next row of the lane becomes a gap record, which goes out after the commit. Return: false, for the caller to pass on. */
@@ -164,7 +165,7 @@ static int choose(struct peer *p)
 static bool give_reset(struct peer *p, struct record *r)
 {
     struct sender *s = &p->sender;
-    if (!push_sent(p, (struct sent){.kind = SENT_OTHER}))
+    if (!sender_push(p, (struct sent){.kind = SENT_OTHER}))
         return false;
     if (custody_failed(p->bridge, store_topics_clear(p->bridge->store, p->id, STORE_OUT)) ||
         custody_failed(p->bridge, sender_load_topics(p)))
@@ -178,7 +179,7 @@ static bool give_reset(struct peer *p, struct record *r)
 static bool give_lost(struct peer *p, enum msg_class class, struct record *r)
 {
     struct lane *l = &p->sender.lanes[class];
-    if (!push_sent(p, (struct sent){.kind = SENT_OTHER, .class = class}))
+    if (!sender_push(p, (struct sent){.kind = SENT_OTHER, .class = class}))
         return false;
     *r = (struct record){
         .type = RECORD_GAP,
@@ -198,7 +199,7 @@ static bool give_lost(struct peer *p, enum msg_class class, struct record *r)
 static bool give_gap(struct peer *p, enum msg_class class, struct record *r)
 {
     struct lane *l = &p->sender.lanes[class];
-    if (!push_sent(p, (struct sent){.kind = SENT_GAP, .class = class, .number = l->row.number}))
+    if (!sender_push(p, (struct sent){.kind = SENT_GAP, .class = class, .number = l->row.number}))
         return false;
     *r = (struct record){
         .type = RECORD_GAP,
@@ -284,7 +285,7 @@ static bool give_piece(struct peer *p, enum msg_class class, size_t room, struct
     struct lane *l = &s->lanes[class];
     unsigned slot = RECORD_NO_SLOT;
     if (l->offset == 0 && !topic_slots_find(s->topics, l->row.msg->topic, &slot) && may_define(s)) {
-        if (!push_sent(p, (struct sent){.kind = SENT_TOPIC}))
+        if (!sender_push(p, (struct sent){.kind = SENT_TOPIC}))
             return false;
         if (!sender_define_topic(p, l->row.msg->topic, &slot)) {
             s->sent_count--;
@@ -309,7 +310,7 @@ static bool give_piece(struct peer *p, enum msg_class class, size_t room, struct
     if (!bytes)
         return false;
     enum sent_kind kind = n == left ? SENT_MESSAGE : SENT_PIECE;
-    if (!push_sent(p, (struct sent){.kind = kind, .class = class, .number = l->row.number}))
+    if (!sender_push(p, (struct sent){.kind = kind, .class = class, .number = l->row.number}))
         return false;
     *r = (struct record){
         .type = l->offset ? RECORD_CHUNK : RECORD_MESSAGE,
@@ -349,6 +350,7 @@ bool sender_next_record(struct peer *p, size_t room, struct record *r)
     if (class < 0)
         return false;
     struct lane *l = &s->lanes[class];
+    sender_remember(p, (enum msg_class)class);
     if (l->lost_to)
         return give_lost(p, (enum msg_class)class, r);
     if (l->row.gap)

@@ -86,6 +86,8 @@ void sender_epoch(struct peer *p)
     for (int c = 0; c < CLASS_COUNT; c++) {
         sender_drop_row(&s->lanes[c]);
         s->lanes[c].cursor = 0;
+        s->lanes[c].partial = 0;
+        s->lanes[c].partial_have = 0;
         s->lanes[c].empty = false;
     }
     s->greeted = !custody_failed(p->bridge, sender_load_topics(p));

@@ -13,7 +13,7 @@ static bool no_memory(struct peer *p)
     return false;
 }
 
-bool sender_define_topic(struct peer *p, const char *topic, unsigned *slot)
+bool sender_topic_under_way(struct peer *p, unsigned slot, const char *topic)
 {
     struct sender *s = &p->sender;
     if (s->pending_count == DEFINITIONS_MAX)
@@ -29,13 +29,18 @@ bool sender_define_topic(struct peer *p, const char *topic, unsigned *slot)
     char *copy = strdup(topic);
     if (!copy)
         return no_memory(p);
-    *slot = topic_slots_victim(s->topics);
-    if (topic_slots_set(s->topics, *slot, topic, strlen(topic)) != 0) {
+    if (topic_slots_set(s->topics, slot, topic, strlen(topic)) != 0) {
         free(copy);
         return no_memory(p);
     }
-    s->pending[s->pending_count++] = (struct topic_definition){*slot, copy};
+    s->pending[s->pending_count++] = (struct topic_definition){slot, copy};
     return true;
+}
+
+bool sender_define_topic(struct peer *p, const char *topic, unsigned *slot)
+{
+    *slot = topic_slots_victim(p->sender.topics);
+    return sender_topic_under_way(p, *slot, topic);
 }
 
 /* The first definition under way, of this slot; pending_count: none. */

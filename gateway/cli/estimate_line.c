@@ -95,12 +95,15 @@ static size_t on_the_line(const struct estimate_line *l, const uint8_t *frame, s
 
 static void acknowledge(struct estimate_line *l)
 {
-    uint8_t frame[FRAME_CONTROL_MAX_BYTES + DATAGRAM_ACK_FRAME_MAX];
+    uint8_t frame[FRAME_CONTROL_MAX_BYTES + DATAGRAM_ANSWER_MAX];
     const struct seal_context seal = {1, 1};
     size_t n;
     if (l->link.datagram) {
         static const uint8_t bitmap[1]; /* nothing beyond: 0 bytes of it */
-        n = datagram_ack_encode(1, l->number, 0, bitmap, 0, frame);
+        struct datagram_answer a = {.type = DATAGRAM_ACK, .ack = l->number, .bitmap = bitmap};
+        size_t clear;
+        n = datagram_answer_encode(&a, NULL, frame, &clear);
+        n = seal_frame(&seal, SEAL_SPACE_CONTROL, 0, frame, n);
     } else {
         struct frame_control f = {
             .type = CONTROL_ACK, .number = l->totals.back_frames + 1, .ack = (uint16_t)l->number};
@@ -128,7 +131,8 @@ static void cut_frame(struct estimate_line *l, size_t n, bool unit_end, int64_t 
     l->number++;
     if (l->link.datagram) {
         struct datagram_header h = {.number = l->number, .epoch_low = 1};
-        len = datagram_header_encode(&h, frame);
+        size_t clear;
+        len = datagram_header_encode(&h, SEAL_NONE, frame, &clear);
         memset(frame + len, 0, FRAME_CHECK_BYTES);
         len += FRAME_CHECK_BYTES;
     } else {

@@ -41,7 +41,7 @@ struct channel *channel_new(const struct channel_config *config, const struct ch
     struct seal_context out = channel_seal_out(c);
     c->content_max = FRAME_MAX_BYTES - FRAME_HEADER_BYTES - FRAME_CHECK_BYTES -
                      (c->sealed ? c->ring.terms.tag_bytes : seal_overhead(&out));
-    if (config->kind == CHANNEL_DATAGRAM && !(c->datagram = datagram_new())) {
+    if (config->kind == CHANNEL_DATAGRAM && !(c->datagram = datagram_new(config))) {
         channel_free(c);
         return NULL;
     }
@@ -434,6 +434,28 @@ bool channel_load(struct channel *c, const uint8_t *bytes, size_t n)
     return c->datagram && datagram_load(c, bytes, n);
 }
 
+size_t channel_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_MAX])
+{
+    return c->datagram ? datagram_save_out(c, out) : 0;
+}
+
+bool channel_load_out(struct channel *c, const uint8_t *bytes, size_t n)
+{
+    return c->datagram && datagram_load_out(c, bytes, n);
+}
+
+bool channel_restore_frame(struct channel *c, uint32_t epoch, uint64_t number, const uint8_t *bytes,
+                           size_t n)
+{
+    return c->datagram && datagram_restore_frame(c, epoch, number, bytes, n);
+}
+
+void channel_kept(struct channel *c)
+{
+    if (c->datagram)
+        datagram_kept(c);
+}
+
 enum channel_kind channel_kind(const struct channel *c)
 {
     return c->config.kind;
@@ -459,7 +481,7 @@ void channel_status(const struct channel *c, struct channel_status *out)
     *out = c->status;
     out->epoch = c->own_epoch;
     out->rtt_ms = c->pace.srtt_ms;
-    out->in_flight = c->out.in_flight;
+    out->in_flight = c->datagram ? datagram_in_flight(c) : c->out.in_flight;
     if (c->sealed) {
         out->peer_has_next = c->live && c->peer_has_next;
         out->next_in_use = c->live && c->which_key == 1;

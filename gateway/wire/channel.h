@@ -85,6 +85,14 @@ struct channel_marks { /* what the receiver has of the sender's */
     uint32_t history_hash; /* of the history tail it would prime from; 0 = none */
     uint64_t grant_bytes;  /* payload it can still commit */
     uint32_t max_message;
+    bool branched; /* DATAGRAM: the peer's store is new or an older copy: what is under way of its
+                      earlier epochs is of another branch */
+};
+
+/* DATAGRAM: what next_record would give. */
+struct channel_pending {
+    bool alarm, high;  /* of these classes something waits: it goes at once */
+    int64_t oldest_ms; /* how long the oldest of the others has waited; -1 = none waits */
 };
 
 enum channel_state {
@@ -110,6 +118,22 @@ struct channel_ops {
      * begins the next frame. Numbers rise within a class. Return: true and *r (its pointers live until the next ops call), or false: nothing
      * waits (channel_kick says when that changes). Each record given is acked by count. */
     bool (*next_record)(void *ctx, size_t room, struct record *r);
+    /* DATAGRAM: the record given last is not sent now: it, or another in its place, is asked for
+     * again. Not called for TOPIC and TOPICS_RESET. */
+    void (*take_back)(void *ctx);
+    /* DATAGRAM: what waits, beside what was given. NULL: nothing is known of it, and nothing is made
+     * to wait for company. */
+    void (*pending)(void *ctx, struct channel_pending *out);
+    /* DATAGRAM: a frame was made: to be on our disk, with what channel_save_out tells, before it
+     * leaves. Say channel_kept then. NULL: frames are not kept, and leave at once. */
+    void (*keep_frame)(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n);
+    /* ... is no longer needed. */
+    void (*drop_frame)(void *ctx, uint32_t epoch, uint64_t number);
+    /* What channel_save_out tells has changed: with the next commit will do. */
+    void (*saved_changed)(void *ctx);
+    /* A record of a frame given to channel_restore_frame, in their order: it is under way as if
+     * next_record had just given it. */
+    void (*restored)(void *ctx, const struct record *r);
     /* The first `count` records given since the epoch began are on the peer's disk. Rises. */
     void (*acked)(void *ctx, uint64_t count);
     /* DATAGRAM, where acked is not called: the record that was given as number `index` (from 0,
@@ -125,7 +149,7 @@ struct channel_ops {
     /* All records up to this frame were given: when they are committed, say
      * channel_committed(frame). */
     void (*frame_done)(void *ctx, uint64_t frame);
-    /* A handshake of the peer: who it says it is. The owner compares with its store and fills
+    /* A handshake (DATAGRAM: an announcement) of the peer: who it says it is. The owner compares with its store and fills
      * marks: with what is on its disk (what is not committed by now must be committed first, or
      * forgotten: the peer sends again from the marks). A new epoch begins: what was not acked will
      * be asked for again by next_record, from the marks of greeted(). Return: 0, or a refusal code
@@ -218,9 +242,20 @@ void channel_goodbye(struct channel *c, int64_t now_ms);
  * all frames done so far, and given back after channel_new. Load: false = not what was saved; the
  * channel is as new, and the peer's frames are asked for again only if its owner restarts: keep it
  * with care. */
-#define CHANNEL_SAVED_MAX 128
+#define CHANNEL_SAVED_MAX 512
 size_t channel_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX]);
 bool channel_load(struct channel *c, const uint8_t *bytes, size_t n) MUST_CHECK;
+
+/* DATAGRAM: the sending half. save_out: to be committed with the frames that keep_frame gave, then
+ * channel_kept. After channel_new (and after channel_restart, where the store was rolled back):
+ * load_out, which begins as greeted(NULL) does, then restore_frame for each frame kept, by epoch and
+ * number. Return of restore_frame: false = not of an epoch that is under way: to be dropped. */
+#define CHANNEL_SAVED_OUT_MAX 4096
+size_t channel_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_MAX]);
+bool channel_load_out(struct channel *c, const uint8_t *bytes, size_t n) MUST_CHECK;
+bool channel_restore_frame(struct channel *c, uint32_t epoch, uint64_t number, const uint8_t *bytes,
+                           size_t n) MUST_CHECK;
+void channel_kept(struct channel *c);
 
 /* DATAGRAM: a slot may be used once its RECORD_TOPIC is acknowledged; before, RECORD_NO_SLOT.
  * STREAM: at once. */

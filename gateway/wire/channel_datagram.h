@@ -4,7 +4,8 @@
  *
  * Data flows in the first frame, without waiting for an answer. Every frame decodes alone: it leans
  * on nothing but the topic slots that its receiver has confirmed. Only the sender's restart begins
- * an epoch, and each frame announces the epoch until an acknowledgement of one has come. */
+ * an epoch, and frames announce the epoch until an acknowledgement of one has come; what was under
+ * way before the restart is sent again as it was, in its own epoch. */
 #ifndef WIRE_CHANNEL_DATAGRAM_H
 #define WIRE_CHANNEL_DATAGRAM_H
 
@@ -12,18 +13,24 @@
 
 struct datagram;
 
-struct datagram *datagram_new(void) MUST_CHECK;
+struct datagram *datagram_new(const struct channel_config *config) MUST_CHECK;
 void datagram_free(struct datagram *d);
 void datagram_link_up(struct channel *c, int64_t now_ms);
 void datagram_on_frame(struct channel *c, const uint8_t *bytes, size_t n, int64_t now_ms);
 size_t datagram_pump(struct channel *c, size_t room, int64_t now_ms);
 bool datagram_wants(const struct channel *c, int64_t now_ms);
 void datagram_committed(struct channel *c, uint64_t frame, int64_t now_ms);
+void datagram_kept(struct channel *c);
 void datagram_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms);
 void datagram_on_timer(struct channel *c, int64_t now_ms);
 int64_t datagram_deadline(const struct channel *c, int64_t now_ms);
+unsigned datagram_in_flight(const struct channel *c);
 void datagram_restart(struct channel *c);
 size_t datagram_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX]);
 bool datagram_load(struct channel *c, const uint8_t *bytes, size_t n) MUST_CHECK;
+size_t datagram_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_MAX]);
+bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n) MUST_CHECK;
+bool datagram_restore_frame(struct channel *c, uint32_t epoch, uint64_t number, const uint8_t *bytes,
+                            size_t n) MUST_CHECK;
 
 #endif

@@ -6,26 +6,53 @@
 #include "base/buf.h"
 
 #define ANNOUNCES 0x20
-#define LEANS     0x10 /* on all frames before it: for a codec with a model; reserved */
+#define LEANS     0x10 /* on all frames before it: reserved */
 #define HAS_ACK   0x08
 
-size_t datagram_header_encode(const struct datagram_header *h, uint8_t *out)
+/* Flags of an announcement. */
+#define ECHOES    0x01
+#define HAS_NEXT  0x02
+#define ALL_FLAGS 0x03
+
+static void put_announcement(struct buf *b, const struct datagram_announcement *a,
+                             enum seal_mode mode)
 {
+    buf_put_u8(b, (uint8_t)((a->echoes ? ECHOES : 0) | (a->next_secret ? HAS_NEXT : 0)));
+    buf_put_u8(b, a->codec);
+    buf_put_varint(b, a->counter - a->since);
+    buf_put_be32(b, a->identity.generation);
+    buf_put_be32(b, a->identity.segment);
+    buf_put_be32(b, a->identity.predecessor);
+    buf_put_varint(b, a->identity.predecessor_end);
+    if (a->echoes)
+        buf_put(b, a->echo, sizeof a->echo);
+    if (a->next_secret)
+        buf_put_be32(b, a->next_secret);
+    if (mode != SEAL_FULL) {
+        buf_put_u8(b, (uint8_t)strlen(a->name));
+        buf_put(b, a->name, strlen(a->name));
+    }
+}
+
+size_t datagram_header_encode(const struct datagram_header *h, enum seal_mode mode, uint8_t *out,
+                              size_t *clear)
+{
+    const struct datagram_announcement *a = &h->announcement;
     struct buf b;
     buf_init(&b, DATAGRAM_HEADER_BYTES + DATAGRAM_ANNOUNCE_MAX + DATAGRAM_ACK_BYTES);
     buf_put_u8(&b, (uint8_t)(0x80 | (h->announces ? ANNOUNCES : 0) | (h->has_ack ? HAS_ACK : 0) |
                              ((h->number >> 8) & 7)));
     buf_put_u8(&b, (uint8_t)h->number);
-    buf_put_u8(&b, (uint8_t)h->epoch);
+    buf_put_u8(&b, h->epoch_low);
     if (h->announces) {
-        buf_put_be32(&b, h->epoch);
-        buf_put_be32(&b, h->identity.generation);
-        buf_put_be32(&b, h->identity.segment);
-        buf_put_be32(&b, h->identity.predecessor);
-        buf_put_varint(&b, h->identity.predecessor_end);
-        buf_put_u8(&b, (uint8_t)strlen(h->name));
-        buf_put(&b, h->name, strlen(h->name));
+        buf_put_be32(&b, a->epoch);
+        buf_put_varint(&b, a->counter);
+        if (mode != SEAL_NONE)
+            buf_put(&b, a->salt, sizeof a->salt);
     }
+    *clear = b.len;
+    if (h->announces)
+        put_announcement(&b, a, mode);
     if (h->has_ack) {
         buf_put_be16(&b, h->ack_epoch);
         buf_put_be16(&b, h->ack);
@@ -38,7 +65,15 @@ size_t datagram_header_encode(const struct datagram_header *h, uint8_t *out)
     return n;
 }
 
-size_t datagram_header_decode(struct datagram_header *h, const uint8_t *frame, size_t n)
+static void take(struct reader *r, uint8_t *out, size_t n)
+{
+    const uint8_t *bytes = read_bytes(r, n);
+    if (bytes)
+        memcpy(out, bytes, n);
+}
+
+size_t datagram_clear_decode(struct datagram_header *h, enum seal_mode mode, const uint8_t *frame,
+                             size_t n)
 {
     struct reader r = reader_of(frame, n);
     *h = (struct datagram_header){0};
@@ -46,24 +81,57 @@ size_t datagram_header_decode(struct datagram_header *h, const uint8_t *frame, s
     h->number = (uint64_t)(first & 7) << 8;
     h->number |= read_u8(&r);
     h->epoch_low = read_u8(&r);
+    h->announces = first & ANNOUNCES;
+    h->has_ack = first & HAS_ACK;
     if (first & LEANS)
         return 0;
-    if (first & ANNOUNCES) {
-        h->announces = true;
-        h->epoch = read_be32(&r);
-        h->identity.generation = read_be32(&r);
-        h->identity.segment = read_be32(&r);
-        h->identity.predecessor = read_be32(&r);
-        h->identity.predecessor_end = read_varint(&r);
-        size_t name = read_u8(&r);
-        const uint8_t *text = read_bytes(&r, name);
-        if (r.bad || name < 1 || name > CHANNEL_NAME_MAX || memchr(text, 0, name) ||
-            (uint8_t)h->epoch != h->epoch_low || h->epoch == 0)
+    if (h->announces) {
+        struct datagram_announcement *a = &h->announcement;
+        a->epoch = read_be32(&r);
+        a->counter = read_varint(&r);
+        if (mode != SEAL_NONE)
+            take(&r, a->salt, sizeof a->salt);
+        if (a->epoch == 0 || (uint8_t)a->epoch != h->epoch_low || a->counter == 0)
             return 0;
-        memcpy(h->name, text, name);
     }
-    if (first & HAS_ACK) {
-        h->has_ack = true;
+    return r.bad ? 0 : n - r.left;
+}
+
+static bool read_announcement(struct reader *r, struct datagram_announcement *a,
+                              enum seal_mode mode)
+{
+    uint8_t flags = read_u8(r);
+    a->codec = read_u8(r);
+    uint64_t behind = read_varint(r);
+    a->identity.generation = read_be32(r);
+    a->identity.segment = read_be32(r);
+    a->identity.predecessor = read_be32(r);
+    a->identity.predecessor_end = read_varint(r);
+    a->echoes = flags & ECHOES;
+    if (a->echoes)
+        take(r, a->echo, sizeof a->echo);
+    if (flags & HAS_NEXT)
+        a->next_secret = read_be32(r);
+    if (mode != SEAL_FULL) {
+        size_t name = read_u8(r);
+        const uint8_t *text = read_bytes(r, name);
+        if (r->bad || name < 1 || name > CHANNEL_NAME_MAX || memchr(text, 0, name))
+            return false;
+        memcpy(a->name, text, name);
+    }
+    if (r->bad || (flags & ~ALL_FLAGS) || behind >= a->counter)
+        return false;
+    a->since = a->counter - behind;
+    return true;
+}
+
+size_t datagram_rest_decode(struct datagram_header *h, enum seal_mode mode, const uint8_t *frame,
+                            size_t n, size_t clear)
+{
+    struct reader r = reader_of(frame + clear, n - clear);
+    if (h->announces && !read_announcement(&r, &h->announcement, mode))
+        return 0;
+    if (h->has_ack) {
         h->ack_epoch = read_be16(&r);
         h->ack = read_be16(&r);
         h->grant = read_u8(&r);
@@ -72,30 +140,49 @@ size_t datagram_header_decode(struct datagram_header *h, const uint8_t *frame, s
     return r.bad ? 0 : n - r.left;
 }
 
-size_t datagram_ack_encode(uint32_t epoch, uint64_t ack, uint8_t grant, const uint8_t *bitmap,
-                           size_t bitmap_bytes, uint8_t *out)
+size_t datagram_answer_encode(const struct datagram_answer *a, const uint8_t *salt, uint8_t *out,
+                              size_t *clear)
 {
-    assert(bitmap_bytes <= FRAME_BITMAP_MAX);
-    out[0] = 0xC0;
-    out[1] = (uint8_t)(ack >> 8);
-    out[2] = (uint8_t)ack;
-    out[3] = grant;
-    memcpy(out + 4, bitmap, bitmap_bytes);
-    struct seal_context seal = {0, epoch};
-    return seal_frame(&seal, SEAL_SPACE_CONTROL, 0, out, 4 + bitmap_bytes);
+    struct buf b;
+    assert(a->type == DATAGRAM_FLOOR || a->bitmap_bytes <= FRAME_BITMAP_MAX);
+    buf_init(&b, DATAGRAM_ANSWER_MAX);
+    buf_put_u8(&b, (uint8_t)a->type);
+    if (salt)
+        buf_put(&b, salt, DATAGRAM_ANSWER_SALT_BYTES);
+    *clear = b.len;
+    switch (a->type) {
+    case DATAGRAM_ACK:
+        buf_put_be16(&b, (uint16_t)a->ack);
+        buf_put_u8(&b, a->grant);
+        buf_put(&b, a->bitmap, a->bitmap_bytes);
+        break;
+    case DATAGRAM_FLOOR:
+        buf_put_varint(&b, a->floor);
+        if (a->wants_echo)
+            buf_put(&b, a->nonce, sizeof a->nonce);
+        break;
+    }
+    size_t n = b.len;
+    memcpy(out, buf_bytes(&b), n);
+    buf_fini(&b);
+    return n;
 }
 
-bool datagram_ack_decode(uint32_t epoch, uint8_t *frame, size_t n, uint16_t *ack, uint8_t *grant,
-                         const uint8_t **bitmap, size_t *bitmap_bytes)
+bool datagram_answer_decode(struct datagram_answer *a, const uint8_t *frame, size_t n, size_t clear)
 {
-    struct seal_context seal = {0, epoch};
-    size_t content;
-    if (frame[0] != 0xC0 || n > DATAGRAM_ACK_FRAME_MAX ||
-        !seal_open(&seal, SEAL_SPACE_CONTROL, 0, frame, n, &content) || content < 4)
-        return false;
-    *ack = (uint16_t)(frame[1] << 8 | frame[2]);
-    *grant = frame[3];
-    *bitmap = frame + 4;
-    *bitmap_bytes = content - 4;
-    return true;
+    struct reader r = reader_of(frame + clear, n - clear);
+    *a = (struct datagram_answer){.type = DATAGRAM_ACK};
+    if (frame[0] == DATAGRAM_ACK) {
+        a->ack = read_be16(&r);
+        a->grant = read_u8(&r);
+        a->bitmap = r.p;
+        a->bitmap_bytes = r.left;
+        return !r.bad && a->bitmap_bytes <= FRAME_BITMAP_MAX;
+    }
+    a->type = DATAGRAM_FLOOR;
+    a->floor = read_varint(&r);
+    a->wants_echo = r.left > 0;
+    if (a->wants_echo)
+        take(&r, a->nonce, sizeof a->nonce);
+    return frame[0] == DATAGRAM_FLOOR && !r.bad && r.left == 0;
 }

@@ -1,8 +1,10 @@
 /* Headers of the frames of datagram links ([P-10]). Pure.
  *
- *     data   1 0 N L A n n n  nnnnnnnn  ee  [announcement]  [ack]  records ...  tag(epoch, 0)
- *     ack    1 1 0 0 0 0 0 0  cc cc g  bitmap ...                              tag(0, acknowledged
- * epoch) */
+ *     data    1 0 N L A n n n  nnnnnnnn  ee  [announcement]  [ack]  records ...  tag
+ *     answer  1 1 0 0 T T 0 0  [salt]  ack or floor                              tag
+ *
+ * What must be read before the key is known comes first (the clear part); the rest is encrypted
+ * where the link is sealed. */
 #ifndef WIRE_DATAGRAM_FRAME_H
 #define WIRE_DATAGRAM_FRAME_H
 
@@ -13,18 +15,37 @@
 #include "gateway/wire/channel.h"
 #include "gateway/wire/frame.h"
 
-#define DATAGRAM_HEADER_BYTES  3
-#define DATAGRAM_ACK_BYTES     6
-#define DATAGRAM_ANNOUNCE_MAX  (16 + 10 + 1 + CHANNEL_NAME_MAX)
-#define DATAGRAM_ACK_FRAME_MAX (4 + FRAME_BITMAP_MAX + SEAL_CRC_BYTES)
+#define DATAGRAM_HEADER_BYTES 3
+#define DATAGRAM_ACK_BYTES    6
+#define DATAGRAM_SALT_BYTES   12 /* of an epoch's randomness, beside its id */
+#define DATAGRAM_NONCE_BYTES  8  /* that a receiver without memory wants to hear again */
+#define DATAGRAM_ANNOUNCE_MAX                                                                      \
+    (4 + 10 + DATAGRAM_SALT_BYTES + 2 + 10 + 12 + 10 + DATAGRAM_NONCE_BYTES + 4 + 1 +              \
+     CHANNEL_NAME_MAX)
+#define DATAGRAM_ANSWER_SALT_BYTES 12
+#define DATAGRAM_ANSWER_MAX                                                                        \
+    (1 + DATAGRAM_ANSWER_SALT_BYTES + 10 + DATAGRAM_NONCE_BYTES + FRAME_BITMAP_MAX + SEAL_TAG_MAX)
+
+/* What tells of a new epoch. */
+struct datagram_announcement {
+    uint64_t counter; /* of the sender's epochs: rises */
+    uint32_t epoch;
+    uint8_t salt[DATAGRAM_SALT_BYTES]; /* sealed links */
+    /* Behind the clear part. */
+    uint64_t since; /* counter of the oldest epoch of which frames may still come */
+    uint8_t codec;  /* of the epoch's frames */
+    struct channel_identity identity;
+    bool echoes;
+    uint8_t echo[DATAGRAM_NONCE_BYTES];
+    uint32_t next_secret; /* seal_secret_id of a further secret that the sender holds; 0 = none */
+    char name[CHANNEL_NAME_MAX + 1]; /* "" on a link that hides names */
+};
 
 struct datagram_header {
     uint64_t number; /* decode: low 11 bits */
     uint8_t epoch_low;
-    bool announces; /* the five below */
-    uint32_t epoch;
-    struct channel_identity identity;
-    char name[CHANNEL_NAME_MAX + 1];
+    bool announces;
+    struct datagram_announcement announcement;
     bool has_ack;       /* the four below */
     uint16_t ack_epoch; /* low half of the epoch acknowledged */
     uint16_t ack;       /* all frames up to here are on disk; low bits */
@@ -32,17 +53,37 @@ struct datagram_header {
     uint8_t bitmap; /* of the eight frames behind ack */
 };
 
-/* Return: bytes written: at most DATAGRAM_HEADER_BYTES + DATAGRAM_ANNOUNCE_MAX +
- * DATAGRAM_ACK_BYTES. */
-size_t datagram_header_encode(const struct datagram_header *h, uint8_t *out);
-/* n: without the tag. Return: bytes of header, 0 = malformed. */
-size_t datagram_header_decode(struct datagram_header *h, const uint8_t *frame, size_t n) MUST_CHECK;
+/* *clear: bytes of the clear part. Return: bytes written, at most DATAGRAM_HEADER_BYTES +
+ * DATAGRAM_ANNOUNCE_MAX + DATAGRAM_ACK_BYTES. */
+size_t datagram_header_encode(const struct datagram_header *h, enum seal_mode mode, uint8_t *out,
+                              size_t *clear);
+/* The clear part alone. n: without the tag. Return: its bytes, 0 = malformed. */
+size_t datagram_clear_decode(struct datagram_header *h, enum seal_mode mode, const uint8_t *frame,
+                             size_t n) MUST_CHECK;
+/* The rest, once the frame is opened; clear: as the call before returned. Return: bytes of the whole
+ * header, 0 = malformed. */
+size_t datagram_rest_decode(struct datagram_header *h, enum seal_mode mode, const uint8_t *frame,
+                            size_t n, size_t clear) MUST_CHECK;
 
-/* Whole frames, tag included; out has room for DATAGRAM_ACK_FRAME_MAX. epoch: of the frames
- * acknowledged. */
-size_t datagram_ack_encode(uint32_t epoch, uint64_t ack, uint8_t grant, const uint8_t *bitmap,
-                           size_t bitmap_bytes, uint8_t *out);
-bool datagram_ack_decode(uint32_t epoch, uint8_t *frame, size_t n, uint16_t *ack, uint8_t *grant,
-                         const uint8_t **bitmap, size_t *bitmap_bytes) MUST_CHECK;
+/* What goes back without data. ACK: of frames on disk. FLOOR: the epoch named is refused; another
+ * must have a counter above the floor. */
+enum datagram_answer_type { DATAGRAM_ACK = 0xC0, DATAGRAM_FLOOR = 0xCC };
+struct datagram_answer {
+    enum datagram_answer_type type;
+    uint64_t ack; /* decode: its low 16 bits */
+    uint8_t grant;
+    const uint8_t *bitmap;
+    size_t bitmap_bytes;
+    uint64_t floor;
+    bool wants_echo;
+    uint8_t nonce[DATAGRAM_NONCE_BYTES];
+};
+/* Without the tag. salt: NULL on a link that is not sealed. *clear as above. Return: bytes. */
+size_t datagram_answer_encode(const struct datagram_answer *a, const uint8_t *salt, uint8_t *out,
+                              size_t *clear);
+/* frame: opened, n without the tag; clear: bytes of the clear part. a->bitmap points into frame.
+ * Return: false = malformed. */
+bool datagram_answer_decode(struct datagram_answer *a, const uint8_t *frame, size_t n,
+                            size_t clear) MUST_CHECK;
 
 #endif

@@ -15,10 +15,24 @@
 #define FLYING   400
 #define MTU      340
 
+#define KEPT 600
+
+struct kept {
+    bool used;
+    uint32_t epoch;
+    uint64_t number;
+    uint16_t n;
+    uint8_t bytes[MTU];
+};
+
 struct disk {
     bool have[MESSAGES + 1]; /* of the peer's messages */
     uint8_t saved[CHANNEL_SAVED_MAX];
     size_t saved_len;
+    uint8_t saved_out[CHANNEL_SAVED_OUT_MAX];
+    size_t saved_out_len;
+    struct kept kept[KEPT];
+    bool acked[MESSAGES + 1]; /* of its own */
 };
 
 struct end {
@@ -28,7 +42,7 @@ struct end {
     struct channel_config config;
     struct channel_identity identity;
     unsigned made;
-    bool acked[MESSAGES + 1], given[MESSAGES + 1];
+    bool given[MESSAGES + 1];
     uint16_t index[20000]; /* records given in this epoch */
     unsigned given_count;
     struct disk live, disk;
@@ -122,7 +136,7 @@ static bool on_next_record(void *ctx, size_t room, struct record *r)
 {
     struct end *e = ctx;
     for (unsigned n = 1; n <= e->made; n++) {
-        if (e->given[n] || e->acked[n])
+        if (e->given[n] || e->live.acked[n])
             continue;
         e->given[n] = true;
         assert_true(e->given_count < 20000);
@@ -143,6 +157,52 @@ static bool on_next_record(void *ctx, size_t room, struct record *r)
     return false;
 }
 
+static void on_take_back(void *ctx)
+{
+    struct end *e = ctx;
+    e->given[e->index[--e->given_count]] = false;
+}
+
+static void want_commit(struct end *e, int64_t delay_ms)
+{
+    if (e->commit_at_ms > e->sim->now_ms + delay_ms)
+        e->commit_at_ms = e->sim->now_ms + delay_ms;
+}
+
+static void on_keep_frame(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n)
+{
+    struct end *e = ctx;
+    unsigned i = 0;
+    while (i < KEPT && e->live.kept[i].used)
+        i++;
+    assert_true(i < KEPT && n <= MTU);
+    e->live.kept[i] = (struct kept){true, epoch, number, (uint16_t)n, {0}};
+    memcpy(e->live.kept[i].bytes, bytes, n);
+    want_commit(e, 0);
+}
+
+static void on_drop_frame(void *ctx, uint32_t epoch, uint64_t number)
+{
+    struct end *e = ctx;
+    for (unsigned i = 0; i < KEPT; i++)
+        if (e->live.kept[i].epoch == epoch && e->live.kept[i].number == number)
+            e->live.kept[i].used = false;
+    want_commit(e, 20);
+}
+
+static void on_saved_changed(void *ctx)
+{
+    want_commit(ctx, 20);
+}
+
+static void on_restored(void *ctx, const struct record *r)
+{
+    struct end *e = ctx;
+    assert_true(r->number >= 1 && r->number <= e->made && !e->given[r->number]);
+    e->given[r->number] = true;
+    e->index[e->given_count++] = (uint16_t)r->number;
+}
+
 static void on_acked(void *ctx, uint64_t count)
 {
     fail_msg("not on datagram links");
@@ -154,7 +214,7 @@ static void on_acked_record(void *ctx, uint64_t index)
     assert_true(index < e->given_count);
     unsigned n = e->index[index];
     assert_true(e->sim->end[!e->side].disk.have[n]);
-    e->acked[n] = true;
+    e->live.acked[n] = true;
 }
 
 static int on_record(void *ctx, const struct record *r, uint64_t frame)
@@ -174,8 +234,7 @@ static void on_frame_done(void *ctx, uint64_t frame)
 {
     struct end *e = ctx;
     e->frame_live = frame;
-    if (e->commit_at_ms == CHANNEL_NEVER)
-        e->commit_at_ms = e->sim->now_ms + 20;
+    want_commit(e, 20);
 }
 
 static int on_greeting(void *ctx, const struct channel_identity *peer, struct channel_marks *ours)
@@ -216,6 +275,11 @@ static uint64_t on_grant(void *ctx)
 static const struct channel_ops ops = {
     .output = on_output,
     .next_record = on_next_record,
+    .take_back = on_take_back,
+    .keep_frame = on_keep_frame,
+    .drop_frame = on_drop_frame,
+    .saved_changed = on_saved_changed,
+    .restored = on_restored,
     .acked = on_acked,
     .acked_record = on_acked_record,
     .record = on_record,
@@ -231,9 +295,11 @@ static const struct channel_ops ops = {
 static void commit(struct end *e)
 {
     e->live.saved_len = channel_save(e->channel, e->live.saved);
+    e->live.saved_out_len = channel_save_out(e->channel, e->live.saved_out);
     e->disk = e->live;
     e->commit_at_ms = CHANNEL_NEVER;
     channel_committed(e->channel, e->frame_live, e->sim->now_ms);
+    channel_kept(e->channel);
 }
 
 /* Kill -9 and a new start. */
@@ -242,6 +308,8 @@ static void start(struct sim *s, int side)
     struct end *e = &s->end[side];
     channel_free(e->channel);
     e->live = e->disk;
+    memset(e->given, 0, sizeof e->given);
+    e->given_count = 0;
     e->commit_at_ms = CHANNEL_NEVER;
     e->identity.predecessor = e->identity.segment;
     e->identity.segment = rnd(s);
@@ -251,6 +319,13 @@ static void start(struct sim *s, int side)
     e->channel = channel_new(&e->config, &e->identity, &ops, e);
     if (e->disk.saved_len > 0)
         assert_true(channel_load(e->channel, e->disk.saved, e->disk.saved_len));
+    if (e->disk.saved_out_len > 0)
+        assert_true(channel_load_out(e->channel, e->disk.saved_out, e->disk.saved_out_len));
+    for (unsigned i = 0; i < KEPT; i++) {
+        struct kept *k = &e->live.kept[i];
+        if (k->used && !channel_restore_frame(e->channel, k->epoch, k->number, k->bytes, k->n))
+            k->used = false;
+    }
     channel_link_up(e->channel, s->now_ms);
 }
 
@@ -337,7 +412,7 @@ static bool all_acked(const struct sim *s)
 {
     for (int i = 0; i < 2; i++)
         for (unsigned n = 1; n <= s->end[i].made; n++)
-            if (!s->end[i].acked[n])
+            if (!s->end[i].live.acked[n])
                 return false;
     return true;
 }
@@ -478,10 +553,16 @@ static void any_bytes_at_all_are_survived(void **state)
 static void headers_survive_and_an_announcement_is_whole_or_nothing(void **state)
 {
     struct datagram_header h = {.number = 2047,
-                                .epoch = 0xa1b2c3d4,
+                                .epoch_low = 0xd4,
                                 .announces = true,
-                                .identity = {1, 2, 3, 70000},
-                                .name = "edge",
+                                .announcement = {.counter = 300,
+                                                 .epoch = 0xa1b2c3d4,
+                                                 .since = 298,
+                                                 .codec = 1,
+                                                 .identity = {1, 2, 3, 70000},
+                                                 .echoes = true,
+                                                 .next_secret = 77,
+                                                 .name = "edge"},
                                 .has_ack = true,
                                 .ack_epoch = 5,
                                 .ack = 6,
@@ -489,17 +570,25 @@ static void headers_survive_and_an_announcement_is_whole_or_nothing(void **state
                                 .bitmap = 8},
                            g;
     uint8_t bytes[DATAGRAM_HEADER_BYTES + DATAGRAM_ANNOUNCE_MAX + DATAGRAM_ACK_BYTES];
-    size_t n = datagram_header_encode(&h, bytes);
-    h.epoch_low = 0xd4;
-    assert_int_equal(datagram_header_decode(&g, bytes, n), n);
-    assert_memory_equal(g.name, "edge", 5);
-    assert_true(g.number == 2047 && g.epoch == h.epoch && g.identity.predecessor_end == 70000 &&
-                g.ack_epoch == 5 && g.bitmap == 8);
-    for (size_t cut = 0; cut < n; cut++)
-        assert_int_equal(datagram_header_decode(&g, bytes, cut), 0);
-    h = (struct datagram_header){.number = 1, .epoch = 9};
-    assert_int_equal(datagram_header_encode(&h, bytes), DATAGRAM_HEADER_BYTES);
+    for (int mode = SEAL_FULL; mode <= SEAL_NONE; mode++) {
+        size_t clear, n = datagram_header_encode(&h, mode, bytes, &clear);
+        assert_int_equal(datagram_clear_decode(&g, mode, bytes, n), clear);
+        assert_int_equal(datagram_rest_decode(&g, mode, bytes, n, clear), n);
+        const struct datagram_announcement *a = &g.announcement;
+        assert_string_equal(a->name, mode == SEAL_FULL ? "" : "edge");
+        assert_true(g.number == 2047 && a->epoch == 0xa1b2c3d4 && a->identity.predecessor_end == 70000 &&
+                    a->counter == 300 && a->since == 298 && a->echoes && a->next_secret == 77 &&
+                    g.ack_epoch == 5 && g.bitmap == 8);
+        for (size_t cut = 0; cut < n; cut++)
+            assert_true(cut < clear ? datagram_clear_decode(&g, mode, bytes, cut) == 0
+                                    : datagram_clear_decode(&g, mode, bytes, cut) == clear &&
+                                          datagram_rest_decode(&g, mode, bytes, cut, clear) == 0);
+    }
+    h = (struct datagram_header){.number = 1, .epoch_low = 9};
+    size_t clear;
+    assert_int_equal(datagram_header_encode(&h, SEAL_NONE, bytes, &clear), DATAGRAM_HEADER_BYTES);
     assert_int_equal(DATAGRAM_HEADER_BYTES + SEAL_CRC_BYTES, 7);
+    assert_int_equal(DATAGRAM_HEADER_BYTES + SEAL_TAG_DEFAULT, 11);
 }
 
 int main(void)

@@ -273,31 +273,54 @@ static void check_datagram(const struct example *e)
     uint8_t frame[512], bitmap[8] = {0};
     uint64_t check;
     hex(text(e, "bitmap"), bitmap);
+    size_t clear;
     struct datagram_header h = {
         .number = number(e, "number", 10),
-        .epoch = (uint32_t)number(e, "epoch", 16),
+        .epoch_low = (uint8_t)number(e, "epoch", 16),
         .announces = text(e, "name"),
-        .identity = {(uint32_t)number(e, "generation", 16), (uint32_t)number(e, "segment", 16),
-                     (uint32_t)number(e, "predecessor", 16), number(e, "predecessor_end", 10)},
+        .announcement = {.counter = number(e, "counter", 10),
+                         .epoch = (uint32_t)number(e, "epoch", 16),
+                         .since = number(e, "since", 10),
+                         .codec = (uint8_t)number(e, "codec", 10),
+                         .identity = {(uint32_t)number(e, "generation", 16),
+                                      (uint32_t)number(e, "segment", 16),
+                                      (uint32_t)number(e, "predecessor", 16),
+                                      number(e, "predecessor_end", 10)}},
         .has_ack = text(e, "ack"),
         .ack_epoch = (uint16_t)number(e, "ack_epoch", 16),
         .ack = (uint16_t)number(e, "ack", 10),
         .grant = frame_grant_encode(number(e, "grant", 10)),
         .bitmap = bitmap[0]};
-    snprintf(h.name, sizeof h.name, "%s", h.announces ? text(e, "name") : "");
-    size_t n = datagram_header_encode(&h, frame);
+    snprintf(h.announcement.name, sizeof h.announcement.name, "%s", h.announces ? text(e, "name") : "");
+    size_t n = datagram_header_encode(&h, SEAL_NONE, frame, &clear);
     n += encode_records(e, frame + n, &check);
-    struct seal_context c = {h.epoch, 0};
+    struct seal_context c = {(uint32_t)number(e, "epoch", 16), 0};
     compare(e, "frame", frame, seal_frame(&c, SEAL_SPACE_DATA, h.number, frame, n));
+}
+
+static void check_answer(const struct example *e, struct datagram_answer *a)
+{
+    uint8_t frame[DATAGRAM_ANSWER_MAX];
+    size_t clear, n = datagram_answer_encode(a, NULL, frame, &clear);
+    struct seal_context c = {0, (uint32_t)number(e, "epoch", 16)};
+    compare(e, "frame", frame, seal_frame(&c, SEAL_SPACE_CONTROL, 0, frame, n));
 }
 
 static void check_datagram_ack(const struct example *e)
 {
-    uint8_t frame[DATAGRAM_ACK_FRAME_MAX], bitmap[FRAME_BITMAP_MAX];
-    size_t n = hex(text(e, "bitmap"), bitmap);
-    compare(e, "frame", frame,
-            datagram_ack_encode((uint32_t)number(e, "epoch", 16), number(e, "ack", 10),
-                                frame_grant_encode(number(e, "grant", 10)), bitmap, n, frame));
+    uint8_t bitmap[FRAME_BITMAP_MAX];
+    struct datagram_answer a = {.type = DATAGRAM_ACK,
+                                .ack = number(e, "ack", 10),
+                                .grant = frame_grant_encode(number(e, "grant", 10)),
+                                .bitmap = bitmap};
+    a.bitmap_bytes = hex(text(e, "bitmap"), bitmap);
+    check_answer(e, &a);
+}
+
+static void check_datagram_floor(const struct example *e)
+{
+    struct datagram_answer a = {.type = DATAGRAM_FLOOR, .floor = number(e, "floor", 10)};
+    check_answer(e, &a);
 }
 
 static unsigned check_all(const char *kind)
@@ -318,6 +341,8 @@ static unsigned check_all(const char *kind)
             check_datagram(e);
         else if (strcmp(kind, "datagram_ack") == 0)
             check_datagram_ack(e);
+        else if (strcmp(kind, "datagram_floor") == 0)
+            check_datagram_floor(e);
         else if (strcmp(kind, "hello") == 0)
             check_hello(e);
         else if (strcmp(kind, "marks") == 0)
@@ -350,6 +375,7 @@ CASE(refuse, 1)
 CASE(plain, 1)
 CASE(datagram, 2)
 CASE(datagram_ack, 1)
+CASE(datagram_floor, 1)
 
 int main(int argc, char **argv)
 {
@@ -365,6 +391,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_document_tells_the_bytes_of_plain),
         cmocka_unit_test(the_document_tells_the_bytes_of_datagram),
         cmocka_unit_test(the_document_tells_the_bytes_of_datagram_ack),
+        cmocka_unit_test(the_document_tells_the_bytes_of_datagram_floor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,136 @@
+/* What a datagram channel must remember: of its receiving half with the records of the frames that came, of its sending half with
+ * the frames that it made, so that a restart says again, byte for byte, what may have been said. */
+#include "gateway/bridge/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "store/anchors.h"
+
+static const char *key_of(const struct peer *p, const char *what, char key[32])
+{
+    snprintf(key, 32, "%s.%d", what, p->id);
+    return key;
+}
+
+/* ---- written ---- */
+
+void peers_saved_changed(void *ctx)
+{
+    struct peer *p = ctx;
+    p->save_out = true;
+    custody_dirty(p->bridge, COMMIT_LATEST_MS);
+}
+
+void peers_keep_frame(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n)
+{
+    struct peer *p = ctx;
+    int rc = store_frame_put(p->bridge->store, p->id, epoch, number, bytes, n);
+    p->save_out = p->frames_kept = true;
+    if (!custody_failed(p->bridge, rc > 0 ? -EIO : rc))
+        custody_dirty(p->bridge, 0);
+}
+
+void peers_drop_frame(void *ctx, uint32_t epoch, uint64_t number)
+{
+    struct peer *p = ctx;
+    if (!custody_failed(p->bridge, store_frame_drop(p->bridge->store, p->id, epoch, number)))
+        custody_dirty(p->bridge, COMMIT_LATEST_MS);
+}
+
+static bool save_in(struct peer *p)
+{
+    char key[32];
+    uint8_t saved[CHANNEL_SAVED_MAX];
+    return !custody_failed(p->bridge, store_set(p->bridge->store, key_of(p, "channel", key), saved, channel_save(p->channel, saved)));
+}
+
+static bool save_out(struct peer *p)
+{
+    char key[32];
+    uint8_t saved[CHANNEL_SAVED_OUT_MAX], lanes[SENDER_LANES_MAX];
+    struct store *s = p->bridge->store;
+    return !custody_failed(p->bridge, store_set(s, key_of(p, "channel-out", key), saved, channel_save_out(p->channel, saved))) &&
+           !custody_failed(p->bridge, store_set(s, key_of(p, "lanes", key), lanes, sender_save_lanes(p, lanes)));
+}
+
+void peers_before_commit(struct bridge *b)
+{
+    for (size_t i = 0; i < b->peer_count; i++) {
+        struct peer *p = &b->peers[i];
+        if (!p->sender.datagram)
+            continue;
+        if ((p->frames_waiting && !save_in(p)) || (p->save_out && !save_out(p)))
+            return;
+    }
+}
+
+/* ---- read ---- */
+
+struct reading {
+    struct peer *peer;
+    unsigned unknown; /* frames of no epoch that is under way */
+    uint32_t unknown_epoch[STORE_FRAMES_MAX];
+    uint64_t unknown_number[STORE_FRAMES_MAX];
+};
+
+static void restore_frame(void *ctx, uint32_t epoch, uint64_t number, const void *bytes, size_t n)
+{
+    struct reading *r = ctx;
+    if (channel_restore_frame(r->peer->channel, epoch, number, bytes, n) || r->unknown == STORE_FRAMES_MAX)
+        return;
+    r->unknown_epoch[r->unknown] = epoch;
+    r->unknown_number[r->unknown++] = number;
+}
+
+static int restore_frames(struct peer *p)
+{
+    struct reading *r = calloc(1, sizeof *r);
+    if (!r)
+        return -ENOMEM;
+    r->peer = p;
+    int rc = store_frames_each(p->bridge->store, p->id, restore_frame, r);
+    for (unsigned i = 0; i < r->unknown && rc == 0; i++)
+        rc = store_frame_drop(p->bridge->store, p->id, r->unknown_epoch[i], r->unknown_number[i]);
+    free(r);
+    return rc;
+}
+
+static int load_out(struct peer *p)
+{
+    char key[32];
+    uint8_t saved[CHANNEL_SAVED_OUT_MAX], lanes[SENDER_LANES_MAX];
+    struct store *s = p->bridge->store;
+    size_t n = sizeof saved, lanes_n = sizeof lanes;
+    int rc = store_get(s, key_of(p, "channel-out", key), saved, &n);
+    if (rc != 0 || !channel_load_out(p->channel, saved, n))
+        return rc < 0 ? rc : STORE_NONE;
+    rc = restore_frames(p);
+    if (rc != 0)
+        return rc;
+    rc = store_get(s, key_of(p, "lanes", key), lanes, &lanes_n);
+    return rc < 0 || !sender_load_lanes(p, lanes, rc == 0 ? lanes_n : 0) ? -EIO : 0;
+}
+
+int peers_load_channel(struct peer *p)
+{
+    char key[32];
+    uint8_t saved[CHANNEL_SAVED_MAX];
+    size_t n = sizeof saved;
+    int rc = store_get(p->bridge->store, key_of(p, "channel", key), saved, &n);
+    if (rc == 0 && !channel_load(p->channel, saved, n))
+        bridge_logf(p->bridge, BRIDGE_WARN, "peer", "what the channel had remembered is not its own peer=%s", p->config->name);
+    if (rc >= 0)
+        rc = load_out(p);
+    return rc < 0 ? rc : 0;
+}
+
+void peers_read_back(struct peer *p)
+{
+    int rc = load_out(p);
+    if (rc == STORE_NONE)
+        channel_restart(p->channel, "store failed", p->bridge->now.mono_ms);
+    else
+        custody_failed(p->bridge, rc);
+}

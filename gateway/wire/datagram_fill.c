@@ -1,0 +1,258 @@
+/* Which records a frame takes, and when: what costs by the started quantum should fill it, and what is not urgent may wait for
+ * company. Each frame decodes alone. */
+#include <string.h>
+
+#include "gateway/wire/codec_plain.h"
+#include "gateway/wire/datagram_internal.h"
+
+uint8_t datagram_codec(const struct channel *c)
+{
+    return 1;
+}
+
+static struct channel_pending pending(const struct channel *c)
+{
+    struct channel_pending p = {.high = true, .oldest_ms = -1};
+    /* To ask costs the owner a look into its store. */
+    if (c->ops->pending && (c->config.hold_ms > 0 || c->config.quantum_bytes > 0 || c->config.alarm_places > 0))
+        c->ops->pending(c->ctx, &p);
+    return p;
+}
+
+static bool urgent_waits(const struct channel_pending *p)
+{
+    return p->alarm || p->high;
+}
+
+/* Places of the window that may be taken now. */
+static bool has_place(const struct channel *c, const struct channel_pending *p)
+{
+    const struct datagram *d = c->datagram;
+    unsigned window = datagram_window(c);
+    unsigned spared = p->alarm || c->config.alarm_places >= window ? 0 : c->config.alarm_places;
+    if (d->frame_count >= window - spared)
+        return false;
+    /* The peer tells apart so many numbers. */
+    for (unsigned i = 0; i < d->frame_count && d->begun; i++)
+        if (d->frames[i].epoch == d->out[0].id && d->out[0].next - d->frames[i].number >= FRAME_WINDOW)
+            return false;
+    return true;
+}
+
+bool datagram_has_data(const struct channel *c)
+{
+    const struct datagram *d = c->datagram;
+    if (!c->waiting && d->carried.count == 0)
+        return false;
+    struct channel_pending p = pending(c);
+    if (!has_place(c, &p) || c->grant_end <= c->payload_given)
+        return false;
+    return c->config.hold_ms <= 0 || d->leaving || d->carried.count > 0 || urgent_waits(&p) ||
+           p.oldest_ms >= c->config.hold_ms;
+}
+
+int64_t datagram_hold_at(const struct channel *c, int64_t now_ms)
+{
+    if (!c->waiting || c->config.hold_ms <= 0)
+        return CHANNEL_NEVER;
+    struct channel_pending p = pending(c);
+    if (p.oldest_ms < 0 || p.oldest_ms >= c->config.hold_ms || !has_place(c, &p))
+        return CHANNEL_NEVER; /* what is due goes as the link takes it */
+    return now_ms + c->config.hold_ms - p.oldest_ms;
+}
+
+/* ---- one frame ---- */
+
+struct filling {
+    struct channel *c;
+    struct buf *out;
+    const struct codec *codec;
+    struct codec_encoder *encoder;
+    size_t size;     /* that the records so far need, flushed */
+    size_t overhead; /* of the frame, beside them */
+    size_t most;     /* that fits the frame at all */
+    size_t content;  /* that fits it now */
+    bool urgent_alone; /* what is not urgent comes along where it costs nothing */
+};
+
+static struct codec_encoder *fresh_encoder(struct channel *c)
+{
+    return codec_find(c->datagram->out[0].codec)->encoder_new(0);
+}
+
+/* Bytes of texts and payload that a record may have in the room left. In an empty frame it must fit
+ * for certain; behind others it may be found too large, and waits for the next. */
+static size_t record_room(const struct filling *f)
+{
+    const struct channel *c = f->c;
+    size_t fixed = f->size == 0 ? DATAGRAM_FIXED : DATAGRAM_USUAL;
+    size_t left = f->content > f->size ? f->content - f->size : 0;
+    size_t room = left > fixed ? left - fixed : 0;
+    uint64_t granted = c->grant_end > c->payload_given ? c->grant_end - c->payload_given : 0;
+    return room < granted ? room : (size_t)granted;
+}
+
+/* Return: bytes that the stream needs with this record; SIZE_MAX = no memory. */
+static size_t encode(struct filling *f, const struct record *r)
+{
+    uint64_t needed;
+    if (!f->encoder || f->codec->encode(f->encoder, r, f->out, &needed) < 0)
+        return SIZE_MAX;
+    size_t slack = f->codec->version > 1 ? 2 : 0; /* of a flush */
+    return (f->out->len > needed ? f->out->len : (size_t)needed) + slack;
+}
+
+/* The encoder has seen a record that is not sent: once more, without it. Return: false = no memory. */
+static bool encode_again(struct filling *f, unsigned count)
+{
+    f->codec->encoder_free(f->encoder);
+    f->encoder = fresh_encoder(f->c);
+    buf_clear(f->out);
+    f->size = 0;
+    for (unsigned i = 0; i < count; i++)
+        if ((f->size = encode(f, f->c->datagram->filling.records[i])) == SIZE_MAX)
+            return false;
+    return true;
+}
+
+/* The end of the quantum that a frame of this much content has begun. */
+static size_t quantum_end(const struct filling *f, size_t content)
+{
+    size_t q = f->c->config.quantum_bytes;
+    size_t end = (content + f->overhead + q - 1) / q * q;
+    return end - f->overhead < f->most ? end - f->overhead : f->most;
+}
+
+/* How much the frame takes of what comes next. */
+static void set_content(struct filling *f)
+{
+    const struct channel *c = f->c;
+    size_t q = c->config.quantum_bytes, whole = f->most + f->overhead;
+    f->content = f->most;
+    if (q == 0)
+        return;
+    if (whole >= q && whole / q * q > f->overhead + DATAGRAM_FIXED)
+        f->content = whole / q * q - f->overhead; /* a last quantum that is not whole would cost as one that is */
+    struct channel_pending p = pending(c);
+    if (f->urgent_alone && f->size > 0 && !urgent_waits(&p))
+        f->content = quantum_end(f, f->size);
+}
+
+/* The last of what waits may begin one quantum more: alone in a frame it would, too. */
+static bool is_last(const struct filling *f)
+{
+    struct channel_pending p = pending(f->c);
+    return f->c->config.quantum_bytes > 0 && f->c->ops->pending && !f->urgent_alone && !urgent_waits(&p) && p.oldest_ms < 0;
+}
+
+/* The next record, that a frame before had no room for or that the owner gives. */
+static bool next_record(struct filling *f, struct record *r)
+{
+    struct channel *c = f->c;
+    struct datagram *d = c->datagram;
+    if (d->carried.count > 0) {
+        *r = *d->carried.records[0];
+        return true;
+    }
+    size_t room = record_room(f);
+    if (!c->waiting || room == 0)
+        return false;
+    if (c->ops->next_record(c->ctx, room, r))
+        return true;
+    c->waiting = d->leaving = false;
+    return false;
+}
+
+/* It has no room here. A topic's definition cannot be taken back; it begins the next frame. */
+static void put_back(struct channel *c, const struct record *r)
+{
+    struct datagram *d = c->datagram;
+    if (d->carried.count > 0)
+        return;
+    if (r->type != RECORD_TOPIC && r->type != RECORD_TOPICS_RESET)
+        c->ops->take_back(c->ctx);
+    else if (record_list_add(&d->carried, r) != 0)
+        c->ops->give_up(c->ctx, "out of memory");
+}
+
+static void count_in(struct filling *f, const struct record *r, bool *urgent)
+{
+    struct channel *c = f->c;
+    record_list_clear(&c->datagram->carried);
+    *urgent |= r->type != RECORD_TOPIC && r->type != RECORD_TOPICS_RESET && r->class == CLASS_ALARM;
+    if (r->type == RECORD_MESSAGE || r->type == RECORD_CHUNK)
+        c->payload_given += r->len;
+}
+
+/* Alone in a frame, and too large: a fault of the owner's, which must not stop the rest. */
+static void skip(struct channel *c)
+{
+    record_list_clear(&c->datagram->carried);
+    c->datagram->records_given++;
+    c->ops->give_up(c->ctx, "a record is larger than a frame of the link");
+}
+
+unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_t overhead, bool *urgent)
+{
+    struct datagram *d = c->datagram;
+    struct channel_pending p = pending(c);
+    struct filling f = {.c = c, .out = out, .codec = codec_find(d->out[0].codec), .encoder = fresh_encoder(c),
+                        .overhead = overhead, .most = content};
+    unsigned count = 0;
+    struct record r;
+    bool good = f.encoder;
+    d->leaving |= c->config.hold_ms > 0 && p.oldest_ms >= c->config.hold_ms;
+    f.urgent_alone = c->config.hold_ms > 0 && !d->leaving;
+    record_list_clear(&d->filling);
+    while (good && count < RECORD_LIST_SENT_RECORDS) {
+        set_content(&f);
+        if (!next_record(&f, &r))
+            break;
+        if (record_list_add(&d->filling, &r) != 0) {
+            put_back(c, &r);
+            break;
+        }
+        size_t size = encode(&f, &r);
+        if (size <= f.content || (size <= f.most && (count == 0 || is_last(&f)))) {
+            count_in(&f, &r, urgent);
+            f.size = size;
+            count++;
+            continue;
+        }
+        if (count == 0) {
+            skip(c);
+            record_list_clear(&d->filling);
+            good = encode_again(&f, 0);
+            continue;
+        }
+        put_back(c, &r);
+        good = encode_again(&f, count);
+        break;
+    }
+    good = good && (count == 0 || f.codec->flush(f.encoder, out) == 0) && out->len <= content;
+    f.codec->encoder_free(f.encoder);
+    record_list_clear(&d->filling);
+    return good ? count : 0;
+}
+
+/* ---- back ---- */
+
+bool datagram_decode(struct channel *c, uint8_t codec, const uint8_t *bytes, size_t n)
+{
+    struct codec_limits limits = {.max_message = UINT32_MAX};
+    const struct codec *of = codec_find(codec);
+    struct codec_decoder *decoder = of ? of->decoder_new(0, &limits) : NULL;
+    struct record r;
+    uint64_t needed;
+    bool good = decoder && of->feed(decoder, bytes, n, true) == 0;
+    record_list_clear(&c->records);
+    while (good) {
+        int rc = of->decode(decoder, &r, &needed);
+        if (rc == CODEC_MORE)
+            break;
+        good = rc == 0 && record_list_add(&c->records, &r) == 0;
+    }
+    if (decoder)
+        of->decoder_free(decoder);
+    return good;
+}

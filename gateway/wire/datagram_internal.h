@@ -1,0 +1,186 @@
+/* The inside of a datagram channel, for its own files alone:
+ *     channel_datagram.c   pump, timers, acknowledgements due
+ *     datagram_send.c      records -> frames; what became of them
+ *     datagram_fill.c      which records a frame takes, and how long it waits for company
+ *     datagram_receive.c   frames -> records; the peer's epochs
+ *     datagram_saved.c     what survives a restart
+ *     datagram_seal.c      keys of epochs and answers */
+#ifndef WIRE_DATAGRAM_INTERNAL_H
+#define WIRE_DATAGRAM_INTERNAL_H
+
+#include "gateway/wire/channel_datagram.h"
+#include "gateway/wire/datagram_frame.h"
+#include "gateway/wire/record_list.h"
+#include "gateway/wire/seal.h"
+
+#define DATAGRAM_EPOCHS     4    /* of a direction that are alive: the newest, and those before it with frames under way */
+#define DATAGRAM_FRAME_MAX  4096 /* bytes, whatever mtu is said */
+#define DATAGRAM_HELD_MAX   32   /* frames kept until what they follow is here */
+#define DATAGRAM_TRIES      6    /* of the oldest frame; then a new epoch begins */
+#define DATAGRAM_FIXED      40   /* bytes that a record costs at most beside its texts and payload */
+#define DATAGRAM_USUAL      12
+
+#define DATAGRAM_ACK_DELAY_MS 2000
+#define DATAGRAM_ACK_FRAMES   8
+
+/* Metered links, where the driver has no word of its own. */
+#define METERED_WINDOW         64 /* frames */
+#define METERED_RTO_MS         900000 /* an answer may wait for the peer's next session */
+#define METERED_RTO_MAX_MS     21600000
+#define METERED_ACK_DELAY_MS   (METERED_RTO_MS * 2 / 3) /* cheaper than the frame that the peer would send again */
+#define METERED_FLOOR_EVERY_MS 600000
+
+struct out_epoch {
+    uint32_t id;
+    uint64_t counter;
+    uint64_t next; /* number of the next frame */
+    uint8_t salt[DATAGRAM_SALT_BYTES];
+    bool next_secret; /* keyed with secrets.next */
+    uint8_t codec;
+};
+
+struct out_frame {
+    uint32_t epoch;
+    uint64_t number, token;
+    uint8_t *bytes;
+    size_t n;
+    uint64_t first_record; /* index, and how many */
+    unsigned records;
+    uint64_t payload_end;
+    bool kept;      /* on our disk */
+    bool due;       /* to be sent, or sent again */
+    bool handed_over; /* the link has it */
+    bool overtaken; /* an acknowledgement shows a later one, and not this */
+    bool urgent;
+    unsigned sent_count;
+    int64_t sent_at_ms;
+};
+
+struct in_epoch {
+    uint32_t id;
+    uint64_t counter, since;
+    uint8_t salt[DATAGRAM_SALT_BYTES];
+    bool next_secret;
+    uint8_t codec;
+    struct seal_key key;
+    bool news; /* something of it is on disk that the peer was not told of */
+    /* Bit of a number: modulo FRAME_WINDOW, for cumulative + 1 .. + FRAME_WINDOW. */
+    uint64_t cumulative; /* all up to here is on disk */
+    bool here[FRAME_WINDOW], on_disk[FRAME_WINDOW];
+};
+
+struct held_frame {
+    uint32_t epoch;
+    uint64_t number;
+    uint8_t *bytes; /* records */
+    size_t n;
+};
+
+/* An announced epoch that was refused, and is to be told the floor. */
+struct refused_epoch {
+    bool due;
+    uint32_t id;
+    uint64_t counter;
+    uint8_t salt[DATAGRAM_SALT_BYTES];
+    bool next_secret;
+    int64_t not_before_ms;
+};
+
+struct datagram {
+    struct seal_terms terms;
+    /* Out. epochs[0] is the one under way, once a frame was made; those behind it have frames under way. */
+    struct out_epoch out[DATAGRAM_EPOCHS];
+    unsigned out_count;
+    struct seal_key out_key;  /* of out[0] */
+    bool begun;               /* out[0] takes new frames */
+    bool announced;           /* the peer has acknowledged something of out[0] */
+    uint64_t counter;         /* the highest that an epoch of ours had, or must exceed */
+    bool has_echo;
+    uint8_t echo[DATAGRAM_NONCE_BYTES];
+    uint32_t peer_next_secret; /* as the peer said */
+    struct out_frame frames[FRAME_WINDOW]; /* in the order of their making */
+    unsigned frame_count;
+    uint64_t last_token;
+    uint64_t records_given;
+    bool started;               /* the owner was told that indices begin at 0 */
+    struct {
+        uint32_t epoch;
+        uint16_t number;
+    } handed[FRAME_WINDOW];     /* as it was at the restart */
+    unsigned handed_count;
+    struct record_list carried; /* one TOPIC that did not fit the last frame */
+    struct record_list filling;
+    bool leaving; /* what waited has waited long enough: all that waits goes */
+    /* In. in[0] is the newest. */
+    struct in_epoch in[DATAGRAM_EPOCHS];
+    unsigned in_count;
+    uint64_t floor; /* the highest counter accepted */
+    bool has_nonce;
+    uint8_t nonce[DATAGRAM_NONCE_BYTES];
+    struct refused_epoch refused;
+    struct held_frame held[DATAGRAM_HELD_MAX];
+    unsigned held_count;
+    struct {
+        uint32_t epoch;
+        uint16_t bit;
+    } waiting[FRAME_WINDOW];   /* ring: frames given to the owner and not committed */
+    uint64_t given, committed; /* frames, as the owner counts them */
+};
+
+/* ---- channel_datagram.c ---- */
+unsigned datagram_window(const struct channel *c);
+/* How long a frame may be on its way before one that overtook it proves it lost: each costs, so doubt is on its side. */
+int64_t datagram_patience_ms(const struct channel *c);
+size_t datagram_mtu(const struct channel *c);
+size_t datagram_tag_bytes(const struct channel *c);
+
+/* ---- datagram_send.c ---- */
+/* All records that were given and not acknowledged are asked for again, in a new epoch; frames under way are over. */
+void datagram_abandon(struct channel *c);
+/* Makes a frame. Return: false = nothing to send. */
+bool datagram_build(struct channel *c, int64_t now_ms);
+struct out_frame *datagram_next_due(struct channel *c);
+void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t grant,
+                     const uint8_t *bitmap, size_t bitmap_bytes, int64_t now_ms);
+void datagram_on_floor(struct channel *c, uint32_t epoch, const struct datagram_answer *a);
+struct out_epoch *datagram_out_epoch(struct datagram *d, uint32_t id);
+/* Forgets epochs behind the first of which nothing is under way. */
+void datagram_drop_idle_epochs(struct datagram *d);
+struct out_frame *datagram_add_frame(struct channel *c, uint32_t epoch, uint64_t number,
+                                     const uint8_t *bytes, size_t n);
+void datagram_forget_frames(struct channel *c);
+
+/* ---- datagram_fill.c ---- */
+/* May a frame of new records be made now? */
+bool datagram_has_data(const struct channel *c);
+/* When it will be, if something waits for company; CHANNEL_NEVER. */
+int64_t datagram_hold_at(const struct channel *c, int64_t now_ms);
+/* Codes records into out: at most `content` bytes. overhead: bytes of the frame beside them. Return: how many records. */
+unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_t overhead,
+                       bool *urgent);
+/* Decodes a frame's records into c->records. Return: false = no such stream. */
+bool datagram_decode(struct channel *c, uint8_t codec, const uint8_t *bytes, size_t n);
+/* Of the frames that we make. */
+uint8_t datagram_codec(const struct channel *c);
+
+/* ---- datagram_receive.c ---- */
+void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms);
+struct in_epoch *datagram_in_epoch(struct datagram *d, uint32_t id);
+size_t datagram_disk_bitmap(const struct in_epoch *e, uint8_t bitmap[FRAME_BITMAP_MAX]);
+/* The epoch that an acknowledgement should name next; NULL: nothing is new. */
+struct in_epoch *datagram_ack_epoch(struct datagram *d);
+void datagram_ack_told(struct channel *c, struct in_epoch *e, int64_t now_ms);
+
+/* ---- datagram_seal.c ---- */
+bool datagram_sealed(const struct channel *c);
+/* Return: false = no memory, or no such secret. */
+bool datagram_epoch_key(const struct channel *c, enum seal_side side, uint64_t counter, uint32_t id,
+                        const uint8_t *salt, bool next_secret, struct seal_key *out) MUST_CHECK;
+/* Seals an answer to an epoch of the peer's. Return: whole length; 0 = no memory. */
+size_t datagram_seal_answer(struct channel *c, const struct datagram_answer *a, uint64_t counter,
+                            uint32_t id, const uint8_t *salt, bool next_secret, uint8_t *out);
+/* Opens an answer to an epoch of ours, of n bytes. */
+bool datagram_open_answer(const struct channel *c, const struct out_epoch *e, uint8_t *frame,
+                          size_t n, struct datagram_answer *a) MUST_CHECK;
+
+#endif

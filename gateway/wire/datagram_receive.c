@@ -1,0 +1,340 @@
+/* What the peer sends on a datagram link. Frames come in any order, and of several epochs: the newest, and those before it of
+ * which the sender still has frames under way. An epoch has a counter that rises; one that is not above all accepted before
+ * is a late or a recorded frame, or a sender that was set back, and is told the floor. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/wire/datagram_internal.h"
+
+struct in_epoch *datagram_in_epoch(struct datagram *d, uint32_t id)
+{
+    for (unsigned i = 0; i < d->in_count; i++)
+        if (d->in[i].id == id)
+            return &d->in[i];
+    return NULL;
+}
+
+/* ---- epochs ---- */
+
+static void forget_held(struct datagram *d, unsigned i)
+{
+    free(d->held[i].bytes);
+    memmove(&d->held[i], &d->held[i + 1], (--d->held_count - i) * sizeof d->held[0]);
+}
+
+static void remove_epoch(struct datagram *d, unsigned i)
+{
+    for (unsigned k = d->held_count; k-- > 0;)
+        if (d->held[k].epoch == d->in[i].id)
+            forget_held(d, k);
+    crypto_wipe(&d->in[i].key, sizeof d->in[i].key);
+    memmove(&d->in[i], &d->in[i + 1], (--d->in_count - i) * sizeof d->in[0]);
+}
+
+/* Puts it in its place by its counter. Return: NULL: behind all that there is room for. */
+static struct in_epoch *insert_epoch(struct datagram *d, const struct in_epoch *e)
+{
+    unsigned at = 0;
+    while (at < d->in_count && d->in[at].counter > e->counter)
+        at++;
+    if (at == DATAGRAM_EPOCHS)
+        return NULL;
+    if (d->in_count == DATAGRAM_EPOCHS)
+        remove_epoch(d, d->in_count - 1);
+    memmove(&d->in[at + 1], &d->in[at], (d->in_count - at) * sizeof d->in[0]);
+    d->in[at] = *e;
+    d->in_count++;
+    return &d->in[at];
+}
+
+static void refuse(struct channel *c, const struct in_epoch *e, int64_t now_ms)
+{
+    struct refused_epoch *r = &c->datagram->refused;
+    c->status.refused++;
+    c->status.replayed += datagram_sealed(c);
+    if (now_ms < r->not_before_ms)
+        return;
+    *r = (struct refused_epoch){.due = true, .id = e->id, .counter = e->counter, .next_secret = e->next_secret};
+    memcpy(r->salt, e->salt, sizeof r->salt);
+    r->not_before_ms = now_ms + (c->config.metered ? METERED_FLOOR_EVERY_MS : DATAGRAM_ACK_DELAY_MS);
+}
+
+/* Sealed: a receiver that remembers nothing of the peer cannot tell a recording; it wants to hear a fresh word of its own. */
+static bool proves_itself(struct channel *c, const struct datagram_announcement *a)
+{
+    struct datagram *d = c->datagram;
+    if (!datagram_sealed(c) || d->floor > 0)
+        return true;
+    if (!d->has_nonce) {
+        c->ops->random_bytes(c->ctx, d->nonce, sizeof d->nonce);
+        d->has_nonce = true;
+        return false;
+    }
+    return a->echoes && memcmp(a->echo, d->nonce, sizeof d->nonce) == 0;
+}
+
+static void note_secrets(struct channel *c, const struct datagram_announcement *a, const struct in_epoch *e)
+{
+    struct channel_secrets *s = &c->config.secrets;
+    if (!datagram_sealed(c) || !s->has_next)
+        return;
+    c->datagram->peer_next_secret = a->next_secret;
+    c->status.peer_has_next = e->next_secret || (a->next_secret && a->next_secret == seal_secret_id(&c->datagram->terms, s->next));
+    c->status.next_in_use = e->next_secret;
+    if (e->next_secret && c->ops->key_in_use)
+        c->ops->key_in_use(c->ctx, true);
+    if (c->status.peer_has_next && !s->use_next) {
+        s->use_next = true;
+        c->datagram->begun = false; /* the next frame begins an epoch under it */
+    }
+}
+
+/* Is this announced epoch one that may begin now? */
+static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_announcement *a, struct in_epoch *e, int64_t now_ms)
+{
+    struct datagram *d = c->datagram;
+    struct channel_marks ours = {0};
+    e->since = a->since;
+    e->codec = a->codec;
+    if ((a->name[0] && strcmp(a->name, c->config.own_name) == 0) || !codec_find(a->codec) ||
+        (a->name[0] && c->config.peer_name[0] && strcmp(a->name, c->config.peer_name) != 0)) {
+        c->status.refused++;
+        return NULL;
+    }
+    /* Of a process before the newest: welcome where that one has said that such frames may come. */
+    if (d->in_count > 0 && a->counter < d->in[0].counter && a->counter >= d->in[0].since)
+        return insert_epoch(d, e);
+    if (a->counter <= d->floor || !proves_itself(c, a)) {
+        refuse(c, e, now_ms);
+        return NULL;
+    }
+    if (c->ops->greeting(c->ctx, &a->identity, &ours) != 0) {
+        c->status.refused++;
+        return NULL;
+    }
+    if (ours.branched)
+        e->since = a->counter; /* what came before it, or is still under way, is of another branch */
+    while (d->in_count > 0 && d->in[d->in_count - 1].counter < e->since)
+        remove_epoch(d, d->in_count - 1);
+    d->floor = a->counter;
+    d->has_nonce = false;
+    note_secrets(c, a, e);
+    c->peer_epoch = e->id;
+    return insert_epoch(d, e);
+}
+
+/* ---- frames ---- */
+
+enum taken { TAKEN, NOT_NOW, NONSENSE };
+
+/* A whole record of the frame must do; what does not decode, or the owner cannot take now, was not received. */
+static enum taken take(struct channel *c, const struct in_epoch *e, const uint8_t *bytes, size_t n)
+{
+    enum taken what = datagram_decode(c, e->codec, bytes, n) ? TAKEN : NONSENSE;
+    for (size_t i = 0; i < c->records.count && what == TAKEN; i++)
+        if (c->ops->record(c->ctx, c->records.records[i], c->datagram->given + 1) != 0)
+            what = NOT_NOW;
+    record_list_clear(&c->records);
+    return what;
+}
+
+static void want_ack(struct channel *c, bool soon, int64_t now_ms)
+{
+    int64_t delay = !c->config.metered             ? DATAGRAM_ACK_DELAY_MS
+                    : c->config.ack_max_age_ms > 0 ? c->config.ack_max_age_ms
+                                                   : METERED_ACK_DELAY_MS;
+    if (!c->ack_wanted) {
+        c->ack_wanted = true;
+        c->ack_at_ms = now_ms + delay;
+    }
+    if (soon && c->ack_at_ms > now_ms + DATAGRAM_ACK_DELAY_MS)
+        c->ack_at_ms = now_ms + DATAGRAM_ACK_DELAY_MS;
+}
+
+static void received(struct channel *c, struct in_epoch *e, uint64_t number, int64_t now_ms)
+{
+    struct datagram *d = c->datagram;
+    unsigned most = c->config.metered ? METERED_WINDOW / 2 : DATAGRAM_ACK_FRAMES; /* or the other end's window would stall */
+    e->here[number % FRAME_WINDOW] = true;
+    d->waiting[d->given % FRAME_WINDOW].epoch = e->id;
+    d->waiting[d->given++ % FRAME_WINDOW].bit = (uint16_t)(number % FRAME_WINDOW);
+    want_ack(c, ++c->unacked >= most, now_ms);
+    c->ops->frame_done(c->ctx, d->given);
+}
+
+static bool had_it(const struct in_epoch *e, uint64_t number)
+{
+    return number <= e->cumulative || (number <= e->cumulative + FRAME_WINDOW && e->here[number % FRAME_WINDOW]);
+}
+
+/* Keeps a frame that cannot be taken before another: so that a large message whose pieces overtake one another does not need
+ * each of them once more. It is not acknowledged; a restart loses it. */
+static void hold(struct channel *c, const struct in_epoch *e, uint64_t number, const uint8_t *bytes, size_t n)
+{
+    struct datagram *d = c->datagram;
+    for (unsigned i = 0; i < d->held_count; i++)
+        if (d->held[i].epoch == e->id && d->held[i].number == number)
+            return;
+    uint8_t *copy = d->held_count < DATAGRAM_HELD_MAX ? malloc(n) : NULL;
+    if (!copy)
+        return;
+    memcpy(copy, bytes, n);
+    d->held[d->held_count++] = (struct held_frame){e->id, number, copy, n};
+}
+
+/* What waited for the frame just taken, and what waited for that. */
+static void take_held(struct channel *c, int64_t now_ms)
+{
+    struct datagram *d = c->datagram;
+    for (unsigned i = 0; i < d->held_count;) {
+        struct held_frame h = d->held[i];
+        struct in_epoch *e = datagram_in_epoch(d, h.epoch);
+        if (d->given - d->committed >= FRAME_WINDOW)
+            return;
+        enum taken what = !e || had_it(e, h.number) ? NONSENSE : take(c, e, h.bytes, h.n);
+        if (what == NOT_NOW) {
+            i++;
+            continue;
+        }
+        forget_held(d, i);
+        if (what == TAKEN) {
+            received(c, e, h.number, now_ms);
+            i = 0;
+        }
+    }
+}
+
+static bool open_as(struct channel *c, struct in_epoch *e, const struct datagram_header *h, uint8_t *frame, size_t n,
+                    size_t clear, uint64_t *number, size_t *content)
+{
+    struct seal_context seal = {e->id, 0, datagram_sealed(c) ? &e->key : NULL, clear};
+    *number = frame_number(e->cumulative + 1, (uint16_t)h->number, FRAME_DATA_BITS);
+    return *number > 0 && seal_open(&seal, SEAL_SPACE_DATA, *number, frame, n, content);
+}
+
+/* The epoch that the frame was made in, opened; fresh: one that is announced and not known. NULL: none fits. */
+static struct in_epoch *open_frame(struct channel *c, const struct datagram_header *h, uint8_t *frame, size_t n, size_t clear,
+                                   struct in_epoch *fresh, uint64_t *number, size_t *content)
+{
+    struct datagram *d = c->datagram;
+    const struct datagram_announcement *a = &h->announcement;
+    for (unsigned i = 0; i < d->in_count; i++)
+        if ((uint8_t)d->in[i].id == h->epoch_low && (!h->announces || a->epoch == d->in[i].id) &&
+            open_as(c, &d->in[i], h, frame, n, clear, number, content))
+            return &d->in[i];
+    if (!h->announces)
+        return NULL;
+    *fresh = (struct in_epoch){.id = a->epoch, .counter = a->counter};
+    memcpy(fresh->salt, a->salt, sizeof fresh->salt);
+    for (int next = 0; next < 2; next++) {
+        fresh->next_secret = next;
+        if (datagram_epoch_key(c, SEAL_THEIRS, a->counter, a->epoch, a->salt, next, &fresh->key) &&
+            open_as(c, fresh, h, frame, n, clear, number, content))
+            return fresh;
+        if (!datagram_sealed(c))
+            break;
+    }
+    return NULL;
+}
+
+void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms)
+{
+    struct datagram *d = c->datagram;
+    struct datagram_header h;
+    struct in_epoch fresh, *e = NULL;
+    size_t tag = datagram_tag_bytes(c), content = 0, header = 0;
+    size_t clear = n > tag ? datagram_clear_decode(&h, c->config.seal, frame, n - tag) : 0;
+    uint64_t number = 0;
+    if (clear > 0)
+        e = open_frame(c, &h, frame, n, clear, &fresh, &number, &content);
+    if (e)
+        header = datagram_rest_decode(&h, c->config.seal, frame, content, clear);
+    if (header == 0) {
+        c->status.bad_frames++;
+        c->status.forged += clear > 0 && datagram_sealed(c);
+        return;
+    }
+    if (e == &fresh && !(e = accept_epoch(c, &h.announcement, &fresh, now_ms)))
+        return;
+    c->status.frames_in++;
+    c->heard_ms = now_ms;
+    channel_set_state(c, CHANNEL_READY, "heard again");
+    for (unsigned i = 0; i < d->out_count && h.has_ack; i++)
+        if ((uint16_t)d->out[i].id == h.ack_epoch) {
+            datagram_on_ack(c, d->out[i].id, h.ack, h.grant, &h.bitmap, 1, now_ms);
+            break;
+        }
+    if (had_it(e, number)) {
+        e->news = true;
+        c->status.replayed += datagram_sealed(c);
+        want_ack(c, true, now_ms); /* it was sent again: the peer has not heard of it */
+        return;
+    }
+    if (number > e->cumulative + FRAME_WINDOW || d->given - d->committed >= FRAME_WINDOW)
+        return;
+    switch (take(c, e, frame + header, content - header)) {
+    case TAKEN:
+        c->status.stream_bytes_in += content - header;
+        received(c, e, number, now_ms);
+        take_held(c, now_ms);
+        break;
+    case NOT_NOW:
+        hold(c, e, number, frame + header, content - header);
+        break;
+    case NONSENSE:
+        c->status.bad_frames++;
+        break;
+    }
+}
+
+void datagram_committed(struct channel *c, uint64_t frame, int64_t now_ms)
+{
+    struct datagram *d = c->datagram;
+    for (; d->committed < frame && d->committed < d->given; d->committed++) {
+        struct in_epoch *e = datagram_in_epoch(d, d->waiting[d->committed % FRAME_WINDOW].epoch);
+        if (!e)
+            continue;
+        e->on_disk[d->waiting[d->committed % FRAME_WINDOW].bit] = true;
+        e->news = true;
+        for (uint64_t next; next = e->cumulative + 1, e->on_disk[next % FRAME_WINDOW]; e->cumulative++)
+            e->here[next % FRAME_WINDOW] = e->on_disk[next % FRAME_WINDOW] = false;
+    }
+}
+
+/* ---- what is told of them ---- */
+
+size_t datagram_disk_bitmap(const struct in_epoch *e, uint8_t bitmap[FRAME_BITMAP_MAX])
+{
+    size_t bytes = 0;
+    memset(bitmap, 0, FRAME_BITMAP_MAX);
+    for (size_t bit = 0; bit < FRAME_WINDOW; bit++) {
+        if (!e->on_disk[(e->cumulative + 1 + bit) % FRAME_WINDOW])
+            continue;
+        bitmap[bit / 8] |= (uint8_t)(1u << bit % 8);
+        bytes = bit / 8 + 1;
+    }
+    return bytes;
+}
+
+struct in_epoch *datagram_ack_epoch(struct datagram *d)
+{
+    for (unsigned i = d->in_count; i-- > 0;)
+        if (d->in[i].news)
+            return &d->in[i];
+    return NULL;
+}
+
+void datagram_ack_told(struct channel *c, struct in_epoch *e, int64_t now_ms)
+{
+    struct datagram *d = c->datagram;
+    e->news = false;
+    /* What is not on disk yet is told with the next. */
+    c->ack_wanted = d->committed < d->given || datagram_ack_epoch(d);
+    if (datagram_ack_epoch(d))
+        return; /* of another epoch: as due as this one was */
+    c->ack_at_ms = now_ms + (!c->config.metered             ? DATAGRAM_ACK_DELAY_MS
+                             : c->config.ack_max_age_ms > 0 ? c->config.ack_max_age_ms
+                                                            : METERED_ACK_DELAY_MS);
+    c->ack_now = false;
+    c->unacked = 0;
+}

@@ -1,0 +1,239 @@
+/* What of a datagram channel survives a restart: of the receiving half, which frames are on disk; of the sending half, the
+ * epochs with frames under way, and which of those the link has taken. The frames themselves are the owner's to keep. */
+#include <assert.h>
+#include <string.h>
+
+#include "gateway/wire/datagram_internal.h"
+
+#define IN_FORMAT  2
+#define OUT_FORMAT 1
+
+static_assert(1 + 8 + 1 + DATAGRAM_EPOCHS * (4 + 8 + 8 + 8 + DATAGRAM_SALT_BYTES + 2 + FRAME_BITMAP_MAX) <= CHANNEL_SAVED_MAX,
+              "what is saved has room");
+static_assert(1 + 8 + 4 + 2 + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 2) + 4 + 7 * FRAME_WINDOW <=
+                  CHANNEL_SAVED_OUT_MAX,
+              "what is saved has room");
+
+/* ---- in ---- */
+
+size_t datagram_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX])
+{
+    const struct datagram *d = c->datagram;
+    struct buf b;
+    buf_init(&b, CHANNEL_SAVED_MAX);
+    buf_put_u8(&b, IN_FORMAT);
+    buf_put_be64(&b, d->floor);
+    buf_put_u8(&b, (uint8_t)d->in_count);
+    for (unsigned i = 0; i < d->in_count; i++) {
+        const struct in_epoch *e = &d->in[i];
+        uint8_t bitmap[FRAME_BITMAP_MAX] = {0};
+        /* Called where the records of all frames given are committed: these are on disk then. */
+        for (size_t bit = 0; bit < FRAME_WINDOW; bit++)
+            if (e->here[(e->cumulative + 1 + bit) % FRAME_WINDOW])
+                bitmap[bit / 8] |= (uint8_t)(1u << bit % 8);
+        buf_put_be32(&b, e->id);
+        buf_put_be64(&b, e->counter);
+        buf_put_be64(&b, e->since);
+        buf_put_be64(&b, e->cumulative);
+        buf_put(&b, e->salt, sizeof e->salt);
+        buf_put_u8(&b, e->next_secret);
+        buf_put_u8(&b, e->codec);
+        buf_put(&b, bitmap, sizeof bitmap);
+    }
+    size_t n = b.len;
+    memcpy(out, buf_bytes(&b), n);
+    buf_fini(&b);
+    return n;
+}
+
+static void read_into(struct reader *r, uint8_t *out, size_t n)
+{
+    const uint8_t *bytes = read_bytes(r, n);
+    if (bytes)
+        memcpy(out, bytes, n);
+}
+
+static bool read_in_epoch(struct channel *c, struct reader *r, struct in_epoch *e)
+{
+    *e = (struct in_epoch){.id = read_be32(r)};
+    e->counter = read_be64(r);
+    e->since = read_be64(r);
+    e->cumulative = read_be64(r);
+    read_into(r, e->salt, sizeof e->salt);
+    e->next_secret = read_u8(r);
+    e->codec = read_u8(r);
+    const uint8_t *bitmap = read_bytes(r, FRAME_BITMAP_MAX);
+    if (r->bad || e->id == 0)
+        return false;
+    for (size_t bit = 0; bit < FRAME_WINDOW; bit++) {
+        size_t at = (e->cumulative + 1 + bit) % FRAME_WINDOW;
+        e->here[at] = e->on_disk[at] = bitmap[bit / 8] >> bit % 8 & 1;
+    }
+    for (uint64_t next; next = e->cumulative + 1, e->on_disk[next % FRAME_WINDOW]; e->cumulative++)
+        e->here[next % FRAME_WINDOW] = e->on_disk[next % FRAME_WINDOW] = false;
+    return true;
+}
+
+bool datagram_load(struct channel *c, const uint8_t *bytes, size_t n)
+{
+    struct datagram *d = c->datagram;
+    struct reader r = reader_of(bytes, n);
+    if (read_u8(&r) != IN_FORMAT)
+        return false;
+    uint64_t floor = read_be64(&r);
+    unsigned count = read_u8(&r);
+    if (r.bad || count > DATAGRAM_EPOCHS)
+        return false;
+    d->in_count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct in_epoch *e = &d->in[d->in_count];
+        if (!read_in_epoch(c, &r, e))
+            return false;
+        /* Its key is gone from the files: what comes of it can be read no more. */
+        if (datagram_epoch_key(c, SEAL_THEIRS, e->counter, e->id, e->salt, e->next_secret, &e->key))
+            d->in_count++;
+    }
+    d->floor = floor;
+    c->peer_epoch = d->in_count > 0 ? d->in[0].id : 0;
+    return r.left == 0;
+}
+
+/* ---- out ---- */
+
+size_t datagram_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_MAX])
+{
+    const struct datagram *d = c->datagram;
+    struct buf b;
+    buf_init(&b, CHANNEL_SAVED_OUT_MAX);
+    buf_put_u8(&b, OUT_FORMAT);
+    buf_put_be64(&b, d->counter);
+    buf_put_be32(&b, c->identity.segment);
+    buf_put_u8(&b, (uint8_t)(d->begun | d->announced << 1));
+    buf_put_u8(&b, (uint8_t)d->out_count);
+    for (unsigned i = 0; i < d->out_count; i++) {
+        const struct out_epoch *e = &d->out[i];
+        buf_put_be32(&b, e->id);
+        buf_put_be64(&b, e->counter);
+        buf_put_be64(&b, e->next);
+        buf_put(&b, e->salt, sizeof e->salt);
+        buf_put_u8(&b, e->next_secret);
+        buf_put_u8(&b, e->codec);
+    }
+    unsigned done = 0;
+    for (unsigned i = 0; i < d->frame_count; i++)
+        done += d->frames[i].handed_over;
+    buf_put_be16(&b, (uint16_t)done);
+    for (unsigned i = 0; i < d->frame_count; i++) {
+        const struct out_frame *f = &d->frames[i];
+        if (!f->handed_over)
+            continue;
+        buf_put_be32(&b, f->epoch);
+        buf_put_be16(&b, (uint16_t)f->number);
+    }
+    size_t n = b.len;
+    memcpy(out, buf_bytes(&b), n);
+    buf_fini(&b);
+    return n;
+}
+
+bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n)
+{
+    struct datagram *d = c->datagram;
+    struct reader r = reader_of(bytes, n);
+    if (read_u8(&r) != OUT_FORMAT)
+        return false;
+    uint64_t counter = read_be64(&r);
+    uint32_t segment = read_be32(&r);
+    uint8_t flags = read_u8(&r);
+    unsigned count = read_u8(&r);
+    struct out_epoch epochs[DATAGRAM_EPOCHS];
+    if (r.bad || count > DATAGRAM_EPOCHS)
+        return false;
+    for (unsigned i = 0; i < count; i++) {
+        struct out_epoch *e = &epochs[i];
+        *e = (struct out_epoch){.id = read_be32(&r)};
+        e->counter = read_be64(&r);
+        e->next = read_be64(&r);
+        read_into(&r, e->salt, sizeof e->salt);
+        e->next_secret = read_u8(&r);
+        e->codec = read_u8(&r);
+    }
+    unsigned done = read_be16(&r);
+    if (r.bad || r.left != done * 6ul || done > FRAME_WINDOW)
+        return false;
+    datagram_forget_frames(c);
+    if (counter > d->counter)
+        d->counter = counter;
+    memcpy(d->out, epochs, count * sizeof epochs[0]);
+    d->out_count = count;
+    d->handed_count = done;
+    for (unsigned i = 0; i < done; i++) {
+        d->handed[i].epoch = read_be32(&r);
+        d->handed[i].number = read_be16(&r);
+    }
+    /* The same process as before (a configuration read anew): its epoch goes on. Another says who it is in an epoch of its
+     * own, since a restored copy of this store may be saying other things under the same numbers. */
+    if ((flags & 1) && segment == c->identity.segment && count > 0 &&
+        datagram_epoch_key(c, SEAL_OURS, d->out[0].counter, d->out[0].id, d->out[0].salt, d->out[0].next_secret, &d->out_key)) {
+        d->begun = true;
+        d->announced = flags & 2;
+        c->own_epoch = d->out[0].id;
+    }
+    d->records_given = 0;
+    d->started = true;
+    c->payload_given = c->payload_acked = 0;
+    c->grant_end = UINT64_MAX;
+    c->waiting = true;
+    c->ops->greeted(c->ctx, NULL);
+    return true;
+}
+
+/* Reads what a frame of ours carried. Return: false = not such a frame. */
+static bool read_back(struct channel *c, const struct out_epoch *e, uint64_t number, const uint8_t *bytes, size_t n)
+{
+    uint8_t frame[DATAGRAM_FRAME_MAX];
+    struct datagram_header h;
+    struct seal_key key;
+    size_t tag = datagram_tag_bytes(c), content;
+    if (n > sizeof frame || n <= tag)
+        return false;
+    memcpy(frame, bytes, n);
+    size_t clear = datagram_clear_decode(&h, c->config.seal, frame, n - tag);
+    struct seal_context seal = {e->id, 0, datagram_sealed(c) ? &key : NULL, clear};
+    if (clear == 0 || !datagram_epoch_key(c, SEAL_OURS, e->counter, e->id, e->salt, e->next_secret, &key))
+        return false;
+    bool good = seal_open(&seal, SEAL_SPACE_DATA, number, frame, n, &content);
+    if (datagram_sealed(c))
+        crypto_wipe(&key, sizeof key);
+    size_t header = good ? datagram_rest_decode(&h, c->config.seal, frame, content, clear) : 0;
+    return header > 0 && datagram_decode(c, e->codec, frame + header, content - header);
+}
+
+bool datagram_restore_frame(struct channel *c, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n)
+{
+    struct datagram *d = c->datagram;
+    struct out_epoch *e = datagram_out_epoch(d, epoch);
+    if (!e || !read_back(c, e, number, bytes, n))
+        return false;
+    struct out_frame *f = datagram_add_frame(c, epoch, number, bytes, n);
+    if (!f)
+        return false;
+    f->kept = true;
+    for (unsigned i = 0; i < d->handed_count; i++)
+        if (d->handed[i].epoch == epoch && d->handed[i].number == (uint16_t)number) {
+            f->handed_over = true;
+            f->due = false;
+            f->sent_count = 2; /* at least once; when is not known, so it tells no round trip */
+        }
+    if (number >= e->next)
+        e->next = number + 1;
+    f->records = (unsigned)c->records.count;
+    d->records_given += f->records;
+    for (size_t i = 0; i < c->records.count; i++) {
+        const struct record *r = c->records.records[i];
+        f->urgent |= r->type != RECORD_TOPIC && r->type != RECORD_TOPICS_RESET && r->class == CLASS_ALARM;
+        c->ops->restored(c->ctx, r);
+    }
+    record_list_clear(&c->records);
+    return true;
+}

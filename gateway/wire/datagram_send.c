@@ -1,0 +1,316 @@
+/* Frames of datagram links: made, kept until the peer has them on its disk, and repeated byte for byte. A frame is on our disk
+ * before it is handed over, with the epoch's next number: so a restart knows what it may have said, and says it again alike,
+ * and new records go in a new epoch. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/wire/datagram_internal.h"
+
+struct out_epoch *datagram_out_epoch(struct datagram *d, uint32_t id)
+{
+    for (unsigned i = 0; i < d->out_count; i++)
+        if (d->out[i].id == id)
+            return &d->out[i];
+    return NULL;
+}
+
+/* ---- the list of frames ---- */
+
+struct out_frame *datagram_add_frame(struct channel *c, uint32_t epoch, uint64_t number,
+                                     const uint8_t *bytes, size_t n)
+{
+    struct datagram *d = c->datagram;
+    uint8_t *copy = d->frame_count < FRAME_WINDOW ? malloc(n) : NULL;
+    if (!copy)
+        return NULL;
+    memcpy(copy, bytes, n);
+    struct out_frame *f = &d->frames[d->frame_count++];
+    *f = (struct out_frame){.epoch = epoch,
+                            .number = number,
+                            .token = ++d->last_token,
+                            .bytes = copy,
+                            .n = n,
+                            .first_record = d->records_given,
+                            .due = true};
+    return f;
+}
+
+static void remove_frame(struct datagram *d, unsigned i)
+{
+    free(d->frames[i].bytes);
+    memmove(&d->frames[i], &d->frames[i + 1], (--d->frame_count - i) * sizeof d->frames[0]);
+}
+
+void datagram_forget_frames(struct channel *c)
+{
+    struct datagram *d = c->datagram;
+    while (d->frame_count > 0)
+        remove_frame(d, d->frame_count - 1);
+    d->out_count = 0;
+    d->begun = d->announced = d->leaving = false;
+    record_list_clear(&d->carried);
+    c->own_epoch = 0;
+}
+
+void datagram_drop_idle_epochs(struct datagram *d)
+{
+    for (unsigned i = d->out_count; i-- > (d->begun ? 1 : 0);) {
+        bool used = false;
+        for (unsigned k = 0; k < d->frame_count; k++)
+            used |= d->frames[k].epoch == d->out[i].id;
+        if (!used)
+            memmove(&d->out[i], &d->out[i + 1], (--d->out_count - i) * sizeof d->out[0]);
+    }
+}
+
+/* The lowest number under way of an epoch; its next, where none is. */
+static uint64_t first_of(const struct datagram *d, const struct out_epoch *e)
+{
+    uint64_t first = e->next;
+    for (unsigned i = 0; i < d->frame_count; i++)
+        if (d->frames[i].epoch == e->id && d->frames[i].number < first)
+            first = d->frames[i].number;
+    return first;
+}
+
+/* Urgent ones first, then those made first. */
+struct out_frame *datagram_next_due(struct channel *c)
+{
+    struct datagram *d = c->datagram;
+    struct out_frame *best = NULL;
+    for (unsigned i = 0; i < d->frame_count; i++) {
+        struct out_frame *f = &d->frames[i];
+        if (f->due && f->kept && (!best || (f->urgent && !best->urgent)))
+            best = f;
+    }
+    return best;
+}
+
+/* ---- epochs ---- */
+
+void datagram_abandon(struct channel *c)
+{
+    struct datagram *d = c->datagram;
+    for (unsigned i = 0; i < d->frame_count && c->ops->drop_frame; i++)
+        c->ops->drop_frame(c->ctx, d->frames[i].epoch, d->frames[i].number);
+    datagram_forget_frames(c);
+    d->records_given = 0;
+    d->started = true;
+    c->payload_given = c->payload_acked = 0;
+    c->grant_end = UINT64_MAX; /* nothing was said of it yet */
+    c->waiting = true;
+    if (c->ops->saved_changed)
+        c->ops->saved_changed(c->ctx);
+    c->ops->greeted(c->ctx, NULL);
+}
+
+/* The first frame since our start: an epoch begins with it. Return: false = no memory. */
+static bool begin_epoch(struct channel *c)
+{
+    struct datagram *d = c->datagram;
+    uint32_t before = d->out_count > 0 ? d->out[0].id : 0;
+    struct out_epoch e = {.counter = d->counter + 1, .next = 1, .codec = datagram_codec(c)};
+    /* An acknowledgement that rides names half of the epoch: no two that are alive share it. */
+    bool taken;
+    do {
+        e.id = c->ops->random(c->ctx);
+        taken = e.id == 0 || (uint16_t)e.id == (uint16_t)before;
+        for (unsigned i = 0; i < d->out_count; i++)
+            taken |= (uint16_t)d->out[i].id == (uint16_t)e.id;
+    } while (taken);
+    if (datagram_sealed(c)) {
+        uint8_t fresh[4];
+        do {
+            c->ops->random_bytes(c->ctx, fresh, sizeof fresh);
+            e.id = (uint32_t)fresh[0] << 24 | (uint32_t)fresh[1] << 16 | (uint32_t)fresh[2] << 8 | fresh[3];
+            taken = e.id == 0;
+            for (unsigned i = 0; i < d->out_count; i++)
+                taken |= (uint16_t)d->out[i].id == (uint16_t)e.id;
+        } while (taken);
+        c->ops->random_bytes(c->ctx, e.salt, sizeof e.salt);
+        const struct channel_secrets *s = &c->config.secrets;
+        e.next_secret = s->has_next && s->use_next;
+    }
+    if (!datagram_epoch_key(c, SEAL_OURS, e.counter, e.id, e.salt, e.next_secret, &d->out_key))
+        return false;
+    memmove(&d->out[1], &d->out[0], d->out_count * sizeof d->out[0]);
+    d->out[0] = e;
+    d->out_count++;
+    d->counter = e.counter;
+    d->begun = true;
+    d->announced = false;
+    c->own_epoch = e.id;
+    return true;
+}
+
+/* Does the frame of this number tell of the epoch? A metered link spares most of the frames that follow the first: they are
+ * of use only where it arrived, and else come again. */
+static bool announces(const struct channel *c, uint64_t number)
+{
+    return !c->datagram->announced && (!c->config.metered || (number & (number - 1)) == 0);
+}
+
+static void announce(const struct channel *c, struct datagram_announcement *a)
+{
+    const struct datagram *d = c->datagram;
+    const struct out_epoch *e = &d->out[0];
+    const struct channel_secrets *s = &c->config.secrets;
+    *a = (struct datagram_announcement){
+        .counter = e->counter,
+        .epoch = e->id,
+        .since = d->out[d->out_count - 1].counter,
+        .codec = e->codec,
+        .identity = c->identity,
+        .echoes = d->has_echo,
+    };
+    memcpy(a->salt, e->salt, sizeof a->salt);
+    memcpy(a->echo, d->echo, sizeof a->echo);
+    if (datagram_sealed(c) && s->has_next)
+        a->next_secret = seal_secret_id(&d->terms, s->next);
+    memcpy(a->name, c->config.own_name, sizeof a->name);
+}
+
+static struct in_epoch *ride_along(struct channel *c, struct datagram_header *h)
+{
+    uint8_t bitmap[FRAME_BITMAP_MAX];
+    struct in_epoch *e = c->ack_wanted ? datagram_ack_epoch(c->datagram) : NULL;
+    if (!e)
+        return NULL;
+    datagram_disk_bitmap(e, bitmap);
+    h->has_ack = true;
+    h->ack_epoch = (uint16_t)e->id;
+    h->ack = (uint16_t)e->cumulative;
+    h->grant = frame_grant_encode(c->ops->grant(c->ctx));
+    h->bitmap = bitmap[0];
+    return e;
+}
+
+bool datagram_build(struct channel *c, int64_t now_ms)
+{
+    struct datagram *d = c->datagram;
+    uint8_t frame[DATAGRAM_FRAME_MAX];
+    size_t mtu = datagram_mtu(c), tag = datagram_tag_bytes(c), clear;
+    if (d->begun && d->out[0].next >= CHANNEL_NUMBERS_MAX)
+        d->begun = false; /* far below what would wear out a key */
+    datagram_drop_idle_epochs(d);
+    if (!d->begun && d->out_count == DATAGRAM_EPOCHS)
+        datagram_abandon(c);
+    if (!d->begun && !begin_epoch(c))
+        return false;
+    struct out_epoch *e = &d->out[0];
+    struct datagram_header h = {.number = e->next, .epoch_low = (uint8_t)e->id, .announces = announces(c, e->next)};
+    if (h.announces)
+        announce(c, &h.announcement);
+    struct in_epoch *told = ride_along(c, &h);
+    size_t header = datagram_header_encode(&h, c->config.seal, frame, &clear);
+    if (mtu <= header + tag + DATAGRAM_FIXED) {
+        c->waiting = false;
+        c->ops->give_up(c->ctx, "the link's frames are too small");
+        return false;
+    }
+    bool urgent = false;
+    struct buf records;
+    buf_init(&records, 1 << 18);
+    unsigned count = datagram_fill(c, &records, mtu - header - tag, header + tag, &urgent);
+    size_t n = header + records.len;
+    if (count > 0)
+        memcpy(frame + header, buf_bytes(&records), records.len);
+    c->status.stream_bytes_out += count > 0 ? records.len : 0;
+    buf_fini(&records);
+    if (count == 0)
+        return false;
+    struct seal_context seal = {e->id, 0, datagram_sealed(c) ? &d->out_key : NULL, clear};
+    n = seal_frame(&seal, SEAL_SPACE_DATA, h.number, frame, n);
+    struct out_frame *f = n > 0 ? datagram_add_frame(c, e->id, h.number, frame, n) : NULL;
+    if (!f) {
+        datagram_abandon(c); /* no memory: what was given is asked for again */
+        return false;
+    }
+    e->next++;
+    f->records = count;
+    f->urgent = urgent;
+    f->payload_end = c->payload_given;
+    d->records_given += count;
+    f->kept = !c->ops->keep_frame;
+    if (c->ops->keep_frame)
+        c->ops->keep_frame(c->ctx, f->epoch, f->number, f->bytes, f->n);
+    if (told)
+        datagram_ack_told(c, told, now_ms);
+    return true;
+}
+
+/* ---- what became of them ---- */
+
+static bool is_told(uint64_t number, uint64_t cumulative, const uint8_t *bitmap, size_t bitmap_bytes)
+{
+    uint64_t bit = number - cumulative - 1;
+    return number <= cumulative || (bit < bitmap_bytes * 8 && (bitmap[bit / 8] >> bit % 8 & 1));
+}
+
+static void settle(struct channel *c, unsigned i, int64_t now_ms)
+{
+    struct datagram *d = c->datagram;
+    struct out_frame f = d->frames[i];
+    if (f.sent_count == 1)
+        pace_on_ack(&c->pace, now_ms - f.sent_at_ms, 0, 0, 0, now_ms);
+    if (f.payload_end > c->payload_acked)
+        c->payload_acked = f.payload_end;
+    if (c->ops->drop_frame)
+        c->ops->drop_frame(c->ctx, f.epoch, f.number);
+    remove_frame(d, i);
+    for (unsigned k = 0; k < f.records; k++)
+        c->ops->acked_record(c->ctx, f.first_record + k);
+}
+
+void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t grant,
+                     const uint8_t *bitmap, size_t bitmap_bytes, int64_t now_ms)
+{
+    struct datagram *d = c->datagram;
+    struct out_epoch *e = datagram_out_epoch(d, epoch);
+    uint64_t first = first_of(d, e);
+    uint64_t cumulative = frame_number(first - 1, low, FRAME_ACK_BITS);
+    if (cumulative >= e->next || cumulative + 1 < first)
+        return; /* late */
+    uint64_t highest = cumulative;
+    for (size_t bit = 0; bit < bitmap_bytes * 8; bit++)
+        if (bitmap[bit / 8] >> bit % 8 & 1)
+            highest = cumulative + 1 + bit;
+    bool progress = false;
+    for (unsigned i = 0; i < d->frame_count;) {
+        struct out_frame *f = &d->frames[i];
+        if (f->epoch != epoch || f->sent_count == 0) {
+            i++;
+        } else if (is_told(f->number, cumulative, bitmap, bitmap_bytes)) {
+            settle(c, i, now_ms);
+            progress = true;
+        } else {
+            f->overtaken |= f->number < highest;
+            i++;
+        }
+    }
+    if (d->begun && epoch == d->out[0].id) {
+        d->announced = true;
+        d->has_echo = false;
+    }
+    c->grant_end = c->payload_acked + frame_grant_decode(grant);
+    if (progress) {
+        c->progress_ms = now_ms;
+        c->rto_tries = 0;
+        datagram_drop_idle_epochs(d);
+        if (c->ops->saved_changed)
+            c->ops->saved_changed(c->ctx);
+    }
+}
+
+void datagram_on_floor(struct channel *c, uint32_t epoch, const struct datagram_answer *a)
+{
+    struct datagram *d = c->datagram;
+    if (a->floor > d->counter)
+        d->counter = a->floor;
+    if (a->wants_echo) {
+        d->has_echo = true;
+        memcpy(d->echo, a->nonce, sizeof d->echo);
+    }
+    c->status.refused++;
+    datagram_abandon(c);
+}
