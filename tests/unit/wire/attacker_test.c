@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "gateway/wire/framing.h"
-#include "tests/support/nonces/nonces.h"
+#include "tests/support/nonces.h"
 #include "tests/unit/wire/pair.h"
 
 #define LINE_9600 960

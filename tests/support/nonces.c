@@ -1,4 +1,4 @@
-#include "tests/support/nonces/nonces.h"
+#include "tests/support/nonces.h"
 
 #include <assert.h>
 #include <stdbool.h>
