@@ -397,7 +397,7 @@ size_t at_numbers(const char *line, long *values, size_t most)
         char *end;
         while (*p == ' ')
             p++;
-        if (*p != '-' && !isdigit((unsigned char)*p))
+        if (!isdigit((unsigned char)p[*p == '-']))
             break;
         values[n++] = strtol(p, &end, 10);
         for (p = end; *p == ' '; p++)

@@ -24,6 +24,7 @@ class Emulator:
         self.folder = tempfile.TemporaryDirectory(prefix="longwire-emulator-")
         modem = {"imei": IMEI, "path": self.folder.name + "/modem", **spec.pop("modem", {})}
         spec = {"seed": 1, "scale": 0.01, "modems": [modem], "log": self.folder.name + "/log", **spec}
+        self.scale = spec["scale"]
         self.child = subprocess.Popen([sys.executable, str(HERE / "emulator.py"), json.dumps(spec)],
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         first = json.loads(self.child.stdout.readline())
