@@ -13,19 +13,20 @@
 #include "gateway/wire/frame.h"
 #include "gateway/wire/handshake.h"
 #include "gateway/wire/record_check.h"
+#include "gateway/wire/sealed_handshake.h"
 
 #define LINES 40
 
 /* One fenced block: its kind and its `key = value` lines. */
 struct example {
-    char kind[16];
+    char kind[20];
     unsigned at; /* line of the document */
     unsigned count;
     char key[LINES][32], value[LINES][600];
 };
 
 static const char *path;
-static struct example examples[40];
+static struct example examples[60];
 static unsigned example_count;
 
 static void read_examples(void)
@@ -37,7 +38,7 @@ static void read_examples(void)
         return;
     for (unsigned at = 1; fgets(line, sizeof line, f); at++) {
         line[strcspn(line, "\n")] = 0;
-        if (!e && strncmp(line, "```example ", 11) == 0 && example_count < 40) {
+        if (!e && strncmp(line, "```example ", 11) == 0 && example_count < 60) {
             e = &examples[example_count++];
             snprintf(e->kind, sizeof e->kind, "%s", line + 11);
             e->at = at;
@@ -323,6 +324,101 @@ static void check_datagram_floor(const struct example *e)
     check_answer(e, &a);
 }
 
+/* ---- with keys; the document's values are computed by seal_examples.py ---- */
+
+static bool is(const struct example *e, const char *key, const char *value)
+{
+    return text(e, key) && strcmp(text(e, key), value) == 0;
+}
+
+static struct seal_key key_of(const struct example *e)
+{
+    struct seal_key k = {.mode = is(e, "mode", "auth") ? SEAL_AUTH : SEAL_FULL,
+                         .tag_bytes = (unsigned)number(e, "tag_bytes", 10),
+                         .downward = is(e, "of", "greater")};
+    hex(text(e, "key"), k.bytes);
+    return k;
+}
+
+static void check_key(const struct example *e)
+{
+    struct seal_terms lesser, greater;
+    struct seal_key a, b, of = key_of(e);
+    uint8_t secret[SECRET_BYTES], salt[32];
+    hex(text(e, "secret"), secret);
+    size_t salt_n = hex(text(e, "salt"), salt);
+    assert_true(seal_terms_init(&lesser, of.mode, of.tag_bytes, text(e, "lesser"), text(e, "greater")));
+    assert_true(seal_terms_init(&greater, of.mode, of.tag_bytes, text(e, "greater"), text(e, "lesser")));
+    /* Each end derives the same for this direction. */
+    assert_true(seal_derive(&a, &lesser, text(e, "label"), of.downward ? SEAL_THEIRS : SEAL_OURS, secret, SECRET_BYTES, salt, salt_n));
+    assert_true(seal_derive(&b, &greater, text(e, "label"), of.downward ? SEAL_OURS : SEAL_THEIRS, secret, SECRET_BYTES, salt, salt_n));
+    assert_memory_equal(a.bytes, b.bytes, sizeof a.bytes);
+    compare(e, "key", a.bytes, sizeof a.bytes);
+}
+
+static void check_sealed(const struct example *e)
+{
+    struct seal_key key = key_of(e);
+    uint8_t frame[300], plain[300];
+    size_t n = hex(text(e, "plain"), plain), content;
+    struct seal_context c = {(uint32_t)number(e, "epoch", 16), 0, &key, number(e, "clear", 10)};
+    enum seal_space space = (enum seal_space)number(e, "space", 10);
+    memcpy(frame, plain, n);
+    size_t len = seal_frame(&c, space, number(e, "number", 10), frame, n);
+    compare(e, "frame", frame, len);
+    assert_true(seal_open(&c, space, number(e, "number", 10), frame, len, &content));
+    assert_int_equal(content, n);
+    assert_memory_equal(frame, plain, n);
+}
+
+static void check_sealed_hello(const struct example *e)
+{
+    struct seal_key key = key_of(e);
+    uint8_t frame[HANDSHAKE_MAX_BYTES];
+    struct sealed_hello back, h = {
+        .number = (unsigned)number(e, "number", 10),
+        .codec_version = (unsigned)number(e, "codec", 10),
+        .seen = (uint16_t)number(e, "seen", 16),
+        .identity = {(uint32_t)number(e, "generation", 16), (uint32_t)number(e, "segment", 16),
+                     (uint32_t)number(e, "predecessor", 16), number(e, "predecessor_end", 10)},
+        .newer = number(e, "newer", 10),
+        .has_other = text(e, "other"),
+        .other_id = (uint32_t)number(e, "other", 16),
+        .has_share = text(e, "share"),
+    };
+    hex(text(e, "random"), h.random);
+    hex(text(e, "share"), h.share);
+    if (text(e, "name"))
+        sealed_name(text(e, "name"), h.name);
+    while (1u << h.memory_log2 < number(e, "memory", 10))
+        h.memory_log2++;
+    size_t n = sealed_hello_encode(&h, &key, false, frame);
+    compare_frame(e, frame, n);
+    assert_true(sealed_hello_open(&back, &key, frame, n));
+    assert_memory_equal(&back, &h, sizeof h);
+}
+
+static void check_sealed_handshake(const struct example *e)
+{
+    struct seal_key key = key_of(e);
+    uint8_t frame[HANDSHAKE_MAX_BYTES], bytes[100];
+    struct buf body;
+    struct seal_context c = {(uint32_t)number(e, "epoch", 16), 0, &key, 0};
+    buf_init_over(&body, bytes, sizeof bytes);
+    buf_commit(&body, hex(text(e, "body"), bytes));
+    compare_frame(e, frame, sealed_frame_encode((enum handshake_type)number(e, "type", 10), &c,
+                                                (unsigned)number(e, "number", 10), false, &body, frame));
+}
+
+static void check_sealed_resume(const struct example *e)
+{
+    struct seal_key key = key_of(e);
+    uint8_t frame[HANDSHAKE_MAX_BYTES];
+    struct seal_context c = {(uint32_t)number(e, "epoch", 16), 0, &key, 0};
+    compare_frame(e, frame, sealed_resume_encode(&c, number(e, "answer", 10), number(e, "number", 10),
+                                                 (uint16_t)number(e, "ack", 10), false, frame));
+}
+
 static unsigned check_all(const char *kind)
 {
     unsigned count = 0;
@@ -343,6 +439,16 @@ static unsigned check_all(const char *kind)
             check_datagram_ack(e);
         else if (strcmp(kind, "datagram_floor") == 0)
             check_datagram_floor(e);
+        else if (strcmp(kind, "key") == 0)
+            check_key(e);
+        else if (strcmp(kind, "sealed") == 0)
+            check_sealed(e);
+        else if (strcmp(kind, "sealed_hello") == 0)
+            check_sealed_hello(e);
+        else if (strcmp(kind, "sealed_handshake") == 0)
+            check_sealed_handshake(e);
+        else if (strcmp(kind, "sealed_resume") == 0)
+            check_sealed_resume(e);
         else if (strcmp(kind, "hello") == 0)
             check_hello(e);
         else if (strcmp(kind, "marks") == 0)
@@ -376,6 +482,11 @@ CASE(plain, 1)
 CASE(datagram, 2)
 CASE(datagram_ack, 1)
 CASE(datagram_floor, 1)
+CASE(key, 2)
+CASE(sealed, 2)
+CASE(sealed_hello, 2)
+CASE(sealed_handshake, 2)
+CASE(sealed_resume, 1)
 
 int main(int argc, char **argv)
 {
@@ -392,6 +503,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_document_tells_the_bytes_of_datagram),
         cmocka_unit_test(the_document_tells_the_bytes_of_datagram_ack),
         cmocka_unit_test(the_document_tells_the_bytes_of_datagram_floor),
+        cmocka_unit_test(the_document_tells_the_bytes_of_key),
+        cmocka_unit_test(the_document_tells_the_bytes_of_sealed),
+        cmocka_unit_test(the_document_tells_the_bytes_of_sealed_hello),
+        cmocka_unit_test(the_document_tells_the_bytes_of_sealed_handshake),
+        cmocka_unit_test(the_document_tells_the_bytes_of_sealed_resume),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
