@@ -192,8 +192,8 @@ static void directip_terms(void *ctx, station_t station, struct link_terms *out)
 {
     const struct directip *d = ctx;
     *out = (struct link_terms){.quantum_bytes = (uint32_t)d->options->credit_bytes,
-                               .hold_ms = d->options->hold_ms,
-                               .ack_max_age_ms = d->options->ack_max_age_ms};
+                               .hold_ms = d->options->hold_ms / d->options->time_scale,
+                               .ack_max_age_ms = d->options->ack_max_age_ms / d->options->time_scale};
 }
 
 static void directip_committed(void *ctx, int64_t now_ms)
@@ -343,7 +343,7 @@ static const struct option directip_rows[] = {
      .min = 1,
      .max = 100000,
      .fallback = "1",
-     .help = "For tests: every wait of the driver is divided by it."},
+     .help = "For tests: every wait of the driver is divided by it, hold and ack_max_age too."},
 };
 
 const struct option_group directip_option_group = {

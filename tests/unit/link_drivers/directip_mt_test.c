@@ -510,6 +510,11 @@ static void test_terms(void **state)
     assert_int_equal(terms.quantum_bytes, 50);
     assert_int_equal(terms.hold_ms, 60000);
     assert_int_equal(terms.ack_max_age_ms, 3600000);
+    r->options.time_scale = 60;
+    rig_restart(r);
+    directip_driver.terms(r->link.ctx, BUOY, &terms);
+    assert_int_equal(terms.hold_ms, 1000);
+    assert_int_equal(terms.ack_max_age_ms, 60000);
 }
 
 static void test_waits(void **state)
@@ -554,7 +559,7 @@ int main(void)
         CASE("alarms go before others where the gateway knows how", test_alarms_go_first),
         CASE("the place of an alarm is not the length of the queue", test_place_of_an_alarm),
         CASE("a stop tells what became of the message in hand", test_stop_tells_outcomes),
-        CASE("the terms are the operator's", test_terms),
+        CASE("the terms are the operator's, and follow the scale", test_terms),
         {"waits grow to a bound, and shrink by the scale", test_waits, NULL, NULL, NULL},
     };
     return cmocka_run_group_tests_name("directip_mt", tests, NULL, NULL);
