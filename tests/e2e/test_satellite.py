@@ -1,0 +1,149 @@
+"""mosquitto - edge - modem - Iridium gateway - hub - mosquitto: everything once and in order, under every class of fault.
+
+LONGWIRE_SATELLITE_SESSIONS=1000 makes the random run a long one."""
+import os
+
+import tap
+from checks import expect, numbered
+from satellite import IMEI, SPEED, SatellitePair
+from tap import case, check, check_equal
+
+SESSIONS = int(os.environ.get("LONGWIRE_SATELLITE_SESSIONS", "25"))
+
+
+def traffic(pair, n=12, timeout=90, edge=None, hub=None, start=0):
+    """n messages on each of two topics each way, all of them once and in order."""
+    edge, hub = edge or pair.edge_client("down/#"), hub or pair.hub_client("up/#")
+    ups, downs = numbered(["up/a", "up/b"], n, start), numbered(["down/a", "down/b"], n, start)
+    edge.publish_many(ups)
+    hub.publish_many(downs)
+    everything = numbered(["up/a", "up/b"], n + start), numbered(["down/a", "down/b"], n + start)
+    expect(hub, everything[0], timeout, "edge to hub")
+    expect(edge, everything[1], timeout, "hub to edge")
+    return edge, hub
+
+
+@case("both ways: once, in order, in few credits, and nobody is careless")
+def _(world):
+    pair = SatellitePair(world)
+    traffic(pair)
+    pair.wait_drained()
+    pair.sky.check_conduct()
+    counts = pair.sky.modem()["counts"]
+    check(counts["credits"] <= 12, "credits for 48 messages of two bytes", counts)
+    check_equal(counts.get("resends", 0), 0, "sent again")
+    check_equal(counts.get("mt_lost", 0), 0, "messages lost in the modem")
+
+
+@case("nothing to say: no session, and not a byte on the air")
+def _(world):
+    pair = SatellitePair(world)
+    pair.sky.wait(lambda r: r["now"] > 150, "some minutes")
+    modem = pair.sky.modem()
+    check_equal((modem["counts"].get("sessions", 0), modem["counts"].get("credits", 0)), (0, 0), "sessions and credits")
+    pair.sky.check_conduct()
+
+
+@case("a command from the hub reaches a quiet edge by a ring alert")
+def _(world):
+    pair = SatellitePair(world)
+    edge, hub = pair.edge_client("down/#"), pair.hub_client("up/#")
+    pair.sky.wait(lambda r: r["modems"][IMEI]["attached"], "the modem is registered")
+    hub.publish("down/valve", "open")
+    edge.wait_payload("open")
+    pair.sky.check_conduct()
+
+
+@case("an alarm does not wait for company")
+def _(world):
+    pair = SatellitePair(world, edge={"link sky": {"hold": "6h"},
+                                      "route alarm": {"peer": world.site_name("hub"), "topics": "alarm/#", "priority": "alarm"}})
+    hub = pair.hub_client("up/#", "alarm/#")
+    edge = pair.edge_client()
+    edge.publish("up/a", "waits")
+    edge.publish("alarm/water", "rises")
+    hub.wait_payload("rises")
+    # Paid for anyway: what waits goes along in the started credit.
+    hub.wait_payload("waits")
+    pair.sky.check_conduct()
+    check_equal(pair.sky.credits(), 1, "credits")
+
+
+FAULTS = {
+    "sessions fail and nothing was sent": {"rates": {"session": 0.5}, "only": [
+        "no network", "radio drop, not delivered", "gateway timeout", "protocol error", "gateway silent", "busy", "reserved",
+        "reserved low"]},
+    "sessions fail, yet the gateway has it": {"rates": {"session": 0.5}, "only": [
+        "radio drop, delivered", "incomplete, delivered", "gateway timeout, delivered"]},
+    "successes that are not 0": {"rates": {"session": 0.7}, "only": ["success 1", "success 2", "success 3", "success 4"]},
+    "answers lost, late or garbled after a success": {"rates": {"session": 0.4}, "only": [
+        "result lost", "result garbled", "OK lost", "result late"]},
+    "power lost at every stage": {"rates": {"session": 0.4, "power": 0.02}, "only": [
+        "power lost before", "power lost after the commit", "power lost after the result"]},
+    "the port vanishes and comes back": {"rates": {"session": 0.4}, "only": ["port vanishes"]},
+    "messages to the edge come twice, not at all, or with odd numbers": {"rates": {"session": 0.7}, "only": [
+        "mt twice", "mt error", "mt left", "mtmsn -1", "mtmsn stale"]},
+    "lines that nobody asked for, in the middle of everything": {"rates": {"line": 0.3}},
+    "garbage between the lines, and READY that is lost": {"rates": {"garbage": 0.1, "ready": 0.05}},
+    "the gateway's deliveries come twice, late, reordered, broken off and malformed": {"rates": {"delivery": 0.6}},
+    "the gateway's answers to the hub are lost, refused, slow or of another": {"rates": {"mt": 0.5}},
+}
+
+
+def under_fault(name, spec):
+    @case(f"exactly once and in order while {name}")
+    def _(world):
+        pair = SatellitePair(world, **spec, modem={"quirks": "random", "style": world.random.choice(
+            ["whole", "dribble", "pieces", "coalesce"])})
+        edge, hub = traffic(pair, 6)
+        traffic(pair, 6, edge=edge, hub=hub, start=6)
+        pair.sky.check_conduct()
+
+
+for words, chances in FAULTS.items():
+    under_fault(words, chances)
+
+
+@case("a modem that hears 15 (barred): stop and alarm, not a storm")
+def _(world):
+    pair = SatellitePair(world)
+    hub, edge = pair.hub_client("up/#"), pair.edge_client()
+    pair.sky.ask("script", imei=IMEI, sessions=[{"status": 15}])
+    edge.publish("up/a", "x")
+    pair.sky.wait(lambda r: r["modems"][IMEI]["counts"].get("sessions") == 1, "the refusal")
+    now = pair.sky.report()["now"]
+    pair.sky.wait(lambda r: r["now"] > now + 400, "time goes by")
+    check_equal(pair.sky.sessions(), 1, "sessions")
+    pair.sky.check_conduct()
+    hub.wait_payload("x", 3600 / SPEED + 60)
+    pair.sky.check_conduct()
+
+
+@case("messages of a modem that nobody knows and of a stranger's address stop nothing")
+def _(world):
+    pair = SatellitePair(world)
+    check_equal(pair.sky.ask("stranger", imei="300234019999999", payload="00")["confirmed"], True, "an unknown IMEI is acknowledged")
+    check_equal(pair.sky.ask("stranger", imei=IMEI, payload="00", source="127.0.0.9")["confirmed"], False, "another address is not")
+    pair.sky.ask("mo", imei=IMEI, momsn=9, payload="00112233445566778899")
+    pair.sky.ask("mo", imei=IMEI, momsn=10)
+    traffic(pair, 3)
+    pair.sky.check_conduct()
+
+
+@case(f"by chance, everything at once, for {SESSIONS} sessions")
+def _(world):
+    seed = int(os.environ.get("LONGWIRE_SATELLITE_SEED", world.random.randrange(10**6)))
+    print(f"# LONGWIRE_SATELLITE_SEED={seed}")
+    pair = SatellitePair(world, seed=seed, modem={"quirks": "random"}, rates={
+        "session": 0.3, "line": 0.05, "power": 0.002, "ready": 0.005, "garbage": 0.01, "delivery": 0.2, "mt": 0.2})
+    edge, hub = pair.edge_client("down/#"), pair.hub_client("up/#")
+    batch = 0
+    while pair.sky.sessions() < SESSIONS:
+        traffic(pair, 4, 300, edge, hub, batch * 4)
+        batch += 1
+    pair.sky.check_conduct()
+    print(f"# {batch} rounds, {pair.sky.modem()['counts']}")
+
+
+if __name__ == "__main__":
+    tap.main()

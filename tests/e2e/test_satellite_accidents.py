@@ -1,0 +1,254 @@
+"""What happens to the boxes at either end of a satellite link: kill -9, an outage longer than the gateway's memory, a backup
+from last week, a cloned card; and real traffic."""
+import base64
+import json
+import os
+import pathlib
+import shutil
+
+import tap
+from checks import by_topic, expect, numbered
+from satellite import IMEI, SatellitePair
+from tap import Failure, Skip, case, check, check_equal
+from test_store import delete_store, restore_store, save_store
+
+CORPORA = pathlib.Path(os.environ.get("LONGWIRE_CORPORA", "/work/shared/corpora"))
+SAMPLE = int(os.environ.get("LONGWIRE_CORPUS_SAMPLE", "40"))
+
+
+class Talk:
+    """Both directions, a batch at a time; what was sent is remembered."""
+
+    def __init__(self, pair, topics=2):
+        self.pair = pair
+        self.edge, self.hub = pair.edge_client("down/#"), pair.hub_client("up/#")
+        self.topics = topics
+        self.n = 0
+
+    def say(self, n=4, wait=True):
+        names = [chr(ord("a") + i) for i in range(self.topics)]
+        infos = [self.edge.publish(t, p, wait=False) for t, p in numbered([f"up/{c}" for c in names], n, self.n)]
+        infos += [self.hub.publish(t, p, wait=False) for t, p in numbered([f"down/{c}" for c in names], n, self.n)]
+        self.n += n
+        if wait:
+            self.edge.wait_published(infos)
+
+    def expect(self, timeout=120):
+        names = [chr(ord("a") + i) for i in range(self.topics)]
+        expect(self.hub, numbered([f"up/{c}" for c in names], self.n), timeout, "edge to hub")
+        expect(self.edge, numbered([f"down/{c}" for c in names], self.n), timeout, "hub to edge")
+
+
+def killed(world, victims, rounds):
+    pair = SatellitePair(world)
+    talk = Talk(pair)
+    for round_ in range(rounds):
+        talk.say(3, wait=False)
+        victim = getattr(pair, victims[round_ % len(victims)])
+        sessions = pair.sky.sessions()
+        # Some in the middle of a session, some at its end, some at any time.
+        how = world.random.choice(["session", "end", "any"])
+        if how == "session":
+            pair.sky.wait(lambda r: r["modems"][IMEI]["mode"] == "session", "a session")
+        elif how == "end":
+            pair.sky.wait(lambda r: r["modems"][IMEI]["counts"].get("sessions", 0) > sessions, "a session's end")
+        victim.kill()
+        victim.start()
+    talk.say(3)
+    talk.expect()
+    pair.sky.check_conduct()
+
+
+@case("the edge is killed again and again, in sessions and at their ends")
+def _(world):
+    killed(world, ["edge"], 6)
+
+
+@case("the hub is killed again and again")
+def _(world):
+    killed(world, ["hub"], 6)
+
+
+@case("both are killed in turn")
+def _(world):
+    killed(world, ["edge", "hub"], 6)
+
+
+@case("without confirmation, a message that the hub's death swallows is sent again by the edge")
+def _(world):
+    pair = SatellitePair(world, confirm=False)
+    talk = Talk(pair)
+    talk.say()
+    talk.expect()
+    for _ in range(3):
+        talk.say(2, wait=False)
+        pair.sky.wait(lambda r: r["modems"][IMEI]["mode"] == "session", "a session")
+        pair.hub.kill()
+        pair.hub.start()
+    talk.say()
+    talk.expect(180)
+
+
+@case("a hub that is down for longer than the gateway keeps messages")
+def _(world):
+    pair = SatellitePair(world)
+    talk = Talk(pair)
+    talk.say()
+    talk.expect()
+    pair.hub.kill()
+    delivered = pair.sky.report()["gateway"]["counts"]["mo_delivered"]
+    for i in range(2):
+        talk.edge.publish("up/a", str(talk.n + i))
+        talk.edge.publish("up/b", str(talk.n + i))
+        pair.sky.wait(lambda r: r["mo_queue"] > i, "the gateway has it, and the hub has not")
+    talk.n += 2
+    for message in numbered(["down/a", "down/b"], 2, talk.n - 2):
+        talk.hub.publish(*message)
+    pair.sky.ask("skip", seconds=12 * 3600 + 1)
+    pair.sky.wait(lambda r: r["gateway"]["counts"].get("mo_expired", 0) >= 2, "thrown away")
+    check_equal(pair.sky.report()["gateway"]["counts"]["mo_delivered"], delivered, "delivered meanwhile")
+    pair.hub.start()
+    talk.say(2)
+    talk.expect(180)
+    pair.sky.check_conduct()
+
+
+@case("the gateway's queue to the modem is purged after five days without a session")
+def _(world):
+    pair = SatellitePair(world)
+    talk = Talk(pair)
+    talk.say()
+    talk.expect()
+    pair.edge.kill()
+    talk.hub.publish_many(numbered(["down/a", "down/b"], 2, talk.n))
+    talk.edge.publish_many(numbered(["up/a", "up/b"], 2, talk.n))
+    talk.n += 2
+    pair.sky.wait(lambda r: r["modems"][IMEI]["queue"] > 0, "queued at the gateway")
+    pair.sky.ask("skip", seconds=5 * 86400 + 1)
+    pair.sky.wait(lambda r: r["modems"][IMEI]["queue"] == 0, "purged")
+    pair.edge.start()
+    talk.say(2)
+    talk.expect(180)
+    pair.sky.check_conduct()
+
+
+def replaced(world, which):
+    pair = SatellitePair(world)
+    talk = Talk(pair)
+    talk.say()
+    talk.expect()
+    pair.wait_drained()
+    victim = getattr(pair, which)
+    check_equal(victim.stop(), 0, "exit code of SIGTERM")
+    save_store(victim, world.folder / "backup")
+    victim.start()
+    talk.say()
+    talk.expect()
+    pair.wait_drained()
+    victim.kill()
+    restore_store(victim, world.folder / "backup")
+    victim.start()
+    talk.say()
+    talk.expect(180)
+    talk.say()
+    talk.expect(180)
+    pair.sky.check_conduct()
+
+
+@case("the hub is replaced from last week's backup")
+def _(world):
+    replaced(world, "hub")
+
+
+@case("the edge is replaced from last week's backup")
+def _(world):
+    replaced(world, "edge")
+
+
+@case("the edge's store is lost")
+def _(world):
+    pair = SatellitePair(world)
+    talk = Talk(pair)
+    talk.say()
+    talk.expect()
+    pair.wait_drained()
+    pair.edge.kill()
+    delete_store(pair.edge)
+    pair.edge.start()
+    talk.say()
+    talk.expect(180)
+
+
+@case("an edge box is cloned: the copy speaks, then the first one again")
+def _(world):
+    pair = SatellitePair(world)
+    talk = Talk(pair)
+    talk.say()
+    talk.expect()
+    pair.wait_drained()
+    check_equal(pair.edge.stop(), 0, "exit code of SIGTERM")
+    save_store(pair.edge, world.folder / "clone")
+    pair.edge.start()
+    talk.say()
+    talk.expect()
+    pair.wait_drained()
+    pair.edge.stop()
+    save_store(pair.edge, world.folder / "original")
+    restore_store(pair.edge, world.folder / "clone")
+    pair.edge.start()  # the clone, with the original's modem
+    talk.say()
+    talk.expect(180)
+    pair.wait_drained()
+    pair.edge.stop()
+    restore_store(pair.edge, world.folder / "original")
+    pair.edge.start()
+    talk.say()
+    talk.expect(180)
+
+
+def recording(name, n):
+    """The first n messages of a corpus as [(topic, bytes)], spread over it."""
+    file = CORPORA / f"{name}.ndjson"
+    if not file.exists():
+        raise Skip(f"no {file}")
+    messages = []
+    with open(file) as lines:
+        for line in lines:
+            words = json.loads(line)
+            payload = base64.b64decode(words["payload_b64"]) if "payload_b64" in words else words["payload"].encode()
+            messages.append((words["topic"], payload))
+            if len(messages) == n:
+                break
+    return messages
+
+
+def carries(name):
+    @case(f"a sample of {name} arrives as it was")
+    def _(world):
+        sample = recording(name, SAMPLE)
+        pair = SatellitePair(world, edge={"route up": {"topics": "#", "exclude": "longwire/#, down/#"}},
+                             modem={"quirks": "random"}, rates={"session": 0.2})
+        hub, edge = pair.hub_client("#"), pair.edge_client()
+        edge.publish_many(sample)
+        wanted = {}
+        for topic, payload in sample:
+            wanted.setdefault(topic, []).append(payload)
+        hub.wait_for(lambda received: sum(m.topic in wanted for m in received) >= len(sample), "all of the sample", 180)
+        got = {}
+        for m in hub.received:
+            if m.topic in wanted:
+                got.setdefault(m.topic, []).append(m.payload)
+        check(got == wanted, "the same payloads, topic by topic", {t: (len(got.get(t, [])), len(w)) for t, w in wanted.items()})
+        pair.sky.check_conduct()
+        counts = pair.sky.modem()["counts"]
+        print(f"# {name}: {len(sample)} messages, {counts['mo_bytes']} bytes, {counts['credits']} credits, "
+              f"one a message: {sum(max(1, -(-(len(t) + len(p) + 2) // 50)) for t, p in sample)}")
+
+
+for corpus in ("lorawan_chirpstack", "n2k_can", "nmea0183_boat", "owntracks_gpx", "sparkplug_skab", "victron_venus",
+               "weather_loop"):
+    carries(corpus)
+
+
+if __name__ == "__main__":
+    tap.main()
