@@ -133,6 +133,12 @@ static bool mailbox_wanted(struct sbd *s, int64_t now_ms)
     return sbd_mailbox_due(s, now_ms) && sbd_budget_allows(&s->budget, 1, false, now_ms);
 }
 
+/* Free of charge, and without it no ring is heard; a session to come does it too. */
+static bool registration_wanted(const struct sbd *s)
+{
+    return s->unregistered && !s->frame.held && !s->blocked && sbd_is_up(s);
+}
+
 static void earlier(int64_t *at, int64_t other)
 {
     if (other < *at)
@@ -152,6 +158,8 @@ static int64_t idle_until(struct sbd *s, int64_t now_ms)
     else if (s->options->poll_ms > 0) /* not allowed now: a while later again */
         earlier(&at, sbd_mailbox_due(s, now_ms) ? sbd_budget_renews_ms(&s->budget, now_ms)
                                                 : s->last_done_ms + sbd_scaled(s, s->options->poll_ms));
+    if (registration_wanted(s))
+        earlier(&at, s->register_at_ms > s->next_session_ms ? s->register_at_ms : s->next_session_ms);
     if (s->short_of_room && sbd_is_up(s) && !s->frame.held)
         earlier(&at, now_ms < s->next_session_ms ? s->next_session_ms : sbd_budget_renews_ms(&s->budget, now_ms));
     return at < now_ms ? now_ms : at;
@@ -301,6 +309,8 @@ static void decide(struct sbd *s, int64_t now_ms)
         } else if (now_ms >= s->company_until_ms) {
             go(s, now_ms);
         }
+    } else if (registration_wanted(s) && now_ms >= s->register_at_ms) {
+        sbd_enter(s, SBD_REGISTER, now_ms);
     }
     if (s->step == SBD_IDLE && s->options->check_ms > 0 &&
         now_ms >= s->last_look_ms + sbd_scaled(s, s->options->check_ms))

@@ -29,6 +29,7 @@
 #define GUARD_MS         (90 * SECOND) /* beyond session_timeout: then the result is unknown */
 #define LINGER_MS        (30 * SECOND) /* beyond session_timeout: then no session goes on any more */
 #define COMMIT_MS        (60 * SECOND)
+#define REGISTER_LEAST_MS (3 * MINUTE) /* between two registrations: else status 36 */
 #define NOT_BEGUN_MS     (30 * SECOND) /* after a session that the modem would not begin */
 #define BUFFER_STUCK_MS  (5 * MINUTE)
 #define DAMAGED_MAX      6 /* looks at an MT message that never comes over whole */
@@ -40,7 +41,7 @@
 typedef enum sbd_step handler(struct sbd *s, int64_t now_ms);
 
 static handler on_awake, on_echo_off, on_set_up, on_model, on_firmware, on_imei, on_look, on_read, on_mt_clear, on_mo_clear,
-    on_time_known, on_written, on_session, on_wait_told, on_radio_on, on_place, no_imei, no_read, no_mo_clear,
+    on_registered, on_register, no_register, on_time_known, on_written, on_session, on_wait_told, on_radio_on, on_place, no_imei, no_read, no_mo_clear,
     not_written, no_session, no_wait_told, no_radio, no_place, no_mt_clear;
 
 /* A refusal is tried again `tries` times; silence never is: it leads to `begin`. */
@@ -73,7 +74,9 @@ static const struct row {
                   .answered = on_imei, .refused = no_imei},
     [SBD_RING] = {"AT+SBDMTA=1", .timeout_ms = ANSWER_MS, .tries = 2, .next = SBD_EVENTS},
     [SBD_EVENTS] = {"AT+CIER=1,1,1", .timeout_ms = ANSWER_MS, .next = SBD_TIMEOUT},
-    [SBD_TIMEOUT] = {.timeout_ms = ANSWER_MS, .answered = on_set_up, .refused = on_set_up},
+    [SBD_TIMEOUT] = {.timeout_ms = ANSWER_MS, .next = SBD_REGISTERED},
+    [SBD_REGISTERED] = {"AT+SBDREG?", .info = "+SBDREG", .info_may_miss = true, .timeout_ms = ANSWER_MS,
+                        .answered = on_registered, .refused = on_set_up},
     [SBD_LOOK] = {"AT+SBDSX", .info = "+SBDSX", .timeout_ms = ANSWER_MS, .tries = 3, .answered = on_look},
     [SBD_READ] = {"AT+SBDRB", AT_READ, .timeout_ms = ANSWER_MS, .tries = 3, .answered = on_read, .refused = no_read},
     [SBD_CLEAR_MT] = {"AT+SBDD1", AT_DIGIT, .timeout_ms = ANSWER_MS, .tries = 2, .answered = on_mt_clear,
@@ -87,6 +90,7 @@ static const struct row {
     [SBD_ASK_WAIT] = {"AT+SBDLOE", .info = "+SBDLOE", .timeout_ms = 20 * SECOND, .answered = on_wait_told,
                       .refused = no_wait_told},
     [SBD_RADIO_ON] = {"AT*R1", .timeout_ms = ANSWER_MS, .answered = on_radio_on, .refused = no_radio},
+    [SBD_REGISTER] = {"AT+SBDREG", .info = "+SBDREG", .answered = on_register, .refused = no_register},
     [SBD_PLACE] = {"AT-MSGEO", .info = "-MSGEO", .timeout_ms = ANSWER_MS, .answered = on_place, .refused = no_place},
 };
 
@@ -120,7 +124,7 @@ static int64_t timeout_of(const struct sbd *s, enum sbd_step step, int64_t now_m
     int64_t ms = rows[step].timeout_ms;
     if (step == SBD_WAKE && s->silences >= WAKE_FAST_TRIES)
         ms = WAKE_SLOW_MS;
-    if (step == SBD_SESSION)
+    if (step == SBD_SESSION || step == SBD_REGISTER)
         ms = s->options->session_timeout_ms + GUARD_MS;
     int64_t least = step == SBD_WAKE ? WAKE_MS : ANSWER_LEAST_MS, scaled = sbd_scaled(s, ms);
     return scaled > least ? scaled : least;
@@ -177,6 +181,8 @@ void sbd_enter(struct sbd *s, enum sbd_step step, int64_t now_ms)
         s->mo_dirty = true;
     if (step == SBD_SESSION)
         note_session(s, now_ms);
+    if (step == SBD_REGISTER)
+        s->quiet_until_ms = now_ms + sbd_scaled(s, s->options->session_timeout_ms + LINGER_MS);
     ask(s, now_ms);
 }
 
@@ -186,6 +192,47 @@ void sbd_begin(struct sbd *s, int64_t now_ms)
     s->going = s->after_done = false;
     s->silences = 0;
     sbd_enter(s, s->quiet_until_ms > now_ms ? SBD_LISTEN : SBD_HUSH, now_ms);
+}
+
+/* ---- registration ---- */
+
+static void register_later(struct sbd *s, int64_t least_ms, int64_t now_ms)
+{
+    int64_t ladder = sbd_ladder_ms(++s->register_failures, s->host->ops->random(s->host));
+    s->register_at_ms = now_ms + sbd_scaled(s, ladder > least_ms ? ladder : least_ms);
+}
+
+/* 0 = detached, 1 = not registered, 2 = registered, 3 = denied. A modem that does not say is left as it is. */
+static enum sbd_step on_registered(struct sbd *s, int64_t now_ms)
+{
+    long v[1] = {2};
+    s->unregistered = at_numbers(s->chat.info, v, 1) == 1 && v[0] != 2;
+    return on_set_up(s, now_ms);
+}
+
+static enum sbd_step on_register(struct sbd *s, int64_t now_ms)
+{
+    long v[2] = {1, 0};
+    at_numbers(s->chat.info, v, 2);
+    s->quiet_until_ms = 0;
+    s->unregistered = v[0] != 2;
+    s->host->ops->trace(s->host, 1, "registration: status=%ld error=%ld", v[0], v[1]);
+    if (s->unregistered) {
+        const struct sbd_policy *p = sbd_policy_of(v[1]);
+        register_later(s, p->wait_ms > REGISTER_LEAST_MS ? p->wait_ms : REGISTER_LEAST_MS, now_ms);
+        if (p->alert)
+            sbd_alert(s, p->words);
+    } else {
+        s->register_failures = 0;
+    }
+    return SBD_LOOK;
+}
+
+static enum sbd_step no_register(struct sbd *s, int64_t now_ms)
+{
+    s->quiet_until_ms = 0;
+    s->unregistered = false; /* it does not know how: a session will do it */
+    return SBD_LOOK;
 }
 
 /* ---- nobody answers ---- */
@@ -203,6 +250,8 @@ static void lose_modem(struct sbd *s, int64_t now_ms)
     }
     if (writing)
         sbd_settle(s, SEND_FAILED, now_ms);
+    if (s->step == SBD_REGISTER)
+        register_later(s, REGISTER_LEAST_MS, now_ms);
     s->quiet_until_ms = 0; /* the guard was longer than any session */
     sbd_begin(s, now_ms);
 }
@@ -503,7 +552,7 @@ static void session_done(struct sbd *s, const long *v, int64_t now_ms)
         s->bytes_out += s->frame.n;
     s->note.failures = 0;
     s->note.pending = false;
-    s->waits_for_service = s->radio_tried = false;
+    s->waits_for_service = s->radio_tried = s->unregistered = false;
     s->queued = v[5] > 0 ? v[5] : 0;
     /* What rang during the session may have been the ring of what it brought. */
     s->ring = (s->rang_during && !mt) || (s->ring && v[2] == 2);

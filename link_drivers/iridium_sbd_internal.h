@@ -34,6 +34,7 @@ enum sbd_step {
     SBD_RING,
     SBD_EVENTS,
     SBD_TIMEOUT,
+    SBD_REGISTERED,
     /* The cycle */
     SBD_LOOK,
     SBD_READ,
@@ -46,6 +47,7 @@ enum sbd_step {
     SBD_ASK_WAIT,
     SBD_RADIO_ON,
     SBD_PLACE,
+    SBD_REGISTER,
     SBD_STEPS
 };
 
@@ -103,6 +105,10 @@ struct sbd {
     int64_t next_session_ms; /* none before */
     bool waits_for_service;
     bool radio_tried;
+    /* Rings reach only a modem that has registered; each session does so too. */
+    bool unregistered;
+    unsigned register_failures;
+    int64_t register_at_ms; /* not before */
     bool blocked; /* down until next_session_ms */
     int64_t last_done_ms, last_look_ms;
     int64_t company_until_ms; /* a session of our own accord waits so long for a frame; 0 = not asked */

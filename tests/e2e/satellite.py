@@ -1,7 +1,10 @@
 """An edge with an Iridium modem and a hub with a DirectIP account, both emulated (tests/emulator).
 
+LONGWIRE_EMULATOR_LOG=FILE keeps every step of the emulator there.
+
 The emulator keeps a list of what no careful host does. A case that does not say otherwise fails when it is not empty."""
 import json
+import os
 import pathlib
 import select
 import subprocess
@@ -22,7 +25,8 @@ class Emulator:
 
     def __init__(self, world, modems, hub, seed, **spec):
         self.world = world
-        spec = {"seed": seed, "scale": 1 / SPEED, "modems": modems, "hub": hub, "log": str(world.folder / "emulator.log"), **spec}
+        self.log_file = pathlib.Path(os.environ.get("LONGWIRE_EMULATOR_LOG", world.folder / "emulator.log"))
+        spec = {"seed": seed, "scale": 1 / SPEED, "modems": modems, "hub": hub, "log": str(self.log_file), **spec}
         self._lock = threading.Lock()
         self.process = world.process("emulator", [sys.executable, str(EMULATOR), json.dumps(spec)], stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE)
@@ -65,7 +69,7 @@ class Emulator:
         check_equal(violations, [], "what no careful host does")
 
     def log(self, last=120):
-        lines = (self.world.folder / "emulator.log").read_text().splitlines()[-last:]
+        lines = self.log_file.read_text().splitlines()[-last:]
         return "".join(f"\n  emulator: {line}" for line in lines)
 
 

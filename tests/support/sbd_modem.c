@@ -310,7 +310,13 @@ static void command(struct sbd_modem *m, const char *c)
         put_line(m, "300234010123450");
     else if (strncmp(at, "+SBDMTA=", 8) == 0)
         m->ring_on = at[8] == '1';
-    else if (strcmp(at, "+SBDSX") == 0)
+    else if (strcmp(at, "+SBDREG?") == 0)
+        put_line(m, "+SBDREG:%d", m->unregistered ? 0 : 2);
+    else if (strcmp(at, "+SBDREG") == 0) {
+        m->registrations++;
+        m->unregistered = m->register_error != 0;
+        put_line(m, "+SBDREG:%d,%d", m->unregistered ? 1 : 2, m->register_error);
+    } else if (strcmp(at, "+SBDSX") == 0)
         status_line(m);
     else if (strcmp(at, "-MSSTM") == 0)
         put_line(m, m->no_time ? "-MSSTM: no network service" : "-MSSTM: a5cb42ad");

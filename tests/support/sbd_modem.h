@@ -72,6 +72,9 @@ struct sbd_modem {
     int mtmsn;
     bool ra, ra_sticks, ring_on, radio_off;
     int waiting;
+    bool unregistered;  /* then no ring would reach it */
+    int register_error; /* of +SBDREG; 0 = it goes well */
+    unsigned registrations;
     /* A session under way: */
     bool in_session, answering;
     int64_t session_end_ms;

@@ -84,6 +84,34 @@ static void test_missed_ring_is_found_for_free(void **state)
     expect_right();
 }
 
+static void test_modem_registers_so_that_it_rings(void **state)
+{
+    begin();
+    t.modem->unregistered = true;
+    run_until(is_up, NULL, "the link is up");
+    fake_run_for(&t.world, MINUTE);
+    assert_int_equal(t.modem->registrations, 1);
+    assert_int_equal(t.modem->empty_sessions, 0);
+    fake_run_for(&t.world, 10 * HOUR);
+    assert_int_equal(t.modem->registrations, 1);
+    expect_right();
+}
+
+static void test_registration_that_fails_is_tried_with_patience(void **state)
+{
+    begin();
+    t.modem->unregistered = true;
+    t.modem->register_error = 32;
+    run_until(is_up, NULL, "the link is up");
+    fake_run_for(&t.world, 3 * HOUR);
+    assert_in_range(t.modem->registrations, 4, 30);
+    assert_int_equal(send_frame("hello"), SEND_DONE); /* a session registers as well */
+    unsigned before = t.modem->registrations;
+    fake_run_for(&t.world, 3 * HOUR);
+    assert_int_equal(t.modem->registrations, before);
+    expect_right();
+}
+
 static void test_poll_asks_when_nothing_else_did(void **state)
 {
     t.options.poll_ms = HOUR;
@@ -238,7 +266,7 @@ static void test_no_ready(void **state)
 static void test_each_command_may_be_lost(void **state)
 {
     static const char *const commands[] = {"ATQ0", "ATE0", "ATV1", "AT&D0", "AT&K0", "AT+CGMM", "AT+CGMR", "AT+CGSN",
-                                           "AT+SBDMTA", "AT+CIER", "AT+SBDST", "AT+SBDSX", "AT+SBDRB", "AT+SBDD0",
+                                           "AT+SBDMTA", "AT+CIER", "AT+SBDST", "AT+SBDREG?", "AT+SBDSX", "AT+SBDRB", "AT+SBDD0",
                                            "AT+SBDD1"};
     begin();
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
@@ -291,6 +319,8 @@ static const struct CMUnitTest tests[] = {
     CASE(test_damaged_read_is_repeated),
     CASE(test_unreadable_message_does_not_stop_the_rest),
     CASE(test_missed_ring_is_found_for_free),
+    CASE(test_modem_registers_so_that_it_rings),
+    CASE(test_registration_that_fails_is_tried_with_patience),
     CASE(test_poll_asks_when_nothing_else_did),
     CASE(test_error_of_the_mailbox_is_tried_again),
     CASE(test_flag_that_stays_up_costs_no_second_session),
