@@ -158,7 +158,7 @@ static enum at_token token_of(const struct at_chat *c, const char *line)
     for (size_t i = 0; i < sizeof(news_begin) / sizeof(news_begin[0]); i++)
         if (begins(line, news_begin[i]))
             return TOKEN_NEWS;
-    bool numeric = c->phase == PHASE_LINES && c->request.form == AT_LINES; /* the modem may still be at V0 */
+    bool numeric = (c->phase == PHASE_LINES || c->phase == PHASE_TAIL) && c->request.form == AT_LINES; /* V0 */
     if (strcmp(line, "OK") == 0 || (numeric && strcmp(line, "0") == 0))
         return TOKEN_OK;
     if (numeric && strcmp(line, "4") == 0)

@@ -3,6 +3,7 @@
 #include "config/config.h"
 #include "gateway/cli/commands.h"
 #include "gateway/cli/estimate.h"
+#include "gateway/cli/probe.h"
 #include "gateway/daemon/daemon.h"
 #include "gateway/daemon/keys.h"
 #include "link_drivers/driver.h"
@@ -15,6 +16,7 @@ static const char usage[] =
     "    longwire status [FILE] [--json] ask the running gateway\n"
     "    longwire estimate ...           what traffic would cost on a link: longwire estimate --help\n"
     "    longwire keygen FILE            a new key for both ends of a link, in a new file of mode 0600\n"
+    "    longwire probe DEVICE           which satellite modem answers on a serial port; free of charge\n"
     "    longwire demo                   both ends and a simulated radio link on this machine\n"
     "    longwire options                the reference of all options, as man page source\n"
     "    longwire sample                 an INI file with every option at its default\n"
@@ -83,6 +85,8 @@ int main(int argc, char **argv)
         return command_sample();
     if (strcmp(command, "keygen") == 0)
         return file ? command_keygen(file) : wrong("keygen needs the FILE to make", NULL);
+    if (strcmp(command, "probe") == 0)
+        return file ? command_probe(file) : wrong("probe needs the DEVICE", NULL);
     if (!file)
         file = DEFAULT_FILE;
     if (strcmp(command, "run") == 0)

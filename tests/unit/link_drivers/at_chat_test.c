@@ -134,6 +134,8 @@ static void test_numeric_results(void **state)
     expect_answer(FEED("AT+SBDMTA=1\r0\r"), AT_OK);
     ask(&plain);
     expect_answer(FEED("4\r"), AT_ERROR);
+    ask(&session);
+    expect_answer(FEED("+SBDIX: 0, 75, 0, 0, 0, 0\r\n0\r"), AT_OK);
 }
 
 static void test_errors(void **state)
