@@ -91,6 +91,7 @@ struct sender {
     bool greeted;
     uint32_t peer_max_message;  /* payload bytes that the peer takes at most, as it said; 0 = not known */
     struct given given;         /* datagram */
+    bool tell_lost;             /* datagram: the peer's store is not the one that had what we have settled */
     bool datagram;              /* the channel's kind: acknowledgements in any order, no handshake */
 };
 
@@ -278,6 +279,8 @@ void sender_greeted(struct peer *p, const struct channel_marks *theirs);
 void sender_epoch(struct peer *p);
 /* The peer has a new store: it knows no topic of ours. */
 void sender_forget_topics(struct peer *p);
+/* Has the peer ever had anything of ours, a topic or a message? */
+bool sender_ever_settled(struct peer *p);
 
 /* ---- sender.c ---- */
 int sender_init(struct peer *p) MUST_CHECK;
@@ -326,7 +329,7 @@ void peers_saved_changed(void *ctx);
 void peers_before_commit(struct bridge *b);
 /* Gives a new channel what the store has of it. Return: 0; negative errno. */
 int peers_load_channel(struct peer *p) MUST_CHECK;
-/* After a rollback: a channel's sending half as the store has it. */
+/* After a rollback: the channel as the store has it. */
 void peers_read_back(struct peer *p);
 
 /* ---- receiver.c ---- */

@@ -134,12 +134,20 @@ static void op_pending(void *ctx, struct channel_pending *out)
     sender_pending(ctx, out);
 }
 
+static void op_forgotten(void *ctx)
+{
+    struct peer *p = ctx;
+    bridge_logf(p->bridge, BRIDGE_WARN, "peer", "has lost our topic table: begun anew peer=%s", p->config->name);
+    sender_forget_topics(p);
+}
+
 static void op_restored(void *ctx, const struct record *r)
 {
     sender_restored(ctx, r);
 }
 
 static const struct channel_ops channel_ops = {
+    .forgotten = op_forgotten,
     .take_back = op_take_back,
     .pending = op_pending,
     .keep_frame = peers_keep_frame,

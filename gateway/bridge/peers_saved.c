@@ -113,14 +113,20 @@ static int load_out(struct peer *p)
     return rc < 0 || !sender_load_lanes(p, lanes, rc == 0 ? lanes_n : 0) ? -EIO : 0;
 }
 
-int peers_load_channel(struct peer *p)
+static int load_in(struct peer *p)
 {
     char key[32];
     uint8_t saved[CHANNEL_SAVED_MAX];
     size_t n = sizeof saved;
     int rc = store_get(p->bridge->store, key_of(p, "channel", key), saved, &n);
-    if (rc == 0 && !channel_load(p->channel, saved, n))
+    if (rc >= 0 && !channel_load(p->channel, saved, rc == 0 ? n : 0))
         bridge_logf(p->bridge, BRIDGE_WARN, "peer", "what the channel had remembered is not its own peer=%s", p->config->name);
+    return rc;
+}
+
+int peers_load_channel(struct peer *p)
+{
+    int rc = load_in(p);
     if (rc >= 0)
         rc = load_out(p);
     return rc < 0 ? rc : 0;
@@ -128,7 +134,9 @@ int peers_load_channel(struct peer *p)
 
 void peers_read_back(struct peer *p)
 {
-    int rc = load_out(p);
+    int rc = load_in(p);
+    if (rc >= 0)
+        rc = load_out(p);
     if (rc == STORE_NONE)
         channel_restart(p->channel, "store failed", p->bridge->now.mono_ms);
     else

@@ -57,6 +57,16 @@ static int on_topics_reset(struct peer *p)
     return 0;
 }
 
+static int on_gap(struct peer *p, const struct record *r);
+
+/* Nobody has told the peer of the limit: the message is set aside, and its place settled. */
+static int refuse_large(struct peer *p, const struct record *r)
+{
+    struct record gap = {.type = RECORD_GAP, .class = r->class, .number = r->number, .previous = r->previous, .first_number = r->number,
+                         .count = 1, .reason = GAP_OVERSIZE, .route = ""};
+    return on_gap(p, &gap);
+}
+
 /* Is everything of the class up to this number settled? */
 static bool all_here(struct peer *p, enum msg_class class, uint64_t number)
 {
@@ -101,10 +111,10 @@ static int on_message(struct peer *p, const struct record *r)
         topic = text = strndup(r->topic, r->topic_len);
     }
     if (!topic)
-        return -EPROTO;
+        return -ENOENT;
     int rc = 0;
     if (r->total > (uint64_t)p->config->max_message) {
-        rc = -EPROTO; /* it was told the limit in the handshake */
+        rc = p->sender.datagram ? refuse_large(p, r) : -EPROTO; /* it was told the limit in the handshake */
     } else if (r->len < r->total) {
         rc = on_first_piece(p, r, topic);
     } else {
@@ -223,6 +233,24 @@ uint64_t receiver_grant(struct peer *p)
     return grant;
 }
 
+/* Datagram links: the peer names its topic table. Another than before is begun anew: no slot may keep what it meant.
+ * Return: false: the store failed. */
+static bool agree_on_table(struct peer *p, uint64_t table)
+{
+    struct store *s = p->bridge->store;
+    char key[32];
+    uint64_t known = 0;
+    size_t n = sizeof known;
+    if (!p->sender.datagram)
+        return true;
+    snprintf(key, sizeof key, "table.%d", p->id);
+    int rc = store_get(s, key, &known, &n);
+    if (rc == 0 && known == table)
+        return true;
+    return !custody_failed(p->bridge, rc) && !custody_failed(p->bridge, store_set(s, key, &table, sizeof table)) &&
+           on_topics_reset(p) == 0 && !p->bridge->failed;
+}
+
 int receiver_greeting(struct peer *p, const struct channel_identity *them, struct channel_marks *ours)
 {
     struct bridge *b = p->bridge;
@@ -236,10 +264,12 @@ int receiver_greeting(struct peer *p, const struct channel_identity *them, struc
                                         "new, or its store was lost"};
     bridge_logf(b, BRIDGE_INFO, "peer", "greeted: %s peer=%s generation=%08x segment=%08x", words[change], p->config->name,
                 them->generation, them->segment);
-    if (change != STORE_REMOTE_SAME && custody_failed(b, receiver_reload(p)))
+    if ((change != STORE_REMOTE_SAME && custody_failed(b, receiver_reload(p))) || !agree_on_table(p, them->table))
         return CHANNEL_REFUSED_BUSY;
-    /* It knows no topic of ours. Definitions under way must not meet others of the same slots: those go in an epoch of their own. */
-    if (change == STORE_REMOTE_NEW && p->sender.datagram && p->sender.confirmed.sequence > 0) {
+    /* It knows no topic of ours, or not all that we think. Definitions under way must not meet others of the same slots: those go in
+     * an epoch of their own. */
+    bool behind = change == STORE_REMOTE_NEW || change == STORE_REMOTE_FORK;
+    if (behind && p->sender.datagram && sender_ever_settled(p)) {
         sender_forget_topics(p);
         p->restart_channel = true;
     }

@@ -78,29 +78,6 @@ void sender_acked_record(struct peer *p, uint64_t index)
         custody_dirty(p->bridge, COMMIT_LATEST_MS);
 }
 
-void sender_epoch(struct peer *p)
-{
-    struct sender *s = &p->sender;
-    s->sent_count = s->sent_head = 0;
-    s->acked = 0;
-    for (int c = 0; c < CLASS_COUNT; c++) {
-        sender_drop_row(&s->lanes[c]);
-        s->lanes[c].cursor = 0;
-        s->lanes[c].partial = 0;
-        s->lanes[c].partial_have = 0;
-        s->lanes[c].empty = false;
-    }
-    s->greeted = !custody_failed(p->bridge, sender_load_topics(p));
-}
-
-void sender_forget_topics(struct peer *p)
-{
-    if (custody_failed(p->bridge, store_topics_clear(p->bridge->store, p->id, STORE_OUT)) ||
-        custody_failed(p->bridge, sender_load_topics(p)))
-        return;
-    custody_dirty(p->bridge, COMMIT_SOON_MS);
-}
-
 struct lost {
     enum msg_class class;
     uint64_t above, count;
@@ -112,6 +89,71 @@ static bool count_lost(void *ctx, uint64_t number, const struct msg *m)
     if (m->class == l->class && number > l->above)
         l->count++;
     return number > l->above;
+}
+
+/* A peer without a handshake has a new store, or an older one: what it had of ours, and we have no more, is told to be lost. Of what
+ * of that it still has it knows itself. */
+static bool tell_lost(struct peer *p, enum msg_class class)
+{
+    struct bridge *b = p->bridge;
+    struct lane *l = &p->sender.lanes[class];
+    uint64_t settled_to;
+    struct outbox_row row;
+    if (custody_failed(b, store_settled_to(b->store, p->id, class, &settled_to)))
+        return false;
+    int rc = store_outbox_next(b->store, p->id, class, 0, 0, &row);
+    if (custody_failed(b, rc))
+        return false;
+    if (rc == 0)
+        msg_free(row.msg);
+    /* What is still queued is not lost, nor is anything closed that lies behind it. */
+    if (rc == 0 && row.number <= settled_to)
+        settled_to = row.number - 1;
+    if (settled_to == 0)
+        return true;
+    struct lost lost = {class, 0, 0};
+    if (custody_failed(b, store_history_newest(b->store, p->id, STORE_OUT, UINT_MAX, UINT64_MAX, count_lost, &lost)))
+        return false;
+    l->lost_to = settled_to;
+    l->lost_count = lost.count;
+    return true;
+}
+
+void sender_epoch(struct peer *p)
+{
+    struct sender *s = &p->sender;
+    s->sent_count = s->sent_head = 0;
+    s->acked = 0;
+    for (int c = 0; c < CLASS_COUNT; c++) {
+        sender_drop_row(&s->lanes[c]);
+        s->lanes[c].cursor = s->lanes[c].lost_to = 0;
+        s->lanes[c].partial = 0;
+        s->lanes[c].partial_have = 0;
+        s->lanes[c].empty = false;
+    }
+    s->greeted = !custody_failed(p->bridge, sender_load_topics(p));
+    for (int c = 0; c < CLASS_COUNT && s->greeted && s->tell_lost; c++)
+        s->greeted = tell_lost(p, (enum msg_class)c);
+    s->tell_lost = false;
+}
+
+bool sender_ever_settled(struct peer *p)
+{
+    bool any = p->sender.confirmed.sequence > 0;
+    for (int c = 0; c < CLASS_COUNT && !any; c++) {
+        uint64_t to = 0;
+        any = !custody_failed(p->bridge, store_settled_to(p->bridge->store, p->id, (enum msg_class)c, &to)) && to > 0;
+    }
+    return any;
+}
+
+void sender_forget_topics(struct peer *p)
+{
+    if (custody_failed(p->bridge, store_topics_clear(p->bridge->store, p->id, STORE_OUT)) ||
+        custody_failed(p->bridge, sender_load_topics(p)))
+        return;
+    p->sender.tell_lost = true;
+    custody_dirty(p->bridge, COMMIT_SOON_MS);
 }
 
 /* The peer's mark of a class after a handshake: what it covers is delivered, what is above goes (again). */

@@ -270,8 +270,10 @@ void channel_committed(struct channel *c, uint64_t frame, int64_t now_ms)
 
 void channel_grant_changed(struct channel *c, int64_t now_ms)
 {
-    if (c->datagram)
-        c->ack_wanted = c->ack_now = c->peer_epoch != 0;
+    if (c->datagram) {
+        datagram_grant_changed(c);
+        return;
+    }
     if (!c->live || !c->link_up || c->greet != GREET_NONE) {
         c->grant_news = true;
         return;

@@ -74,6 +74,7 @@ struct channel_identity {
     uint32_t generation; /* of the store */
     uint32_t segment, predecessor;
     uint64_t predecessor_end;
+    uint64_t table; /* DATAGRAM: names the sender's topic table: one begun anew has another name */
 };
 struct channel_marks { /* what the receiver has of the sender's */
     uint64_t cumulative[CLASS_COUNT];
@@ -124,6 +125,8 @@ struct channel_ops {
     /* DATAGRAM: what waits, beside what was given. NULL: nothing is known of it, and nothing is made
      * to wait for company. */
     void (*pending)(void *ctx, struct channel_pending *out);
+    /* DATAGRAM: the peer has lost our topic table: it is to be begun anew. greeted(NULL) follows. */
+    void (*forgotten)(void *ctx);
     /* DATAGRAM: a frame was made: to be on our disk, with what channel_save_out tells, before it
      * leaves. Say channel_kept then. NULL: frames are not kept, and leave at once. */
     void (*keep_frame)(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n);
@@ -143,8 +146,9 @@ struct channel_ops {
     /* A record of the peer's, its frame checked. frame: number of the frame that completed it; such
      * numbers rise through all epochs. Return: 0, or -EPROTO: it makes no sense (slot never
      * defined, chunk without partial ...): the channel begins a new epoch. DATAGRAM: frames come in
-     * any order, some twice under another epoch; not 0 = this cannot be taken now (a chunk before
-     * its message): the frame counts as lost and comes again, also with what of it was taken. */
+     * any order, some twice under another epoch; -EPROTO = this cannot be taken now (a chunk before
+     * its message): the frame comes again, also with what of it was taken; -ENOENT = it names a slot
+     * that was never defined here: the peer is told that its topic table is gone. */
     int (*record)(void *ctx, const struct record *r, uint64_t frame);
     /* All records up to this frame were given: when they are committed, say
      * channel_committed(frame). */
@@ -233,13 +237,15 @@ void channel_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms
  * needed). */
 void channel_on_timer(struct channel *c, int64_t now_ms);
 int64_t channel_deadline(const struct channel *c, int64_t now_ms);
-/* Ends the epoch: a new handshake follows (store rolled back, owner's state lost). */
+/* Ends the epoch: a new handshake follows (store rolled back, owner's state lost). DATAGRAM: the
+ * owner begins its topic table anew. */
 void channel_restart(struct channel *c, const char *why, int64_t now_ms);
 /* Says goodbye (not on metered links): the peer knows at once. Output follows by pump. */
 void channel_goodbye(struct channel *c, int64_t now_ms);
 
 /* DATAGRAM: what of the receiving half must survive a restart, to be committed with the records of
- * all frames done so far, and given back after channel_new. Load: false = not what was saved; the
+ * all frames done so far, and given back after channel_new, and after a rollback (n = 0: nothing was
+ * saved). Load: false = not what was saved; the
  * channel is as new, and the peer's frames are asked for again only if its owner restarts: keep it
  * with care. */
 #define CHANNEL_SAVED_MAX 512

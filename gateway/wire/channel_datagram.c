@@ -76,7 +76,7 @@ unsigned datagram_in_flight(const struct channel *c)
 
 void datagram_restart(struct channel *c)
 {
-    datagram_abandon(c);
+    datagram_new_table(c);
 }
 
 /* ---- in ---- */
@@ -96,8 +96,13 @@ static void on_answer(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
         case DATAGRAM_ACK:
             datagram_on_ack(c, epoch, (uint16_t)a.ack, a.grant, a.bitmap, a.bitmap_bytes, now_ms);
             break;
+        case DATAGRAM_FORGOTTEN:
+            if (c->ops->forgotten)
+                c->ops->forgotten(c->ctx);
+            datagram_new_table(c);
+            break;
         case DATAGRAM_FLOOR:
-            datagram_on_floor(c, epoch, &a);
+            datagram_on_floor(c, &a);
             break;
         }
         return;
@@ -143,12 +148,12 @@ static size_t send_ack(struct channel *c, int64_t now_ms)
     return n;
 }
 
-static size_t send_floor(struct channel *c)
+static size_t send_refusal(struct channel *c)
 {
     struct datagram *d = c->datagram;
     struct refused_epoch *r = &d->refused;
     uint8_t frame[DATAGRAM_ANSWER_MAX];
-    struct datagram_answer a = {.type = DATAGRAM_FLOOR, .floor = d->floor, .wants_echo = d->has_nonce};
+    struct datagram_answer a = {.type = r->why, .floor = d->floor, .wants_echo = d->has_nonce};
     memcpy(a.nonce, d->nonce, sizeof a.nonce);
     size_t n = datagram_seal_answer(c, &a, r->counter, r->id, r->salt, r->next_secret, frame);
     if (n > 0)
@@ -193,7 +198,7 @@ size_t datagram_pump(struct channel *c, size_t room, int64_t now_ms)
         if (due)
             n = send_frame(c, due, now_ms);
         else if (c->datagram->refused.due)
-            n = send_floor(c);
+            n = send_refusal(c);
         else if (ack_due(c, now_ms))
             n = send_ack(c, now_ms);
         if (n == 0)
@@ -207,6 +212,15 @@ size_t datagram_pump(struct channel *c, size_t room, int64_t now_ms)
 bool datagram_wants(const struct channel *c, int64_t now_ms)
 {
     return c->link_up && (datagram_next_due((struct channel *)c) || c->datagram->refused.due || may_build(c) || ack_due(c, now_ms));
+}
+
+void datagram_grant_changed(struct channel *c)
+{
+    struct datagram *d = c->datagram;
+    if (d->in_count == 0)
+        return;
+    d->in[0].news = true;
+    c->ack_wanted = c->ack_now = true;
 }
 
 void datagram_kept(struct channel *c)
@@ -271,6 +285,18 @@ static int64_t rto_at(const struct channel *c)
     return c->progress_ms + (rto < max ? rto : max);
 }
 
+/* The peer took no more when it was last heard, and nothing is under way that it would answer: its word that it does again may
+ * be lost, so a little is tried. */
+static int64_t grant_at(const struct channel *c)
+{
+    if (!c->link_up || !c->waiting || c->datagram->frame_count > 0 || c->grant_end > c->payload_given)
+        return CHANNEL_NEVER;
+    int64_t wait = datagram_patience_ms(c);
+    for (unsigned i = 0; i < c->rto_tries && wait < METERED_RTO_MAX_MS; i++)
+        wait *= 2;
+    return c->progress_ms + wait;
+}
+
 static int64_t lost_at(const struct channel *c, const struct out_frame *f)
 {
     return f->overtaken && !f->due ? f->sent_at_ms + datagram_patience_ms(c) : CHANNEL_NEVER;
@@ -282,6 +308,11 @@ void datagram_on_timer(struct channel *c, int64_t now_ms)
     for (unsigned i = 0; i < d->frame_count; i++)
         if (now_ms >= lost_at(c, &d->frames[i]))
             d->frames[i].due = true;
+    if (now_ms >= grant_at(c)) {
+        c->grant_end = c->payload_given + 1;
+        c->progress_ms = now_ms;
+        c->rto_tries += c->rto_tries < PACE_BACKOFF_MAX;
+    }
     if (now_ms < rto_at(c))
         return;
     c->progress_ms = now_ms;
@@ -297,7 +328,8 @@ void datagram_on_timer(struct channel *c, int64_t now_ms)
 
 int64_t datagram_deadline(const struct channel *c, int64_t now_ms)
 {
-    int64_t at = rto_at(c);
+    int64_t at = rto_at(c), grant = grant_at(c);
+    at = grant < at ? grant : at;
     if (!c->link_up)
         return at;
     for (unsigned i = 0; i < c->datagram->frame_count; i++) {

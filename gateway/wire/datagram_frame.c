@@ -20,6 +20,8 @@ static void put_announcement(struct buf *b, const struct datagram_announcement *
     buf_put_u8(b, (uint8_t)((a->echoes ? ECHOES : 0) | (a->next_secret ? HAS_NEXT : 0)));
     buf_put_u8(b, a->codec);
     buf_put_varint(b, a->counter - a->since);
+    buf_put_varint(b, a->counter - a->identity.table);
+    buf_put_varint(b, a->behind);
     buf_put_be32(b, a->identity.generation);
     buf_put_be32(b, a->identity.segment);
     buf_put_be32(b, a->identity.predecessor);
@@ -47,6 +49,7 @@ size_t datagram_header_encode(const struct datagram_header *h, enum seal_mode mo
     if (h->announces) {
         buf_put_be32(&b, a->epoch);
         buf_put_varint(&b, a->counter);
+        buf_put_varint(&b, h->number >> FRAME_DATA_BITS);
         if (mode != SEAL_NONE)
             buf_put(&b, a->salt, sizeof a->salt);
     }
@@ -89,6 +92,10 @@ size_t datagram_clear_decode(struct datagram_header *h, enum seal_mode mode, con
         struct datagram_announcement *a = &h->announcement;
         a->epoch = read_be32(&r);
         a->counter = read_varint(&r);
+        uint64_t high = read_varint(&r);
+        h->number |= high << FRAME_DATA_BITS;
+        if (high >= CHANNEL_NUMBERS_MAX >> FRAME_DATA_BITS)
+            return 0;
         if (mode != SEAL_NONE)
             take(&r, a->salt, sizeof a->salt);
         if (a->epoch == 0 || (uint8_t)a->epoch != h->epoch_low || a->counter == 0)
@@ -102,7 +109,8 @@ static bool read_announcement(struct reader *r, struct datagram_announcement *a,
 {
     uint8_t flags = read_u8(r);
     a->codec = read_u8(r);
-    uint64_t behind = read_varint(r);
+    uint64_t behind = read_varint(r), table_behind = read_varint(r);
+    a->behind = read_varint(r);
     a->identity.generation = read_be32(r);
     a->identity.segment = read_be32(r);
     a->identity.predecessor = read_be32(r);
@@ -119,9 +127,11 @@ static bool read_announcement(struct reader *r, struct datagram_announcement *a,
             return false;
         memcpy(a->name, text, name);
     }
-    if (r->bad || (flags & ~ALL_FLAGS) || behind >= a->counter)
+    if (r->bad || (flags & ~ALL_FLAGS) || behind >= a->counter || table_behind > a->counter ||
+        a->behind >= FRAME_WINDOW)
         return false;
     a->since = a->counter - behind;
+    a->identity.table = a->counter - table_behind;
     return true;
 }
 
@@ -144,7 +154,7 @@ size_t datagram_answer_encode(const struct datagram_answer *a, const uint8_t *sa
                               size_t *clear)
 {
     struct buf b;
-    assert(a->type == DATAGRAM_FLOOR || a->bitmap_bytes <= FRAME_BITMAP_MAX);
+    assert(a->type != DATAGRAM_ACK || a->bitmap_bytes <= FRAME_BITMAP_MAX);
     buf_init(&b, DATAGRAM_ANSWER_MAX);
     buf_put_u8(&b, (uint8_t)a->type);
     if (salt)
@@ -155,6 +165,8 @@ size_t datagram_answer_encode(const struct datagram_answer *a, const uint8_t *sa
         buf_put_be16(&b, (uint16_t)a->ack);
         buf_put_u8(&b, a->grant);
         buf_put(&b, a->bitmap, a->bitmap_bytes);
+        break;
+    case DATAGRAM_FORGOTTEN:
         break;
     case DATAGRAM_FLOOR:
         buf_put_varint(&b, a->floor);
@@ -178,6 +190,10 @@ bool datagram_answer_decode(struct datagram_answer *a, const uint8_t *frame, siz
         a->bitmap = r.p;
         a->bitmap_bytes = r.left;
         return !r.bad && a->bitmap_bytes <= FRAME_BITMAP_MAX;
+    }
+    if (frame[0] == DATAGRAM_FORGOTTEN) {
+        a->type = DATAGRAM_FORGOTTEN;
+        return r.left == 0;
     }
     a->type = DATAGRAM_FLOOR;
     a->floor = read_varint(&r);

@@ -20,7 +20,7 @@
 #define DATAGRAM_SALT_BYTES   12 /* of an epoch's randomness, beside its id */
 #define DATAGRAM_NONCE_BYTES  8  /* that a receiver without memory wants to hear again */
 #define DATAGRAM_ANNOUNCE_MAX                                                                      \
-    (4 + 10 + DATAGRAM_SALT_BYTES + 2 + 10 + 12 + 10 + DATAGRAM_NONCE_BYTES + 4 + 1 +              \
+    (4 + 20 + DATAGRAM_SALT_BYTES + 2 + 22 + 12 + 10 + DATAGRAM_NONCE_BYTES + 4 + 1 +              \
      CHANNEL_NAME_MAX)
 #define DATAGRAM_ANSWER_SALT_BYTES 12
 #define DATAGRAM_ANSWER_MAX                                                                        \
@@ -33,7 +33,8 @@ struct datagram_announcement {
     uint8_t salt[DATAGRAM_SALT_BYTES]; /* sealed links */
     /* Behind the clear part. */
     uint64_t since; /* counter of the oldest epoch of which frames may still come */
-    uint8_t codec;  /* of the epoch's frames */
+    uint64_t behind; /* frames of the epoch before this one that may still come */
+    uint8_t codec;   /* of the epoch's frames */
     struct channel_identity identity;
     bool echoes;
     uint8_t echo[DATAGRAM_NONCE_BYTES];
@@ -42,7 +43,7 @@ struct datagram_announcement {
 };
 
 struct datagram_header {
-    uint64_t number; /* decode: low 11 bits */
+    uint64_t number; /* decode: of a frame that announces nothing, its low 11 bits */
     uint8_t epoch_low;
     bool announces;
     struct datagram_announcement announcement;
@@ -65,9 +66,10 @@ size_t datagram_clear_decode(struct datagram_header *h, enum seal_mode mode, con
 size_t datagram_rest_decode(struct datagram_header *h, enum seal_mode mode, const uint8_t *frame,
                             size_t n, size_t clear) MUST_CHECK;
 
-/* What goes back without data. ACK: of frames on disk. FLOOR: the epoch named is refused; another
- * must have a counter above the floor. */
-enum datagram_answer_type { DATAGRAM_ACK = 0xC0, DATAGRAM_FLOOR = 0xCC };
+/* What goes back without data. ACK: of frames on disk. FORGOTTEN: the topic table that the epoch
+ * uses is not here. FLOOR: the epoch named is refused; another must have a counter above the
+ * floor. */
+enum datagram_answer_type { DATAGRAM_ACK = 0xC0, DATAGRAM_FORGOTTEN = 0xC8, DATAGRAM_FLOOR = 0xCC };
 struct datagram_answer {
     enum datagram_answer_type type;
     uint64_t ack; /* decode: its low 16 bits */

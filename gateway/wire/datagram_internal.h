@@ -76,9 +76,10 @@ struct held_frame {
     size_t n;
 };
 
-/* An announced epoch that was refused, and is to be told the floor. */
+/* An epoch that was refused, and is to be told why. */
 struct refused_epoch {
     bool due;
+    enum datagram_answer_type why;
     uint32_t id;
     uint64_t counter;
     uint8_t salt[DATAGRAM_SALT_BYTES];
@@ -95,6 +96,7 @@ struct datagram {
     bool begun;               /* out[0] takes new frames */
     bool announced;           /* the peer has acknowledged something of out[0] */
     uint64_t counter;         /* the highest that an epoch of ours had, or must exceed */
+    uint64_t table;           /* of our topic table: the counter when it was begun */
     bool has_echo;
     uint8_t echo[DATAGRAM_NONCE_BYTES];
     uint32_t peer_next_secret; /* as the peer said */
@@ -122,7 +124,7 @@ struct datagram {
     unsigned held_count;
     struct {
         uint32_t epoch;
-        uint16_t bit;
+        uint64_t number;
     } waiting[FRAME_WINDOW];   /* ring: frames given to the owner and not committed */
     uint64_t given, committed; /* frames, as the owner counts them */
 };
@@ -142,7 +144,9 @@ bool datagram_build(struct channel *c, int64_t now_ms);
 struct out_frame *datagram_next_due(struct channel *c);
 void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t grant,
                      const uint8_t *bitmap, size_t bitmap_bytes, int64_t now_ms);
-void datagram_on_floor(struct channel *c, uint32_t epoch, const struct datagram_answer *a);
+void datagram_on_floor(struct channel *c, const struct datagram_answer *a);
+/* The topic table is begun anew, and a new epoch with it. */
+void datagram_new_table(struct channel *c);
 struct out_epoch *datagram_out_epoch(struct datagram *d, uint32_t id);
 /* Forgets epochs behind the first of which nothing is under way. */
 void datagram_drop_idle_epochs(struct datagram *d);
@@ -165,6 +169,8 @@ uint8_t datagram_codec(const struct channel *c);
 
 /* ---- datagram_receive.c ---- */
 void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms);
+/* As if nothing had ever come. */
+void datagram_forget_in(struct channel *c);
 struct in_epoch *datagram_in_epoch(struct datagram *d, uint32_t id);
 size_t datagram_disk_bitmap(const struct in_epoch *e, uint8_t bitmap[FRAME_BITMAP_MAX]);
 /* The epoch that an acknowledgement should name next; NULL: nothing is new. */

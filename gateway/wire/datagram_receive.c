@@ -1,6 +1,7 @@
 /* What the peer sends on a datagram link. Frames come in any order, and of several epochs: the newest, and those before it of
  * which the sender still has frames under way. An epoch has a counter that rises; one that is not above all accepted before
  * is a late or a recorded frame, or a sender that was set back, and is told the floor. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,18 @@ static void remove_epoch(struct datagram *d, unsigned i)
     memmove(&d->in[i], &d->in[i + 1], (--d->in_count - i) * sizeof d->in[0]);
 }
 
+void datagram_forget_in(struct channel *c)
+{
+    struct datagram *d = c->datagram;
+    while (d->in_count > 0)
+        remove_epoch(d, d->in_count - 1);
+    d->floor = 0;
+    d->committed = d->given; /* what the owner has yet to commit is of no frame that we would acknowledge */
+    c->peer_epoch = 0;
+    c->ack_wanted = c->ack_now = false;
+    c->unacked = 0;
+}
+
 /* Puts it in its place by its counter. Return: NULL: behind all that there is room for. */
 static struct in_epoch *insert_epoch(struct datagram *d, const struct in_epoch *e)
 {
@@ -47,14 +60,13 @@ static struct in_epoch *insert_epoch(struct datagram *d, const struct in_epoch *
     return &d->in[at];
 }
 
-static void refuse(struct channel *c, const struct in_epoch *e, int64_t now_ms)
+static void refuse(struct channel *c, const struct in_epoch *e, enum datagram_answer_type why, int64_t now_ms)
 {
     struct refused_epoch *r = &c->datagram->refused;
     c->status.refused++;
-    c->status.replayed += datagram_sealed(c);
     if (now_ms < r->not_before_ms)
         return;
-    *r = (struct refused_epoch){.due = true, .id = e->id, .counter = e->counter, .next_secret = e->next_secret};
+    *r = (struct refused_epoch){.due = true, .why = why, .id = e->id, .counter = e->counter, .next_secret = e->next_secret};
     memcpy(r->salt, e->salt, sizeof r->salt);
     r->not_before_ms = now_ms + (c->config.metered ? METERED_FLOOR_EVERY_MS : DATAGRAM_ACK_DELAY_MS);
 }
@@ -105,7 +117,8 @@ static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_an
     if (d->in_count > 0 && a->counter < d->in[0].counter && a->counter >= d->in[0].since)
         return insert_epoch(d, e);
     if (a->counter <= d->floor || !proves_itself(c, a)) {
-        refuse(c, e, now_ms);
+        c->status.replayed += datagram_sealed(c);
+        refuse(c, e, DATAGRAM_FLOOR, now_ms);
         return NULL;
     }
     if (c->ops->greeting(c->ctx, &a->identity, &ours) != 0) {
@@ -125,15 +138,17 @@ static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_an
 
 /* ---- frames ---- */
 
-enum taken { TAKEN, NOT_NOW, NONSENSE };
+enum taken { TAKEN, NOT_NOW, NO_TOPIC, NONSENSE };
 
 /* A whole record of the frame must do; what does not decode, or the owner cannot take now, was not received. */
 static enum taken take(struct channel *c, const struct in_epoch *e, const uint8_t *bytes, size_t n)
 {
     enum taken what = datagram_decode(c, e->codec, bytes, n) ? TAKEN : NONSENSE;
-    for (size_t i = 0; i < c->records.count && what == TAKEN; i++)
-        if (c->ops->record(c->ctx, c->records.records[i], c->datagram->given + 1) != 0)
-            what = NOT_NOW;
+    for (size_t i = 0; i < c->records.count && what == TAKEN; i++) {
+        int rc = c->ops->record(c->ctx, c->records.records[i], c->datagram->given + 1);
+        if (rc != 0)
+            what = rc == -ENOENT ? NO_TOPIC : NOT_NOW;
+    }
     record_list_clear(&c->records);
     return what;
 }
@@ -157,7 +172,7 @@ static void received(struct channel *c, struct in_epoch *e, uint64_t number, int
     unsigned most = c->config.metered ? METERED_WINDOW / 2 : DATAGRAM_ACK_FRAMES; /* or the other end's window would stall */
     e->here[number % FRAME_WINDOW] = true;
     d->waiting[d->given % FRAME_WINDOW].epoch = e->id;
-    d->waiting[d->given++ % FRAME_WINDOW].bit = (uint16_t)(number % FRAME_WINDOW);
+    d->waiting[d->given++ % FRAME_WINDOW].number = number;
     want_ack(c, ++c->unacked >= most, now_ms);
     c->ops->frame_done(c->ctx, d->given);
 }
@@ -204,11 +219,27 @@ static void take_held(struct channel *c, int64_t now_ms)
     }
 }
 
+/* What the sender has under way no more will not come: it had been acknowledged, by a store that is lost since. */
+static void skip_to(struct in_epoch *e, uint64_t first)
+{
+    if (first > e->cumulative + 2 * FRAME_WINDOW) {
+        memset(e->here, 0, sizeof e->here);
+        memset(e->on_disk, 0, sizeof e->on_disk);
+        e->cumulative = first - 1;
+    }
+    while (e->cumulative + 1 < first) {
+        e->cumulative++;
+        e->here[e->cumulative % FRAME_WINDOW] = e->on_disk[e->cumulative % FRAME_WINDOW] = false;
+    }
+    for (uint64_t next; next = e->cumulative + 1, e->on_disk[next % FRAME_WINDOW]; e->cumulative++)
+        e->here[next % FRAME_WINDOW] = e->on_disk[next % FRAME_WINDOW] = false;
+}
+
 static bool open_as(struct channel *c, struct in_epoch *e, const struct datagram_header *h, uint8_t *frame, size_t n,
                     size_t clear, uint64_t *number, size_t *content)
 {
     struct seal_context seal = {e->id, 0, datagram_sealed(c) ? &e->key : NULL, clear};
-    *number = frame_number(e->cumulative + 1, (uint16_t)h->number, FRAME_DATA_BITS);
+    *number = h->announces ? h->number : frame_number(e->cumulative + 1, (uint16_t)h->number, FRAME_DATA_BITS);
     return *number > 0 && seal_open(&seal, SEAL_SPACE_DATA, *number, frame, n, content);
 }
 
@@ -256,6 +287,8 @@ void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
     }
     if (e == &fresh && !(e = accept_epoch(c, &h.announcement, &fresh, now_ms)))
         return;
+    if (h.announces && number > h.announcement.behind)
+        skip_to(e, number - h.announcement.behind);
     c->status.frames_in++;
     c->heard_ms = now_ms;
     channel_set_state(c, CHANNEL_READY, "heard again");
@@ -281,6 +314,9 @@ void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
     case NOT_NOW:
         hold(c, e, number, frame + header, content - header);
         break;
+    case NO_TOPIC:
+        refuse(c, e, DATAGRAM_FORGOTTEN, now_ms);
+        break;
     case NONSENSE:
         c->status.bad_frames++;
         break;
@@ -292,9 +328,10 @@ void datagram_committed(struct channel *c, uint64_t frame, int64_t now_ms)
     struct datagram *d = c->datagram;
     for (; d->committed < frame && d->committed < d->given; d->committed++) {
         struct in_epoch *e = datagram_in_epoch(d, d->waiting[d->committed % FRAME_WINDOW].epoch);
-        if (!e)
+        uint64_t number = d->waiting[d->committed % FRAME_WINDOW].number;
+        if (!e || number <= e->cumulative)
             continue;
-        e->on_disk[d->waiting[d->committed % FRAME_WINDOW].bit] = true;
+        e->on_disk[number % FRAME_WINDOW] = true;
         e->news = true;
         for (uint64_t next; next = e->cumulative + 1, e->on_disk[next % FRAME_WINDOW]; e->cumulative++)
             e->here[next % FRAME_WINDOW] = e->on_disk[next % FRAME_WINDOW] = false;

@@ -10,7 +10,7 @@
 
 static_assert(1 + 8 + 1 + DATAGRAM_EPOCHS * (4 + 8 + 8 + 8 + DATAGRAM_SALT_BYTES + 2 + FRAME_BITMAP_MAX) <= CHANNEL_SAVED_MAX,
               "what is saved has room");
-static_assert(1 + 8 + 4 + 2 + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 2) + 4 + 7 * FRAME_WINDOW <=
+static_assert(1 + 8 + 8 + 4 + 2 + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 2) + 4 + 7 * FRAME_WINDOW <=
                   CHANNEL_SAVED_OUT_MAX,
               "what is saved has room");
 
@@ -78,13 +78,15 @@ bool datagram_load(struct channel *c, const uint8_t *bytes, size_t n)
 {
     struct datagram *d = c->datagram;
     struct reader r = reader_of(bytes, n);
+    datagram_forget_in(c);
+    if (n == 0)
+        return true;
     if (read_u8(&r) != IN_FORMAT)
         return false;
     uint64_t floor = read_be64(&r);
     unsigned count = read_u8(&r);
     if (r.bad || count > DATAGRAM_EPOCHS)
         return false;
-    d->in_count = 0;
     for (unsigned i = 0; i < count; i++) {
         struct in_epoch *e = &d->in[d->in_count];
         if (!read_in_epoch(c, &r, e))
@@ -107,6 +109,7 @@ size_t datagram_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_
     buf_init(&b, CHANNEL_SAVED_OUT_MAX);
     buf_put_u8(&b, OUT_FORMAT);
     buf_put_be64(&b, d->counter);
+    buf_put_be64(&b, d->table);
     buf_put_be32(&b, c->identity.segment);
     buf_put_u8(&b, (uint8_t)(d->begun | d->announced << 1));
     buf_put_u8(&b, (uint8_t)d->out_count);
@@ -142,7 +145,7 @@ bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n)
     struct reader r = reader_of(bytes, n);
     if (read_u8(&r) != OUT_FORMAT)
         return false;
-    uint64_t counter = read_be64(&r);
+    uint64_t counter = read_be64(&r), table = read_be64(&r);
     uint32_t segment = read_be32(&r);
     uint8_t flags = read_u8(&r);
     unsigned count = read_u8(&r);
@@ -164,6 +167,7 @@ bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n)
     datagram_forget_frames(c);
     if (counter > d->counter)
         d->counter = counter;
+    d->table = table;
     memcpy(d->out, epochs, count * sizeof epochs[0]);
     d->out_count = count;
     d->handed_count = done;

@@ -6,6 +6,8 @@
 
 #include "gateway/wire/datagram_internal.h"
 
+#define ANNOUNCE_EVERY 32 /* frames */
+
 struct out_epoch *datagram_out_epoch(struct datagram *d, uint32_t id)
 {
     for (unsigned i = 0; i < d->out_count; i++)
@@ -104,6 +106,12 @@ void datagram_abandon(struct channel *c)
     c->ops->greeted(c->ctx, NULL);
 }
 
+void datagram_new_table(struct channel *c)
+{
+    c->datagram->table = c->datagram->counter + 1;
+    datagram_abandon(c);
+}
+
 /* The first frame since our start: an epoch begins with it. Return: false = no memory. */
 static bool begin_epoch(struct channel *c)
 {
@@ -144,9 +152,12 @@ static bool begin_epoch(struct channel *c)
 }
 
 /* Does the frame of this number tell of the epoch? A metered link spares most of the frames that follow the first: they are
- * of use only where it arrived, and else come again. */
+ * of use only where it arrived, and else come again. Now and then one does later, too: a receiver whose store is a new or an
+ * older one knows nothing of the epoch. */
 static bool announces(const struct channel *c, uint64_t number)
 {
+    if (number % ANNOUNCE_EVERY == 0)
+        return true;
     return !c->datagram->announced && (!c->config.metered || (number & (number - 1)) == 0);
 }
 
@@ -159,10 +170,12 @@ static void announce(const struct channel *c, struct datagram_announcement *a)
         .counter = e->counter,
         .epoch = e->id,
         .since = d->out[d->out_count - 1].counter,
+        .behind = e->next - first_of(d, e),
         .codec = e->codec,
         .identity = c->identity,
         .echoes = d->has_echo,
     };
+    a->identity.table = d->table;
     memcpy(a->salt, e->salt, sizeof a->salt);
     memcpy(a->echo, d->echo, sizeof a->echo);
     if (datagram_sealed(c) && s->has_next)
@@ -269,8 +282,8 @@ void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t gr
     struct out_epoch *e = datagram_out_epoch(d, epoch);
     uint64_t first = first_of(d, e);
     uint64_t cumulative = frame_number(first - 1, low, FRAME_ACK_BITS);
-    if (cumulative >= e->next || cumulative + 1 < first)
-        return; /* late */
+    if (cumulative >= e->next)
+        return;
     uint64_t highest = cumulative;
     for (size_t bit = 0; bit < bitmap_bytes * 8; bit++)
         if (bitmap[bit / 8] >> bit % 8 & 1)
@@ -302,7 +315,7 @@ void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t gr
     }
 }
 
-void datagram_on_floor(struct channel *c, uint32_t epoch, const struct datagram_answer *a)
+void datagram_on_floor(struct channel *c, const struct datagram_answer *a)
 {
     struct datagram *d = c->datagram;
     if (a->floor > d->counter)

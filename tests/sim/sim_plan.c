@@ -35,6 +35,8 @@ const struct sim_family sim_families[] = {
     {"datagrams", HAZARD_DATAGRAM, HAZARD_DELAY | HAZARD_LARGE | HAZARD_OUTAGE | HAZARD_BROKER},
     {"datagrams and crashes", HAZARD_DATAGRAM | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB,
      HAZARD_DELAY | HAZARD_STOP | HAZARD_BROKER | HAZARD_LARGE},
+    {"datagrams and full disks", HAZARD_DATAGRAM | HAZARD_DISK_FULL, HAZARD_DELAY | HAZARD_BROKER | HAZARD_LARGE},
+    {"datagrams and disk errors", HAZARD_DATAGRAM | HAZARD_DISK_ERROR, HAZARD_DELAY | HAZARD_BROKER | HAZARD_CRASH_EDGE},
     {"everything", 0, ~(unsigned)HAZARD_DATAGRAM},
 };
 const unsigned sim_family_count = sizeof sim_families / sizeof sim_families[0];
