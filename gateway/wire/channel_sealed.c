@@ -24,8 +24,14 @@ void channel_sealed_forget(struct channel *c)
     crypto_wipe(&c->key_out, sizeof c->key_out);
     crypto_wipe(&c->key_in, sizeof c->key_in);
     memset(c->peer_random, 0, sizeof c->peer_random);
-    c->shake_out = c->shake_in = c->doubts = 0;
+    c->shake_out = c->shake_in = c->doubts = c->resumes = 0;
     c->marks_sent_ms = -1;
+}
+
+/* A link that ends before the last try must not begin the count anew: a listener ends it while it waits for a proof. */
+bool channel_sealed_in_vain(const struct channel *c)
+{
+    return c->sealed && c->resumes >= (c->config.introduces ? CHANNEL_RESUME_CALLS : CHANNEL_RESUME_TRIES);
 }
 
 static bool begin(struct channel *c)
@@ -456,6 +462,7 @@ size_t channel_sealed_pump(struct channel *c, size_t room, int64_t now_ms)
         return 0; /* no memory: tried again with the next call */
     if (flag)
         *flag = false;
+    c->resumes += resume && c->greet == GREET_RESUME;
     if (hello)
         c->hello_sent_ms = now_ms;
     if (marks)
