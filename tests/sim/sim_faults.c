@@ -31,6 +31,7 @@ static void outage(struct sim_world *w)
 {
     if (w->line.out_of_order)
         return;
+    w->figures.of[SIM_OUTAGES]++;
     sim_trace(&w->report, "line", "OUTAGE");
     sim_line_outage(&w->line, true);
     later(w, rng_skewed(&w->rng, 100, OUTAGE_MAX_MS), end_outage, 0);
@@ -46,6 +47,7 @@ static void end_silence(void *ctx, uint64_t arg)
 static void silence(struct sim_world *w)
 {
     int64_t which = rng_range(&w->rng, 1, 3);
+    w->figures.of[SIM_SILENCES]++;
     sim_trace(&w->report, "line", "SILENCE%s%s", which & 1 ? " from edge" : "", which & 2 ? " from hub" : "");
     sim_line_silence(&w->line, which & 1, which & 2);
     later(w, rng_skewed(&w->rng, 100, OUTAGE_MAX_MS), end_silence, 0);
@@ -82,13 +84,14 @@ static void stop(struct sim_world *w)
 {
     struct sim_site *s = any_site(w);
     sim_site_stop(s);
-    w->figures.stops++;
+    w->figures.of[SIM_STOPS]++;
     later(w, rng_skewed(&w->rng, 0, RESTART_MAX_MS), start_again, s->index);
 }
 
 static void wall_clock(struct sim_world *w)
 {
     struct sim_site *s = any_site(w);
+    w->figures.of[SIM_CLOCK_JUMPS]++;
     s->wall_offset_ms += rng_range(&w->rng, -1, 1) * rng_skewed(&w->rng, 1000, 400ll * 86400 * 1000);
     s->wall_trusted = rng_chance(&w->rng, PPM / 2);
     sim_trace(&w->report, s->name, "wall clock is %lld s off, %s", (long long)s->wall_offset_ms / 1000,
@@ -108,16 +111,18 @@ static void end_broker(void *ctx, uint64_t site)
 static void broker(struct sim_world *w)
 {
     struct sim_site *s = any_site(w);
-    w->figures.broker_faults++;
     switch (rng_range(&w->rng, 0, 2)) {
     case 0:
+        w->figures.of[SIM_BROKER_BREAKS]++;
         sim_trace(&w->report, s->name, "connection to the broker breaks");
         sim_site_break_socket(s);
         return;
     case 1:
+        w->figures.of[SIM_BROKER_AWAY]++;
         sim_site_broker(s, false);
         break;
     default:
+        w->figures.of[SIM_BROKER_SLOW]++;
         sim_site_broker_slow(s, rng_chance(&w->rng, PPM / 2), rng_chance(&w->rng, PPM / 2));
     }
     later(w, rng_skewed(&w->rng, 100, BROKER_AWAY_MAX_MS), end_broker, s->index);
@@ -145,6 +150,7 @@ static void end_disk(void *ctx, uint64_t site)
 static void disk_full(struct sim_world *w)
 {
     struct sim_site *s = any_site(w);
+    w->figures.of[SIM_DISKS_FILLED]++;
     s->disk.capacity = sim_disk_used(&s->disk) + (size_t)rng_skewed(&w->rng, 0, 1 << 18);
     sim_trace(&w->report, s->name, "DISK FULL soon");
     later(w, rng_skewed(&w->rng, 1000, 600000), end_disk, s->index);
@@ -153,6 +159,7 @@ static void disk_full(struct sim_world *w)
 static void disk_error(struct sim_world *w)
 {
     struct sim_site *s = any_site(w);
+    w->figures.of[SIM_DISKS_FAILING]++;
     s->disk.error_ppm = (uint32_t)rng_skewed(&w->rng, 1000, 500000);
     sim_trace(&w->report, s->name, "DISK ERRORS %u ppm", s->disk.error_ppm);
     later(w, rng_skewed(&w->rng, 100, 60000), end_disk, s->index);
@@ -162,9 +169,9 @@ static void lose_store(void *ctx, uint64_t site)
 {
     struct sim_world *w = ctx;
     struct sim_site *s = &w->sites[site];
-    if (w->figures.stores_lost >= 3 || !s->alive || w->calm)
+    if (w->figures.of[SIM_STORES_LOST] >= 3 || !s->alive || w->calm)
         return;
-    w->figures.stores_lost++;
+    w->figures.of[SIM_STORES_LOST]++;
     sim_check_excuse(w);
     sim_site_crash(s, true, rng_skewed(&w->rng, 0, RESTART_MAX_MS));
     sim_trace(&w->report, s->name, "STORE LOST");
@@ -192,7 +199,7 @@ static void store_set_back(struct sim_world *w)
         sim_trace(&w->report, s->name, "its disk is copied");
         return;
     }
-    w->figures.stores_set_back++;
+    w->figures.of[SIM_STORES_SET_BACK]++;
     sim_check_excuse(w);
     sim_site_crash(s, true, rng_skewed(&w->rng, 0, RESTART_MAX_MS));
     sim_trace(&w->report, s->name, "STORE SET BACK to the copy");

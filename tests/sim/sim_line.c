@@ -218,6 +218,10 @@ static void send_datagram(struct sim_line *l, struct sim_line_end *e, const uint
     l->datagram_bytes += n;
     bool lost = e->outcome == SEND_FAILED || rng_chance(&l->rng, e->outcome == SEND_UNKNOWN ? PPM / 2 : c->lose_ppm);
     unsigned copies = lost ? 0 : rng_chance(&l->rng, c->double_ppm) ? 2 : 1;
+    l->sends_failed += e->outcome == SEND_FAILED;
+    l->sends_unknown += e->outcome == SEND_UNKNOWN;
+    l->datagrams_lost += lost;
+    l->datagrams_doubled += copies == 2;
     for (unsigned i = 0; i < copies; i++)
         launch(l, e->side, bytes, n, takes + c->profile.delay_ms + rng_range(&l->rng, 0, c->profile.jitter_ms + 1));
     sim_at(l->clock, l->clock->now_ms + takes + rng_range(&l->rng, 0, 200), send_ends, e, ++e->generation);
@@ -264,7 +268,6 @@ void sim_line_reset(struct sim_line *l, unsigned side)
 
 void sim_line_outage(struct sim_line *l, bool begins)
 {
-    l->outages += begins;
     l->out_of_order = begins;
     if (begins) {
         break_both(l, "line lost");
@@ -277,7 +280,6 @@ void sim_line_outage(struct sim_line *l, bool begins)
 
 void sim_line_silence(struct sim_line *l, bool from_edge, bool from_hub)
 {
-    l->outages += from_edge || from_hub;
     l->ends[0].out.mute = from_edge;
     l->ends[1].out.mute = from_hub;
 }

@@ -59,11 +59,10 @@ struct sim_line {
     struct sim_line_end ends[2];
     bool out_of_order;      /* an outage that both drivers notice */
     uint64_t station;       /* of the hub's side; TCP */
-    uint64_t outages;
     struct sim_datagram **datagrams; /* on their way */
     size_t datagram_count, datagram_size;
     uint32_t last_datagram;
-    uint64_t datagram_bytes;
+    uint64_t datagram_bytes, datagrams_lost, datagrams_doubled, sends_failed, sends_unknown;
 };
 
 void sim_line_init(struct sim_line *l, struct sim_clock *clock, struct sim_rng *rng, const struct sim_line_config *config,

@@ -76,24 +76,32 @@ static void transmit(struct sim_pipe *p, const uint8_t *from, size_t n)
     uint8_t *to = malloc(2 * n + 1);
     size_t k = 0;
     assert(to);
-    bool garble = p->garbled || rng_chance(&p->rng, f->burst_ppm);
+    bool burst = !p->garbled && rng_chance(&p->rng, f->burst_ppm), garble = p->garbled || burst;
+    p->bursts += burst;
     for (size_t i = 0; i < n; i++) {
-        if (rng_chance(&p->rng, f->drop_ppm))
+        if (rng_chance(&p->rng, f->drop_ppm)) {
+            p->dropped++;
             continue;
+        }
         uint8_t byte = from[i];
         if (garble && rng_chance(&p->rng, PPM / 2))
             byte = (uint8_t)rng_next(&p->rng);
-        if (rng_chance(&p->rng, f->flip_ppm))
+        if (rng_chance(&p->rng, f->flip_ppm)) {
             byte ^= (uint8_t)(1u << rng_range(&p->rng, 0, 7));
+            p->flipped++;
+        }
         to[k++] = byte;
-        if (rng_chance(&p->rng, f->insert_ppm))
+        if (rng_chance(&p->rng, f->insert_ppm)) {
             to[k++] = (uint8_t)rng_next(&p->rng);
+            p->inserted++;
+        }
     }
     if (p->mute || k == 0) {
         free(to);
         return;
     }
     if (rng_chance(&p->rng, f->repeat_ppm)) {
+        p->repeated++;
         uint8_t *again = malloc(k);
         assert(again);
         memcpy(again, to, k);

@@ -49,7 +49,7 @@ struct sim_pipe {
     size_t arrival_head, arrival_count, arrival_size;
     uint64_t bytes_in, bytes_out; /* given to it, delivered by it */
     uint8_t *taken;            /* what sim_pipe_take gave */
-    uint64_t collisions;
+    uint64_t collisions, flipped, dropped, inserted, bursts, repeated; /* what befell the bytes and pieces */
 };
 
 void sim_pipe_init(struct sim_pipe *p, struct sim_clock *clock, struct sim_rng *rng, const struct sim_pipe_profile *profile,

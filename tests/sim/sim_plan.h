@@ -32,7 +32,6 @@ enum sim_hazard {
 struct sim_family {
     const char *name;
     unsigned must, may;          /* hazards */
-    bool fixed_only;             /* faults are known that a seed now and then shows (sim_plan.c says which): no fresh seeds in CI */
 };
 extern const struct sim_family sim_families[];
 extern const unsigned sim_family_count;

@@ -5,6 +5,40 @@
 #define STEPS_MAX 30000000ull  /* of a run; the largest have some millions */
 #define LOOK_MS   1000         /* between looks whether everything has come to rest */
 
+const char *const sim_figure_names[SIM_FIGURES] = {
+    [SIM_SECONDS] = "simulated_s",
+    [SIM_STEPS] = "steps",
+    [SIM_MESSAGES] = "messages",
+    [SIM_CAME_OUT] = "came_out",
+    [SIM_PAYLOAD_BYTES] = "payload_bytes",
+    [SIM_LINE_BYTES] = "line_bytes",
+    [SIM_SYNCS] = "syncs",
+    [SIM_KILLS] = "kills",
+    [SIM_POWER_CUTS] = "power_cuts",
+    [SIM_STOPS] = "stops",
+    [SIM_DISKS_FILLED] = "disks_filled",
+    [SIM_DISKS_FAILING] = "disks_failing",
+    [SIM_STORES_LOST] = "stores_lost",
+    [SIM_STORES_SET_BACK] = "stores_set_back",
+    [SIM_CLOCK_JUMPS] = "clock_jumps",
+    [SIM_BROKER_BREAKS] = "broker_breaks",
+    [SIM_BROKER_AWAY] = "broker_away",
+    [SIM_BROKER_SLOW] = "broker_slow",
+    [SIM_SESSIONS_LOST] = "sessions_lost",
+    [SIM_OUTAGES] = "outages",
+    [SIM_SILENCES] = "silences",
+    [SIM_BYTES_DAMAGED] = "bytes_damaged",
+    [SIM_BYTES_LOST] = "bytes_lost",
+    [SIM_BYTES_ADDED] = "bytes_added",
+    [SIM_PIECES_GARBLED] = "pieces_garbled",
+    [SIM_PIECES_DOUBLED] = "pieces_doubled",
+    [SIM_COLLISIONS] = "collisions",
+    [SIM_DATAGRAMS_LOST] = "datagrams_lost",
+    [SIM_DATAGRAMS_DOUBLED] = "datagrams_doubled",
+    [SIM_SENDS_FAILED] = "sends_failed",
+    [SIM_SENDS_UNKNOWN] = "sends_unknown",
+};
+
 /* ---- the line's events to the sites ---- */
 
 static void line_state(void *ctx, unsigned side, uint64_t station, enum sim_line_state state, const char *why)
@@ -108,7 +142,7 @@ void sim_world_run_to(struct sim_world *w, int64_t until_ms)
             sim_run_next(&w->clock);
         }
         look(w);
-        if (++w->figures.steps > STEPS_MAX)
+        if (++w->figures.of[SIM_STEPS] > STEPS_MAX)
             sim_fail(&w->report, "spin", "more than %llu steps", STEPS_MAX);
     }
     if (w->clock.now_ms < until_ms && !w->report.failed)
@@ -163,19 +197,29 @@ static void come_to_rest(struct sim_world *w)
 
 static void sum_up(struct sim_world *w)
 {
-    struct sim_figures *f = &w->figures;
-    f->messages = w->ledger.count;
-    f->accepted = w->ledger.accepted;
-    f->payload_bytes = w->ledger.bytes;
-    f->line_bytes = sim_line_bytes(&w->line);
-    f->outages = w->line.outages;
-    f->simulated_ms = (uint64_t)w->clock.now_ms;
+    uint64_t *f = w->figures.of;
+    f[SIM_MESSAGES] = w->ledger.count;
+    f[SIM_CAME_OUT] = w->ledger.accepted;
+    f[SIM_PAYLOAD_BYTES] = w->ledger.bytes;
+    f[SIM_LINE_BYTES] = sim_line_bytes(&w->line);
+    f[SIM_SECONDS] = (uint64_t)w->clock.now_ms / 1000;
+    f[SIM_DATAGRAMS_LOST] = w->line.datagrams_lost;
+    f[SIM_DATAGRAMS_DOUBLED] = w->line.datagrams_doubled;
+    f[SIM_SENDS_FAILED] = w->line.sends_failed;
+    f[SIM_SENDS_UNKNOWN] = w->line.sends_unknown;
     for (unsigned i = 0; i < 2; i++) {
-        f->kills += w->sites[i].kills;
-        f->power_cuts += w->sites[i].power_cuts;
-        f->sessions_lost += w->sites[i].broker.sessions_lost;
-        f->disk_faults += w->sites[i].disk.errors + w->sites[i].disk.full;
-        f->syncs += w->sites[i].disk.syncs;
+        const struct sim_site *s = &w->sites[i];
+        const struct sim_pipe *p = &w->line.ends[i].out;
+        f[SIM_KILLS] += s->kills;
+        f[SIM_POWER_CUTS] += s->power_cuts;
+        f[SIM_SESSIONS_LOST] += s->broker.sessions_lost;
+        f[SIM_SYNCS] += s->disk.syncs;
+        f[SIM_BYTES_DAMAGED] += p->flipped;
+        f[SIM_BYTES_LOST] += p->dropped;
+        f[SIM_BYTES_ADDED] += p->inserted;
+        f[SIM_PIECES_GARBLED] += p->bursts;
+        f[SIM_PIECES_DOUBLED] += p->repeated;
+        f[SIM_COLLISIONS] += p->collisions;
     }
 }
 

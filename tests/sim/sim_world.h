@@ -5,10 +5,23 @@
 #include "tests/sim/sim_plan.h"
 #include "tests/sim/sim_site.h"
 
+/* What a run counts; sim_figure_names has their names, in this order. */
+enum sim_figure {
+    /* what went on */
+    SIM_SECONDS, SIM_STEPS, SIM_MESSAGES, SIM_CAME_OUT, SIM_PAYLOAD_BYTES, SIM_LINE_BYTES, SIM_SYNCS,
+    /* what befell the machines */
+    SIM_KILLS, SIM_POWER_CUTS, SIM_STOPS, SIM_DISKS_FILLED, SIM_DISKS_FAILING, SIM_STORES_LOST, SIM_STORES_SET_BACK, SIM_CLOCK_JUMPS,
+    /* the brokers */
+    SIM_BROKER_BREAKS, SIM_BROKER_AWAY, SIM_BROKER_SLOW, SIM_SESSIONS_LOST,
+    /* the line */
+    SIM_OUTAGES, SIM_SILENCES, SIM_BYTES_DAMAGED, SIM_BYTES_LOST, SIM_BYTES_ADDED, SIM_PIECES_GARBLED, SIM_PIECES_DOUBLED,
+    SIM_COLLISIONS, SIM_DATAGRAMS_LOST, SIM_DATAGRAMS_DOUBLED, SIM_SENDS_FAILED, SIM_SENDS_UNKNOWN,
+    SIM_FIGURES
+};
+extern const char *const sim_figure_names[SIM_FIGURES];
+
 struct sim_figures {           /* of a run; summed over runs by who asks */
-    uint64_t steps, messages, accepted, payload_bytes, line_bytes;
-    uint64_t kills, power_cuts, outages, broker_faults, sessions_lost, disk_faults, stores_lost, stores_set_back, stops;
-    uint64_t syncs, simulated_ms;
+    uint64_t of[SIM_FIGURES];
 };
 
 struct sim_world {
