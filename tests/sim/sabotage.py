@@ -1,128 +1,138 @@
 #!/usr/bin/env python3
-"""Shows that the simulator can see: breaks the gateway on purpose, one promise at a time, in a scratch copy of the tree, and
-demands that some check notices within a bounded number of seeds.
+"""Shows that the simulator can see. The gateway is broken on purpose, one promise at a time, and some check must notice within a
+bounded number of seeds.
 
-usage: sabotage.py ROOT [--seeds N] [--only WORD]
+    sabotage.py generate ROOT OUT     writes the broken sources into OUT, a file each
+    sabotage.py test PROGRAM [WORD]   runs every breach (or those with WORD in the name); TAP
 
-Not part of `meson test`, for it builds the gateway once for each breach (some minutes). Each breach is an exact piece of source
-and what takes its place; a piece that is not there any more is an error, so that the list follows the code."""
-import argparse
+All breaches are in one program, tests/sim/sim_sabotaged, each behind a number that its --breach chooses; the simulator proper and
+the gateway know nothing of them. A breach is an exact piece of source and what takes its place, in which BREACH is true when
+it is chosen. A piece that is not there any more fails the build, so that the list follows the code."""
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 
-# name: families that should notice, [(file, old, new)]
-BREACHES = {
-    "acknowledges to the broker before the commit": (["crash of the edge", "crash of both"], [
+# Each breach: (what the gateway does then, the invariant that it breaks, [(family, first seed)] in which it shows, [(file, piece, instead)]).
+BREACHES = [
+    ("acknowledges to the broker before the commit", "I1", ["crash of the edge", "crash of both"], [
         ("gateway/bridge/broker.c", "    br->owed[br->owed_count++] = (struct owed_ack){kind, packet_id};\n",
-         "    br->owed[br->owed_count++] = (struct owed_ack){kind, packet_id};\n    broker_release_acks(b);\n")]),
-    "acknowledges a frame before the commit": (["brokers vanish", "crash of both", "everything"], [
+         "    br->owed[br->owed_count++] = (struct owed_ack){kind, packet_id};\n    if (BREACH)\n        broker_release_acks(b);\n")]),
+    ("acknowledges in the wrong order", "I1", ["clean line"], [
+        ("gateway/bridge/broker.c", "rc = mqtt_session_puback(br->session, br->owed[i].packet_id);",
+         "rc = mqtt_session_puback(br->session, br->owed[BREACH ? br->owed_count - 1 - i : i].packet_id);")]),
+    ("writes without waiting for the disk", "I1", ["crash of both", "crash of the edge"], [
+        ("store/store.c", "        \"PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+         "        BREACH ? \"PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;\" :\n"
+         "        \"PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")]),
+    ("acknowledges a frame before the commit", "I2", ["brokers vanish", "crash of both", "everything"], [
         ("gateway/bridge/peers.c", "    p->frames_waiting = true;\n    custody_dirty(p->bridge, COMMIT_SOON_MS);\n",
-         "    p->frames_waiting = true;\n    channel_committed(p->channel, frame, p->bridge->now.mono_ms);\n"
-         "    custody_dirty(p->bridge, 3000);\n")]),
-    "writes without waiting for the disk": (["crash of both", "crash of the edge"], [
-        ("store/store.c", "PRAGMA synchronous = FULL;", "PRAGMA synchronous = NORMAL;")]),
-    "forgets what it has of the peer": (["crash of both", "outages", "crash of the hub"], [
+         "    p->frames_waiting = true;\n    if (BREACH)\n        channel_committed(p->channel, frame, p->bridge->now.mono_ms);\n"
+         "    custody_dirty(p->bridge, BREACH ? 3000 : COMMIT_SOON_MS);\n")]),
+    ("skips what is not yet sent after a handshake", "I3", ["outages", "crash of the hub"], [
+        ("gateway/bridge/sender_acked.c", "    l->cursor = mark;\n", "    l->cursor = BREACH ? p->sender.committed : mark;\n")]),
+    ("releases a QoS 2 message before that is on disk", "I3", ["brokers vanish", "crash of the hub", "crash of both"], [
+        ("gateway/bridge/publisher.c", "    f->state = FLIGHT_RECEIVED;\n", "    f->state = BREACH ? FLIGHT_RELEASE : FLIGHT_RECEIVED;\n")]),
+    ("loses what the broker forgot", "I3", ["brokers forget"], [
+        ("gateway/bridge/publisher.c", "    else\n        publish_again(b, &r);\n", "    else if (!BREACH)\n        publish_again(b, &r);\n")]),
+    ("leaves the queue where it is after a restart", "I3", ["crash of the edge", "orderly stops", "crash of both"], [
+        ("gateway/bridge/peers.c", "    if (sender_waits(p))\n", "    if (!BREACH && sender_waits(p))\n")]),
+    ("forgets what it has of the peer", "I4", ["crash of both", "outages", "crash of the hub"], [
         ("gateway/bridge/receiver.c", "        ours->cumulative[c] = marks[c].cumulative;\n",
-         "        ours->cumulative[c] = marks[c].cumulative / 2;\n"),
-        ("gateway/bridge/kept.c", "    if (rc != 0) {\n        p->not_now", "    if (rc > 1) {\n        p->not_now")]),
-    "skips what is not yet sent after a handshake": (["outages", "crash of the hub"], [
-        ("gateway/bridge/sender_acked.c", "    l->cursor = mark;\n", "    l->cursor = p->sender.committed;\n")]),
-    "publishes out of order": (["clean line", "brokers vanish"], [
-        ("gateway/bridge/publisher.c", "        struct flight *f = &pub->flights[i];\n        if (f->state == FLIGHT_READY && pub->careful",
-         "        struct flight *f = &pub->flights[pub->count - 1 - i];\n        if (f->state == FLIGHT_READY && pub->careful")]),
-    "takes frames without looking at their checks": (["noise"], [
-        ("gateway/wire/channel_receive.c", "    if (record_check_fold(check) != f->check)\n",
-         "    if (false && record_check_fold(check) != f->check)\n"),
-        ("gateway/wire/seal.c", "    return wrong == 0;\n", "    return wrong == 0 || n > 0;\n")]),
-    "drops the message of a gap": (["discards"], [
-        ("gateway/bridge/receiver.c", "        publish_gap(p, r);\n", "        (void)publish_gap;\n")]),
-    "releases a QoS 2 message before that is on disk": (["brokers vanish", "crash of the hub", "crash of both"], [
-        ("gateway/bridge/publisher.c", "    f->state = FLIGHT_RECEIVED;\n", "    f->state = FLIGHT_RELEASE;\n")]),
-    "publishes under a packet id that is not on disk": (["crash of the hub", "crash of both"], [
+         "        ours->cumulative[c] = BREACH ? marks[c].cumulative / 2 : marks[c].cumulative;\n"),
+        ("gateway/bridge/kept.c", "    if (rc != 0) {\n        p->not_now", "    if (BREACH ? rc > 1 : rc != 0) {\n        p->not_now")]),
+    ("publishes under a packet id that is not on disk", "I4", ["crash of the hub", "crash of both"], [
         ("gateway/bridge/publisher.c", "            add_flight(pub, &row, FLIGHT_NEW, false);\n            custody_dirty(b, 0);\n",
-         "            add_flight(pub, &row, FLIGHT_READY, false);\n            custody_dirty(b, 3000);\n")]),
-    "does not know a QoS 2 message again": (["brokers vanish", "crash of the edge"], [
-        ("gateway/bridge/broker.c", "    *repeated = rc == 0;\n", "    *repeated = false;\n")]),
-    "uses packet ids that the broker still knows": (["store lost", "store set back"], [
+         "            add_flight(pub, &row, BREACH ? FLIGHT_READY : FLIGHT_NEW, false);\n            custody_dirty(b, BREACH ? 3000 : 0);\n")]),
+    ("does not know a QoS 2 message again", "I4", ["brokers vanish", "crash of the edge"], [
+        ("gateway/bridge/broker.c", "    *repeated = rc == 0;\n", "    *repeated = !BREACH && rc == 0;\n")]),
+    ("uses packet ids that the broker still knows", "I4", ["store lost", "store set back"], [
         ("gateway/bridge/publisher.c", "        if (!session_present)\n            pub->cleared[id] = true;\n",
-         "        if (true)\n            pub->cleared[id] = true;\n")]),
-    "forgets the retain flag": (["clean line"], [
-        ("gateway/bridge/outbound.c", "        copy->retain = m->retain;\n", "        copy->retain = false;\n")]),
-    "acknowledges in the wrong order": (["clean line"], [
-        ("gateway/bridge/broker.c", "        switch (br->owed[i].kind) {\n        case OWED_PUBACK:\n"
-         "            rc = mqtt_session_puback(br->session, br->owed[i].packet_id);\n",
-         "        switch (br->owed[i].kind) {\n        case OWED_PUBACK:\n"
-         "            rc = mqtt_session_puback(br->session, br->owed[br->owed_count - 1 - i].packet_id);\n")]),
-    "leaves the queue where it is after a restart": (["crash of the edge", "orderly stops", "crash of both"], [
-        ("gateway/bridge/peers.c", "    if (sender_waits(p))\n", "    if (false && sender_waits(p))\n")]),
-    "probes a metered link": (["clean line", "outages"], [
-        ("gateway/bridge/peers.c", "        .metered = cl->metered,\n", "        .metered = false,\n"),
-        ("gateway/bridge/peers.c", "        .probe_ms = cl->metered ? 0 : cl->probe_ms,\n", "        .probe_ms = 30000,\n")]),
-    "loses what the broker forgot": (["brokers forget"], [
-        ("gateway/bridge/publisher.c", "        publish_again(b, &r);\n", "        (void)publish_again;\n")]),
-}
+         "        if (!session_present || BREACH)\n            pub->cleared[id] = true;\n")]),
+    ("publishes out of order", "I5", ["clean line", "brokers vanish"], [
+        ("gateway/bridge/publisher.c", "        struct flight *f = &pub->flights[i];\n        if (f->state == FLIGHT_READY && pub->careful",
+         "        struct flight *f = &pub->flights[BREACH ? pub->count - 1 - i : i];\n"
+         "        if (f->state == FLIGHT_READY && pub->careful")]),
+    ("drops the message of a gap", "I6", ["discards"], [
+        ("gateway/bridge/receiver.c", "    if (r->count)\n        publish_gap(p, r);\n",
+         "    if (r->count && !BREACH)\n        publish_gap(p, r);\n")]),
+    ("probes a metered link", "I7", ["clean line", "outages"], [
+        ("gateway/bridge/peers.c", "        .metered = cl->metered,\n", "        .metered = !BREACH && cl->metered,\n"),
+        ("gateway/bridge/peers.c", "        .probe_ms = cl->metered ? 0 : cl->probe_ms,\n",
+         "        .probe_ms = BREACH ? 30000 : cl->metered ? 0 : cl->probe_ms,\n")]),
+    ("takes frames without looking at their checks", "I9", ["noise"], [
+        ("gateway/wire/channel_receive.c", "    if (record_check_fold(check) != f->check)\n",
+         "    if (!BREACH && record_check_fold(check) != f->check)\n"),
+        ("gateway/wire/seal.c", "    return wrong == 0;\n", "    return wrong == 0 || BREACH;\n")]),
+    ("forgets the retain flag", "retain", ["clean line"], [
+        ("gateway/bridge/outbound.c", "        copy->retain = m->retain;\n", "        copy->retain = !BREACH && m->retain;\n")]),
+]
+SEEDS_MAX = 100  # of each family
 
 
-def apply(root, edits):
-    before = {}
-    for path, old, new in edits:
-        full = os.path.join(root, path)
-        text = open(full, encoding="utf-8").read()
-        before.setdefault(full, text)
-        if text.count(old) < 1:
-            raise SystemExit(f"{path}: the piece to be broken is not there any more:\n{old}")
-        with open(full, "w", encoding="utf-8") as f:
-            f.write(text.replace(old, new, 1))
-    return before
+def sources():
+    return sorted({path for _, _, _, edits in BREACHES for path, _, _ in edits})
 
 
-def build(build_dir):
-    done = subprocess.run(["ninja", "-C", build_dir, "tests/sim/sim"], capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stdout[-3000:])
+def generated_name(path):
+    return "sabotaged_" + path.replace("/", "_")
 
 
-def seen_by(build_dir, families, seeds):
+def generate(root, out):
+    os.makedirs(out, exist_ok=True)
+    for path in sources():
+        with open(os.path.join(root, path), encoding="utf-8") as f:
+            text = f.read()
+        for number, (name, _, _, edits) in enumerate(BREACHES, 1):
+            for where, piece, instead in edits:
+                if where != path:
+                    continue
+                if text.count(piece) != 1:
+                    sys.exit(f"error: tests/sim/sabotage.py breaks the gateway on purpose (\"{name}\") at a piece of {path} that is "
+                             f"there {text.count(piece)} times now, and must be there once. Follow the change in BREACHES:\n{piece}")
+                text = text.replace(piece, instead.replace("BREACH", f"(sim_breach == {number})"))
+        at = text.rindex("#include ")
+        at = text.index("\n", at) + 1
+        text = text[:at] + "extern unsigned sim_breach; /* tests/sim/sabotage.py */\n" + text[at:]
+        with open(os.path.join(out, generated_name(path)), "w", encoding="utf-8") as f:
+            f.write(f"#line 1 \"{path}\"\n" + text)
+
+
+def seen_by(program, number, families):
     for family in families:
-        done = subprocess.run([os.path.join(build_dir, "tests/sim/sim"), "--seeds", str(seeds), "--from", "1", "--family", family],
-                              capture_output=True, text=True, timeout=600)
+        done = subprocess.run([program, "--breach", str(number), "--seeds", str(SEEDS_MAX), "--from", "1", "--family", family],
+                              capture_output=True, text=True)
         if done.returncode:
-            lines = [line for line in done.stdout.splitlines() if line.startswith("seed ")]
-            return lines[0] if lines else f"family \"{family}\": the program died ({done.returncode})"
+            lines = [line for line in done.stdout.splitlines() if line.startswith(("seed ", "# the program died"))]
+            return lines[0] if lines else f"family \"{family}\": exit {done.returncode}"
     return None
 
 
-def main():
-    args = argparse.ArgumentParser()
-    args.add_argument("root")
-    args.add_argument("--seeds", type=int, default=100)
-    args.add_argument("--only", default="")
-    args = args.parse_args()
-    chosen = {name: what for name, what in BREACHES.items() if args.only in name}
-    scratch = tempfile.mkdtemp(prefix="longwire-sabotage-")
-    tree, build_dir, missed = os.path.join(scratch, "tree"), os.path.join(scratch, "build"), 0
+def test(program, word):
+    missed, chosen = 0, [(i, b) for i, b in enumerate(BREACHES, 1) if word in b[0]]
     print(f"1..{len(chosen)}")
-    try:
-        shutil.copytree(args.root, tree, ignore=shutil.ignore_patterns("build*", ".git"))
-        subprocess.run(["meson", "setup", "-Dwerror=false", build_dir, tree], check=True, capture_output=True)
-        build(build_dir)
-        for number, (name, (families, edits)) in enumerate(chosen.items(), 1):
-            before = apply(tree, edits)
-            build(build_dir)
-            seen = seen_by(build_dir, families, args.seeds)
-            missed += seen is None
-            print(f"# {seen}" if seen else f"# none of {args.seeds} seeds each of {', '.join(families)} noticed")
-            print(f"{'ok' if seen else 'not ok'} {number} - it is noticed when the gateway {name}", flush=True)
-            for path, text in before.items():
-                with open(path, "w", encoding="utf-8") as f:
-                    f.write(text)
-    finally:
-        shutil.rmtree(scratch)
+    for case, (number, (name, invariant, families, _)) in enumerate(chosen, 1):
+        seen = seen_by(program, number, families)
+        missed += seen is None
+        print(f"# {seen}" if seen else f"# none of {SEEDS_MAX} seeds each of {', '.join(families)} noticed")
+        print(f"{'ok' if seen else 'not ok'} {case} - it is noticed when the gateway {name} ({invariant})", flush=True)
     return 1 if missed else 0
 
 
+def main(argv):
+    if argv == ["list"]:
+        print("\n".join(generated_name(path) for path in sources()))
+        return 0
+    if argv == ["list", "sources"]:  # seen from here
+        print("\n".join("../../" + path for path in sources()))
+        return 0
+    if len(argv) == 3 and argv[0] == "generate":
+        generate(argv[1], argv[2])
+        return 0
+    if len(argv) in (2, 3) and argv[0] == "test":
+        return test(argv[1], argv[2] if len(argv) == 3 else "")
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -6,6 +6,9 @@
 #include <time.h>
 #include "tests/sim/sim_seed.h"
 
+/* Which of the breaches of sabotage.py is on, in the program that has them; 0 = none. */
+unsigned sim_breach;
+
 struct job {
     const struct sim_family *family; /* NULL: as the seed says */
     uint64_t from, seeds;
@@ -124,6 +127,8 @@ static bool take_option(struct job *j, const char *name, const char *value, bool
         j->tap = (unsigned)strtoul(value, NULL, 10);
     else if (strcmp(name, "--fresh") == 0)
         j->fresh_s = (unsigned)strtoul(value, NULL, 10);
+    else if (strcmp(name, "--breach") == 0)
+        sim_breach = (unsigned)strtoul(value, NULL, 10);
     else if (strcmp(name, "--report") == 0)
         j->report = value;
     else if (strcmp(name, "--family") == 0)
