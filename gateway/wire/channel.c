@@ -8,6 +8,11 @@
 #include "gateway/wire/channel_internal.h"
 #include "gateway/wire/crypto.h"
 
+/* Of the wait before a retry, so much is left to chance. Two that spoke at once wait equally long, and a late line shows each
+ * the other's voice only when its own is out: what parts them must be long beside a burst and the way there. */
+#define RETRY_SPREAD          4 /* a quarter of the wait */
+#define RETRY_SPREAD_LEAST_MS 1024
+
 struct channel *channel_new(const struct channel_config *config, const struct channel_identity *own,
                             const struct channel_ops *ops, void *ctx)
 {
@@ -125,6 +130,14 @@ int64_t channel_rto_ms(const struct channel *c, unsigned tries)
     for (unsigned i = 0; i < tries && rto < CHANNEL_METERED_RTO_MAX_MS; i++)
         rto *= 2;
     return rto < CHANNEL_METERED_RTO_MAX_MS ? rto : CHANNEL_METERED_RTO_MAX_MS;
+}
+
+int64_t channel_spread_ms(const struct channel *c, unsigned tries)
+{
+    if (!c->config.half_duplex || c->config.speaks_first)
+        return 0;
+    int64_t spread = channel_rto_ms(c, tries) / RETRY_SPREAD;
+    return c->ops->random(c->ctx) % (spread > RETRY_SPREAD_LEAST_MS ? spread : RETRY_SPREAD_LEAST_MS);
 }
 
 static bool something_to_say(const struct channel *c)
@@ -304,7 +317,8 @@ static bool awaits_answer(const struct channel *c)
 
 static int64_t rto_at(const struct channel *c)
 {
-    return awaits_answer(c) ? c->progress_ms + channel_rto_ms(c, c->rto_tries) : CHANNEL_NEVER;
+    return awaits_answer(c) ? c->progress_ms + channel_rto_ms(c, c->rto_tries) + (c->rto_tries ? c->rto_spread_ms : 0)
+                            : CHANNEL_NEVER;
 }
 
 static int64_t probe_at(const struct channel *c)
@@ -335,10 +349,9 @@ static void on_rto(struct channel *c, int64_t now_ms)
     else if (!arq_send_timeout(&c->out))
         c->send_poll = true;
     c->progress_ms = now_ms;
-    if (c->config.half_duplex && !c->config.speaks_first)
-        c->progress_ms += c->ops->random(c->ctx) % 1024;
     if (c->rto_tries < PACE_BACKOFF_MAX)
         c->rto_tries++;
+    c->rto_spread_ms = channel_spread_ms(c, c->rto_tries);
     if (++c->unheard == PACE_BACKOFF_MAX)
         silent(c, "no answer to what was sent");
 }

@@ -319,9 +319,7 @@ bool channel_greet_pending(const struct channel *c)
 /* The next try is timed from when this one leaves, not from when it was wanted. */
 void channel_greet_tried(struct channel *c, int64_t now_ms)
 {
-    c->greet_at_ms = now_ms + channel_rto_ms(c, c->greet_tries);
-    if (c->config.half_duplex && !c->config.speaks_first)
-        c->greet_at_ms += c->ops->random(c->ctx) % 1024;
+    c->greet_at_ms = now_ms + channel_rto_ms(c, c->greet_tries) + channel_spread_ms(c, c->greet_tries);
     c->greet_tries++;
 }
 

@@ -154,6 +154,7 @@ struct channel {
     struct arq_send out;
     uint64_t control_out;
     int64_t progress_ms; /* the retransmission timer runs from here */
+    int64_t rto_spread_ms; /* added to a repeated wait */
     unsigned rto_tries, unheard;
 
     /* In. */
@@ -185,6 +186,8 @@ void channel_set_state(struct channel *c, enum channel_state state, const char *
 /* Something valid of the peer came. */
 void channel_heard(struct channel *c, int64_t now_ms);
 int64_t channel_rto_ms(const struct channel *c, unsigned tries);
+/* What chance adds to that wait at the end of a half-duplex line that does not speak first; 0 elsewhere. */
+int64_t channel_spread_ms(const struct channel *c, unsigned tries);
 
 /* The part of channel_link_up that begins no greeting. */
 void channel_link_begin(struct channel *c, int64_t now_ms);

@@ -376,6 +376,22 @@ static void an_alarm_waits_one_turn_at_most_on_a_half_duplex_line(void **state)
     pair_free(p);
 }
 
+/* A slow line with a long delay: whoever speaks hears the other only when its own voice is out. */
+static void two_that_speak_at_once_do_not_do_so_for_ever(void **state)
+{
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct pair *p = pair_new(
+            &(struct pair_options){.rate = 30, .delay_ms = 1200, .half_duplex = true, .metered = true, .seed = seed});
+        pair_up(p, 2);
+        for (int i = 0; i < 2; i++)
+            for (int k = 0; k < 4; k++)
+                pair_send(p, i, CLASS_NORMAL, 20);
+        if (!pair_drain(p, 20 * 60 * 1000))
+            fail_msg("seed %d: what both said at once is not there after 20 minutes", (int)seed);
+        pair_free(p);
+    }
+}
+
 static void a_single_message_leaves_at_once_and_costs_few_bytes(void **state)
 {
     struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 76});
@@ -442,6 +458,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_plug_looped_to_ourselves_never_becomes_ready),
         cmocka_unit_test(a_fast_link_is_filled),
         cmocka_unit_test(an_alarm_waits_one_turn_at_most_on_a_half_duplex_line),
+        cmocka_unit_test(two_that_speak_at_once_do_not_do_so_for_ever),
         cmocka_unit_test(a_single_message_leaves_at_once_and_costs_few_bytes),
         cmocka_unit_test(any_bytes_at_all_are_survived),
         /* Without keys alone: with them a stranger is not answered, the test cannot make a frame of
