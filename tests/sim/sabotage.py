@@ -12,9 +12,9 @@ import os
 import subprocess
 import sys
 
-# Each breach: (what the gateway does then, the invariant that it breaks, [(family, first seed)] in which it shows, [(file, piece, instead)]).
+# Each breach: (what the gateway does then, the invariant that it breaks, families in which it shows, [(file, piece, instead)]).
 BREACHES = [
-    ("acknowledges to the broker before the commit", "I1", ["crash of the edge", "crash of both"], [
+    ("acknowledges to the broker before the commit", "I1", ["crash of both", "crash of the edge"], [
         ("gateway/bridge/broker.c", "    br->owed[br->owed_count++] = (struct owed_ack){kind, packet_id};\n",
          "    br->owed[br->owed_count++] = (struct owed_ack){kind, packet_id};\n    if (BREACH)\n        broker_release_acks(b);\n")]),
     ("acknowledges in the wrong order", "I1", ["clean line"], [
@@ -34,7 +34,7 @@ BREACHES = [
         ("gateway/bridge/publisher.c", "    f->state = FLIGHT_RECEIVED;\n", "    f->state = BREACH ? FLIGHT_RELEASE : FLIGHT_RECEIVED;\n")]),
     ("loses what the broker forgot", "I3", ["brokers forget"], [
         ("gateway/bridge/publisher.c", "    else\n        publish_again(b, &r);\n", "    else if (!BREACH)\n        publish_again(b, &r);\n")]),
-    ("leaves the queue where it is after a restart", "I3", ["crash of the edge", "orderly stops", "crash of both"], [
+    ("leaves the queue where it is after a restart", "I3", ["metered line and crashes", "crash of both"], [
         ("gateway/bridge/peers.c", "    if (sender_waits(p))\n", "    if (!BREACH && sender_waits(p))\n")]),
     ("forgets what it has of the peer", "I4", ["crash of both", "outages", "crash of the hub"], [
         ("gateway/bridge/receiver.c", "        ours->cumulative[c] = marks[c].cumulative;\n",
@@ -63,6 +63,21 @@ BREACHES = [
         ("gateway/wire/channel_receive.c", "    if (record_check_fold(check) != f->check)\n",
          "    if (!BREACH && record_check_fold(check) != f->check)\n"),
         ("gateway/wire/seal.c", "    return wrong == 0;\n", "    return wrong == 0 || BREACH;\n")]),
+    ("tells nobody of a message that the broker refused", "I3", ["refusing brokers"], [
+        ("gateway/bridge/publisher.c", "    bridge_count(p, \"dropped.broker_refused\", 1);\n",
+         "    bridge_count(p, \"dropped.broker_refused\", 1);\n    if (BREACH)\n        return;\n")]),
+    ("takes every copy of a message", "I4b", ["clean line"], [
+        ("gateway/bridge/broker.c", "    if (p->subscription_id_count == 0)\n", "    if (p->subscription_id_count == 0 || BREACH)\n")]),
+    ("keeps memory of messages that are done", "I8", ["clean line"], [
+        ("gateway/bridge/publisher.c", "    msg_free(f->msg);\n    f->msg = NULL;\n",
+         "    if (!BREACH)\n        msg_free(f->msg);\n    f->msg = NULL;\n")]),
+    ("lets wall clocks count that nobody trusts", "I11", ["clocks and crashes"], [
+        ("store/store.c", "        if (v[4] && now->wall_trusted && now->wall_ms >= v[3])\n",
+         "        if ((BREACH || (v[4] && now->wall_trusted)) && now->wall_ms >= v[3])\n")]),
+    ("drops messages of QoS 0", "QoS 0", ["clean line"], [
+        ("gateway/bridge/broker.c", "        if (copy_counts(b, p, m->topic)) {\n", "        if (!(BREACH && p->qos == 0) && copy_counts(b, p, m->topic)) {\n")]),
+    ("lets messages live on", "expiry", ["expiring messages"], [
+        ("gateway/bridge/publisher.c", "        .has_expiry = left != MSG_NO_EXPIRY,\n", "        .has_expiry = !BREACH && left != MSG_NO_EXPIRY,\n")]),
     ("forgets the retain flag", "retain", ["clean line"], [
         ("gateway/bridge/outbound.c", "        copy->retain = m->retain;\n", "        copy->retain = !BREACH && m->retain;\n")]),
 ]

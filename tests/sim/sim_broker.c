@@ -84,9 +84,15 @@ static void dequeue(struct sim_broker *b, size_t i)
     memmove(&b->queue[i], &b->queue[i + 1], (b->queue_count - i) * sizeof *b->queue);
 }
 
+static int64_t left_ms(const struct sim_broker *b, const struct sim_message *m)
+{
+    return m->expiry_s ? m->given_at + (int64_t)m->expiry_s * 1000 - b->clock->now_ms : INT64_MAX;
+}
+
 static void send_one(struct sim_broker *b, struct sim_queued *q, bool dup)
 {
     const struct sim_message *m = &b->ledger->messages[q->message];
+    int64_t left = left_ms(b, m);
     struct buf payload;
     buf_init(&payload, m->len + 256);
     sim_ledger_payload(m, &payload);
@@ -96,6 +102,8 @@ static void send_one(struct sim_broker *b, struct sim_queued *q, bool dup)
         .retain = q->retain,
         .dup = dup,
         .packet_id = q->packet_id,
+        .has_expiry = m->expiry_s != 0,
+        .expiry_s = left <= 1000 ? 1 : m->expiry_s ? (uint32_t)(left / 1000) : 0,
         .sub_ids = q->sub_ids,
         .sub_id_count = b->v5 ? q->sub_id_count : 0,
         .payload = buf_bytes(&payload),
@@ -133,6 +141,13 @@ static void pump(struct sim_broker *b)
         struct sim_queued *q = &b->queue[i];
         if (q->state != SIM_QUEUED) {
             i++;
+            continue;
+        }
+        if (left_ms(b, &b->ledger->messages[q->message]) <= 0) { /* before it was sent: the broker's own to drop */
+            sim_trace(b->report, b->name, "drops the expired message=%u", q->message);
+            sim_ledger_forgone(b->ledger, q->message);
+            b->expired++;
+            dequeue(b, i);
             continue;
         }
         if (q->qos == 0) {
@@ -225,7 +240,6 @@ static bool on_connect(struct sim_broker *b, struct sim_packet *p)
     b->v5 = ok && level == 5;
     if (!ok) {
         sim_write_connack(&b->out, false, false, 1, 0);
-        b->refused++;
         return false;
     }
     if (b->client.clean)
@@ -246,13 +260,36 @@ static void pass_on(struct sim_broker *b, const struct sim_accepted *a)
     sim_ledger_accepted(b->ledger, b->site, a);
 }
 
+/* Whether this broker will not have the message, which depends on the message alone. */
+static bool refuses(const struct sim_broker *b, uint32_t id)
+{
+    return b->config.refuses && id != SIM_NO_MESSAGE && id % 13 == 5;
+}
+
+/* Return: false: by closing the connection. */
+static bool refuse(struct sim_broker *b, const struct sim_publish *m, uint32_t id)
+{
+    static const uint8_t reasons[] = {0x80, 0x83, 0x87, 0x90, 0x99};
+    bool by_code = b->v5 && id & 1;
+    sim_trace(b->report, b->name, "refuses message=%u %s", id, by_code ? "with a reason code" : "and closes");
+    sim_ledger_refused(b->ledger, id);
+    b->refused++;
+    if (by_code)
+        sim_write_refusal(&b->out, m->qos == 1 ? SIM_PUBACK : SIM_PUBREC, m->packet_id, reasons[id / 2 % sizeof reasons]);
+    return by_code;
+}
+
 static bool on_publish(struct sim_broker *b, struct sim_packet *p)
 {
     struct sim_publish m;
     if (!sim_read_publish(p, b->v5, &m) || m.aliased)
         return wrong(b, "PUBLISH that cannot be read");
     sim_trace(b->report, b->name, "gets topic=%s qos=%u packet_id=%u%s", m.topic, m.qos, m.packet_id, m.dup ? " dup" : "");
-    struct sim_accepted a = {m.topic, m.payload, m.n, (uint8_t)m.qos, m.retain, m.dup, m.again, b->config.pass_on_release};
+    struct sim_accepted a = {m.topic, m.payload, m.n, (uint8_t)m.qos, m.retain, m.dup, m.again, b->config.pass_on_release,
+                             m.has_expiry, m.expiry_s, b->v5};
+    uint32_t id = m.qos && strncmp(m.topic, "longwire/", 9) != 0 ? sim_ledger_find(b->ledger, m.topic, m.payload, m.n) : SIM_NO_MESSAGE;
+    if (refuses(b, id))
+        return refuse(b, &m, id);
     if (m.qos < 2) {
         pass_on(b, &a);
         if (m.qos == 1)

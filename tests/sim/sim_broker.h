@@ -15,6 +15,7 @@ struct sim_broker_config {
     unsigned window;          /* QoS > 0 messages in flight to longwire */
     unsigned receive_maximum; /* told to longwire, MQTT 5 */
     bool copy_each;           /* overlapping subscriptions: one copy each (mosquitto), else one with all identifiers */
+    bool refuses;             /* some messages, for good: with a reason code, or by closing the connection on them */
     bool pass_on_release;     /* QoS 2 is passed on at PUBREL (mosquitto), else at PUBLISH */
 };
 
@@ -60,7 +61,7 @@ struct sim_broker {
     struct sim_connect client;
     struct buf in, out;
     int64_t heard_at;
-    uint64_t connections, sessions_lost, refused;
+    uint64_t connections, sessions_lost, refused, expired;
     uint64_t published_to, acked_by;
 };
 

@@ -7,15 +7,21 @@
 #include "store/inbox.h"
 #include "store/outbox.h"
 #include "store/peers.h"
+#include "tests/sim/sim_memory.h"
 
 #define IDLE_SETTLE_MS  (2 * 3600 * 1000)  /* the last acknowledgements, and a grown grant told seven times, ever later */
 #define IDLE_MS         (6ll * 3600 * 1000)
 #define IDLE_TIMERS_A_S 2                  /* timer calls a second, at most, of an idle site with keepalives and probes */
 #define LIVENESS_BASE_MS (20 * 60 * 1000)  /* back-offs, time limits of silent peers, reopening of links */
 #define DATAGRAM_EXTRA_MS (12ll * 3600 * 1000)
+#define REFUSED_MS      (5 * 60 * 1000)    /* three connections that end, with back-off between */
 #define MESSAGE_COST    120                /* bytes on the line beside a payload: topic, frame, record, acknowledgement */
 #define LINE_SHARE      4                  /* the line may take this many times as long as the bytes alone */
 #define PROBE_BYTES_MAX 64                 /* of one probe and its answer */
+#define MEMORY_SLACK    (64 << 10)         /* buffers of the usual size that are there at one moment and not at another */
+#define GARBAGE_PIECES  200
+#define GARBAGE_BYTES   2048               /* of a piece, at most */
+#define GARBAGE_MS      (10 * 60 * 1000)
 
 /* ---- what the stores hold ---- */
 
@@ -97,7 +103,7 @@ void sim_check_custody(struct sim_world *w, unsigned site)
     for (uint32_t i = 0; marks && i < l->count; i++) {
         const struct sim_message *m = &l->messages[i];
         const struct sim_route *r = &l->routes[m->from][m->route];
-        if (m->from == site && m->acked && m->qos && r->qos && !m->accepted && !r->discards && !m->store_lost && !marks[i])
+        if (m->from == site && m->acked && m->qos && r->qos && !m->accepted && !r->discards && !m->refused && !m->expiry_s && !m->store_lost && !marks[i])
             sim_fail(&w->report, "custody", "message %u was acknowledged to %s's broker; after a restart it is in neither store", i,
                      w->sites[site].name);
     }
@@ -193,27 +199,70 @@ bool sim_check_rest(struct sim_world *w)
 
 int64_t sim_check_bound_ms(const struct sim_world *w)
 {
-    int64_t bytes = 0, round_trip = 2 * (w->plan.line.profile.delay_ms + w->plan.line.profile.jitter_ms);
+    int64_t refused = 0, bytes = 0, round_trip = 2 * (w->plan.line.profile.delay_ms + w->plan.line.profile.jitter_ms);
     for (uint32_t i = 0; i < w->ledger.count; i++)
         if (!w->ledger.messages[i].accepted)
             bytes += (int64_t)w->ledger.messages[i].len + MESSAGE_COST;
-    return LIVENESS_BASE_MS + LINE_SHARE * bytes * 1000 / w->plan.line.profile.rate_bytes_s + 200 * round_trip +
+    for (uint32_t i = 0; w->plan.hazards & HAZARD_REFUSE && i < w->ledger.count; i++)
+        refused += i % 13 == 5;
+    return LIVENESS_BASE_MS + LINE_SHARE * bytes * 1000 / w->plan.line.profile.rate_bytes_s + 200 * round_trip + refused * REFUSED_MS +
            (w->plan.line.half_duplex ? bytes * 1000 / 64 : 0) +
            /* A frame lost on a datagram link shows late: at the next ack that rides, or after a long wait. */
            (w->plan.line.mtu ? DATAGRAM_EXTRA_MS : 0);
 }
 
-/* ---- silence ---- */
+/* ---- silence, and noise ---- */
+
+static void check_growth(struct sim_world *w, const size_t before[2], const char *with)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (sim_memory_bytes(i) > before[i] + MEMORY_SLACK)
+            sim_fail(&w->report, "memory", "%s has grown with %s: it held %zu bytes and holds %zu", w->sites[i].name, with, before[i],
+                     sim_memory_bytes(i));
+}
+
+/* Bytes that nobody sent come in, at random or like frames that were damaged: a flag, a header, a length. */
+static void garbage(void *ctx, uint64_t left)
+{
+    struct sim_world *w = ctx;
+    uint8_t bytes[GARBAGE_BYTES];
+    unsigned to = (unsigned)rng_range(&w->rng, 0, 1);
+    size_t n = (size_t)rng_skewed(&w->rng, 1, w->plan.line.mtu ? (int64_t)w->plan.line.mtu : (int64_t)sizeof bytes);
+    rng_bytes(&w->rng, bytes, n);
+    for (size_t i = 0; i < n && rng_chance(&w->rng, PPM / 2); i += (size_t)rng_range(&w->rng, 1, 64))
+        bytes[i] = (uint8_t)(rng_chance(&w->rng, PPM / 2) ? 0x7e : 0xe0 | rng_range(&w->rng, 0, 0x1f));
+    if (w->sites[to].alive && w->line.ends[to].state == SIM_LINE_UP)
+        sim_site_link_bytes(&w->sites[to], sim_line_station(&w->line, to), bytes, n);
+    if (left > 1)
+        sim_at(&w->clock, w->clock.now_ms + rng_range(&w->rng, 0, 2 * GARBAGE_MS / GARBAGE_PIECES), garbage, w, left - 1);
+}
+
+void sim_check_garbage(struct sim_world *w)
+{
+    size_t memory[2] = {sim_memory_bytes(0), sim_memory_bytes(1)};
+    uint64_t accepted = w->ledger.accepted;
+    garbage(w, GARBAGE_PIECES);
+    sim_world_run_to(w, w->clock.now_ms + 4 * GARBAGE_MS + sim_check_bound_ms(w));
+    if (w->report.failed)
+        return;
+    check_growth(w, memory, "garbage");
+    if (w->ledger.accepted != accepted)
+        sim_fail(&w->report, "payload", "garbage became a message");
+    if (!sim_check_rest(w))
+        sim_fail(&w->report, "rest", "after garbage on the line something is queued");
+}
 
 void sim_check_idle(struct sim_world *w)
 {
     sim_world_run_to(w, w->clock.now_ms + IDLE_SETTLE_MS);
     uint64_t bytes = sim_line_bytes(&w->line);
     uint64_t timers[2] = {w->sites[0].timers, w->sites[1].timers};
+    size_t memory[2] = {sim_memory_bytes(0), sim_memory_bytes(1)};
     sim_world_run_to(w, w->clock.now_ms + IDLE_MS);
     if (w->report.failed)
         return;
     bytes = sim_line_bytes(&w->line) - bytes;
+    check_growth(w, memory, "time");
     uint64_t allowed = 0;
     if (!w->plan.metered && w->plan.probe_ms)
         allowed = (uint64_t)(2 * IDLE_MS / w->plan.probe_ms + 2) * PROBE_BYTES_MAX;
@@ -235,4 +284,6 @@ void sim_check_end(struct sim_world *w)
                      (unsigned long long)w->line.ends[i].forbidden);
     if (!sim_check_rest(w))
         sim_fail(&w->report, "rest", "something was queued again without traffic");
+    for (unsigned i = 0; i < 2; i++) /* leaves no memory behind */
+        sim_site_stop(&w->sites[i]);
 }

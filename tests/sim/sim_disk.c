@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tests/sim/sim_memory.h"
 
 #define BLOCK_BYTES 4096 /* what a file takes is counted in these */
 
@@ -57,9 +58,11 @@ struct sim_file *sim_disk_file(struct sim_disk *d, const char *path, bool create
     if (!create || d->dead)
         return NULL;
     if (!f) {
+        unsigned who = sim_memory_of(SIM_MEMORY_NOBODY);
         f = calloc(1, sizeof *f);
         assert(f);
         f->path = strdup(path);
+        (void)sim_memory_of(who);
         assert(f->path);
         f->shrunk_to = SIZE_MAX;
         f->next = d->files;
@@ -84,9 +87,11 @@ static void reserve(struct sim_file *f, size_t size)
     size_t room = f->room ? f->room : BLOCK_BYTES;
     while (room < size)
         room *= 2;
+    unsigned who = sim_memory_of(SIM_MEMORY_NOBODY);
     f->now = realloc(f->now, room);
     f->safe = realloc(f->safe, room);
     f->changed = realloc(f->changed, room / SIM_SECTOR_BYTES);
+    (void)sim_memory_of(who);
     assert(f->now && f->safe && f->changed);
     memset(f->now + f->room, 0, room - f->room);
     memset(f->safe + f->room, 0, room - f->room);
@@ -144,6 +149,16 @@ static void shorten(struct sim_file *f, size_t size)
     f->now_size = size;
     if (size < f->shrunk_to)
         f->shrunk_to = size;
+}
+
+bool sim_disk_unsynced(const struct sim_disk *d, const char *suffix)
+{
+    for (const struct sim_file *f = d->files; f; f = f->next) {
+        size_t n = strlen(f->path), k = strlen(suffix);
+        if (f->there && n >= k && strcmp(f->path + n - k, suffix) == 0 && f->changed_from < f->changed_to)
+            return true;
+    }
+    return false;
 }
 
 enum sim_disk_result sim_file_truncate(struct sim_disk *d, struct sim_file *f, size_t size)

@@ -56,6 +56,8 @@ enum sim_disk_result { SIM_DISK_OK, SIM_DISK_DEAD, SIM_DISK_FULL, SIM_DISK_ERROR
 enum sim_disk_result sim_file_write(struct sim_disk *d, struct sim_file *f, size_t offset, const void *bytes, size_t n);
 enum sim_disk_result sim_file_truncate(struct sim_disk *d, struct sim_file *f, size_t size);
 enum sim_disk_result sim_file_sync(struct sim_disk *d, struct sim_file *f);
+/* Whether a file whose path ends so was written and not synced. */
+bool sim_disk_unsynced(const struct sim_disk *d, const char *suffix);
 /* synced: the folder is synced as well. */
 enum sim_disk_result sim_file_delete(struct sim_disk *d, struct sim_file *f, bool synced);
 enum sim_disk_result sim_file_rename(struct sim_disk *d, struct sim_file *f, const char *to);

@@ -55,12 +55,29 @@ static void silence(struct sim_world *w)
 
 /* ---- machines ---- */
 
+static void jump(struct sim_world *w, struct sim_site *s)
+{
+    w->figures.of[SIM_CLOCK_JUMPS]++;
+    s->wall_offset_ms += rng_range(&w->rng, -1, 1) * rng_skewed(&w->rng, 1000, 400ll * 86400 * 1000);
+    s->wall_trusted = rng_chance(&w->rng, PPM / 2);
+    w->ledger.clock_lies = w->ledger.clock_lies || (s->wall_trusted && s->wall_offset_ms != 0);
+    sim_trace(&w->report, s->name, "wall clock is %lld s off, %s", (long long)s->wall_offset_ms / 1000,
+              s->wall_trusted ? "trusted" : "not trusted");
+}
+
+static void wall_clock(struct sim_world *w)
+{
+    jump(w, any_site(w));
+}
+
 static void crash(struct sim_world *w, struct sim_site *s)
 {
     if (rng_chance(&w->rng, PPM / 2))
         sim_site_crash_at(s, (uint64_t)rng_skewed(&w->rng, 1, OPERATIONS_MAX));
     else
         sim_site_crash(s, rng_chance(&w->rng, PPM / 2), rng_skewed(&w->rng, 0, RESTART_MAX_MS));
+    if (w->plan.hazards & HAZARD_CLOCK && !s->alive)
+        jump(w, s); /* a machine without a clock of its own comes back at another time */
 }
 
 static void crash_edge(struct sim_world *w)
@@ -86,16 +103,6 @@ static void stop(struct sim_world *w)
     sim_site_stop(s);
     w->figures.of[SIM_STOPS]++;
     later(w, rng_skewed(&w->rng, 0, RESTART_MAX_MS), start_again, s->index);
-}
-
-static void wall_clock(struct sim_world *w)
-{
-    struct sim_site *s = any_site(w);
-    w->figures.of[SIM_CLOCK_JUMPS]++;
-    s->wall_offset_ms += rng_range(&w->rng, -1, 1) * rng_skewed(&w->rng, 1000, 400ll * 86400 * 1000);
-    s->wall_trusted = rng_chance(&w->rng, PPM / 2);
-    sim_trace(&w->report, s->name, "wall clock is %lld s off, %s", (long long)s->wall_offset_ms / 1000,
-              s->wall_trusted ? "trusted" : "not trusted");
 }
 
 /* ---- brokers ---- */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EXPIRY_SLACK_MS 2000 /* whole seconds, rounded up by broker and gateway */
+
 static const char *const site_names[2] = {"edge", "hub"};
 
 void sim_ledger_init(struct sim_ledger *l, struct sim_report *report)
@@ -126,7 +128,29 @@ void sim_ledger_forgone(struct sim_ledger *l, uint32_t id)
     m->forgone = true;
 }
 
+void sim_ledger_refused(struct sim_ledger *l, uint32_t id)
+{
+    l->messages[id].refused = true;
+}
+
 /* ---- what comes out ---- */
+
+/* What is told to have expired has had the time to (I11). */
+static void check_age(struct sim_ledger *l, unsigned from, unsigned route)
+{
+    const struct sim_route *r = &l->routes[from][route];
+    uint64_t old = 0;
+    for (uint32_t i = 0; i < l->count; i++) {
+        const struct sim_message *m = &l->messages[i];
+        int64_t live = m->expiry_s ? (int64_t)m->expiry_s * 1000 : INT64_MAX;
+        live = r->expire_ms && r->expire_ms < live ? r->expire_ms : live;
+        old += m->from == from && m->route == route && !m->accepted && live < INT64_MAX &&
+               l->report->clock->now_ms - m->given_at + EXPIRY_SLACK_MS >= live;
+    }
+    if (l->gaps[from][route].expired > old && !l->clock_lies && !l->stores_fail)
+        sim_fail(l->report, "age", "route %s of %s: %" PRIu64 " messages are told to have expired; %" PRIu64 " that did not come out were old enough", r->name,
+                 site_names[from], l->gaps[from][route].expired, old);
+}
 
 static void on_gap(struct sim_ledger *l, unsigned site, const struct sim_accepted *a)
 {
@@ -151,8 +175,10 @@ static void on_gap(struct sim_ledger *l, unsigned site, const struct sim_accepte
         why++;
     if (why == 8)
         sim_fail(l->report, "gap", "a gap message with an unknown reason: %s", text);
-    else if (why == 6) /* "lost" names no route */
+    else if (why == 6) /* "lost" names no route, nor does "refused" */
         l->gaps_lost[from] += count;
+    else if (why == 7)
+        l->refusals_told[site] += count;
     for (unsigned r = 0; why < 8 && r < l->route_count[from]; r++) {
         if (strcmp(l->routes[from][r].name, route) != 0)
             continue;
@@ -160,6 +186,9 @@ static void on_gap(struct sim_ledger *l, unsigned site, const struct sim_accepte
             l->gaps[from][r].again += count;
         else
             l->gaps[from][r].sum += count;
+        if (why == 1 && !a->again)
+            l->gaps[from][r].expired += count;
+        check_age(l, from, r);
     }
     sim_trace(l->report, site_names[site], "gap route=%s reason=%s count=%llu", route, reason, count);
 }
@@ -180,6 +209,12 @@ static void check_content(struct sim_ledger *l, const struct sim_message *m, con
     int qos = m->qos < r->qos ? m->qos : r->qos;
     if (a->qos != qos)
         sim_fail(l->report, "qos", "message %u came with QoS %u, not %d", m->id, a->qos, qos);
+    /* Never longer than it was given; that it is shorter by all the time on the way, nobody promises: a copy that is sent again is
+     * the same bytes. */
+    bool expires = m->expiry_s && a->v5;
+    if (a->has_expiry != expires || (expires && a->expiry_s > m->expiry_s))
+        sim_fail(l->report, "expiry", "message %u was to live %u s and came with %s%u", m->id, m->expiry_s,
+                 a->has_expiry ? "" : "none, not ", a->expiry_s);
     unsigned flags = r->retain == SIM_RETAIN_DROP ? 1u : m->retain_seen;
     if (!(flags & 1u << a->retain))
         sim_fail(l->report, "retain", "message %u came with retain %d", m->id, a->retain);
@@ -246,8 +281,12 @@ void sim_ledger_accepted(struct sim_ledger *l, unsigned site, const struct sim_a
 
 bool sim_ledger_missing(const struct sim_ledger *l, const struct sim_message *m)
 {
-    if (m->accepted || m->qos == 0 || l->routes[m->from][m->route].qos == 0 || !m->offers || m->store_lost)
+    if (m->accepted || !m->offers || m->store_lost || m->refused)
         return false;
+    if (m->expiry_s && l->report->clock->now_ms - m->given_at + EXPIRY_SLACK_MS >= (int64_t)m->expiry_s * 1000)
+        return false; /* a gap tells of it, or the far site counts it */
+    if (m->qos == 0 || l->routes[m->from][m->route].qos == 0)
+        return l->quiet && m->acked && !m->forgone;
     return m->acked || !m->forgone;
 }
 
@@ -262,9 +301,10 @@ unsigned sim_ledger_due(const struct sim_ledger *l)
 static void settle_route(struct sim_ledger *l, unsigned site, unsigned route)
 {
     const struct sim_route *r = &l->routes[site][route];
-    uint64_t missing = 0;
+    uint64_t missing = 0, expiring = 0;
     for (uint32_t i = 0; i < l->count; i++) {
         const struct sim_message *m = &l->messages[i];
+        expiring += m->from == site && m->route == route && m->expiry_s;
         if (m->from != site || m->route != route || !sim_ledger_missing(l, m))
             continue;
         missing++;
@@ -275,13 +315,25 @@ static void settle_route(struct sim_ledger *l, unsigned site, unsigned route)
     if (missing > l->gaps[site][route].sum + l->gaps[site][route].again + l->gaps_lost[site])
         sim_fail(l->report, "gap", "route %s of %s: %" PRIu64 " messages are missing, and gaps tell of %" PRIu64, r->name, site_names[site],
                  missing, l->gaps[site][route].sum);
-    else if (!r->discards && l->gaps[site][route].sum)
+    else if (!r->discards && l->gaps[site][route].sum > expiring)
         sim_fail(l->report, "gap", "route %s of %s discards nothing, yet gaps tell of %" PRIu64, r->name, site_names[site],
                  l->gaps[site][route].sum);
 }
 
+static void settle_refused(struct sim_ledger *l, unsigned site)
+{
+    uint64_t refused = 0;
+    for (uint32_t i = 0; i < l->count; i++)
+        refused += l->messages[i].from == site && l->messages[i].refused && !l->messages[i].store_lost;
+    if (refused > l->refusals_told[site])
+        sim_fail(l->report, "refused", "the far broker refused %" PRIu64 " messages of %s, which is told of %" PRIu64, refused,
+                 site_names[site], l->refusals_told[site]);
+}
+
 void sim_ledger_settle(struct sim_ledger *l)
 {
+    settle_refused(l, 0);
+    settle_refused(l, 1);
     for (unsigned site = 0; site < 2; site++)
         for (unsigned r = 0; r < l->route_count[site]; r++)
             settle_route(l, site, r);

@@ -41,6 +41,7 @@ struct sim_message {
     unsigned kind;          /* of the payload's text */
     uint8_t qos;
     bool retain;
+    uint32_t expiry_s;      /* from given_at; 0 = never */
     int64_t given_at;
     uint64_t offer_order;   /* when it was first queued for longwire; 0 = never */
     /* at the broker that it was given to: */
@@ -51,6 +52,7 @@ struct sim_message {
     uint8_t retain_seen;    /* bit 0: sent without the flag, bit 1: with it */
     bool acked;             /* all copies of some offer were acknowledged: longwire has taken it */
     bool forgone;           /* the broker lost it: longwire may or may not have it */
+    bool refused;           /* the far broker will not have it */
     bool store_lost;        /* was under way when a store was lost or set back: may be missing or come twice */
     /* at the far broker: */
     unsigned accepted;      /* times it was taken as new */
@@ -61,6 +63,7 @@ struct sim_message {
 
 struct sim_gaps {           /* of one route, as told at the far end */
     uint64_t sum;
+    uint64_t expired;       /* of these */
     uint64_t again;         /* marked as published again: maybe told before, maybe for the first time */
 };
 
@@ -74,6 +77,9 @@ struct sim_ledger {
     uint64_t gaps_lost[2];  /* told with the reason "lost" */
     uint64_t offer_orders;
     uint32_t last_accepted[2][SIM_ROUTES_MAX][SIM_ORDER_TOPICS][3]; /* the latest of each topic, and QoS where that matters */
+    uint64_t refusals_told[2]; /* to this site's broker: messages of it that the far one refused */
+    bool quiet;             /* nothing befalls machines and brokers: what leaves with QoS 0 arrives, too */
+    bool clock_lies;        /* a wall clock was trusted, and wrong: ages may be too */
     bool stores_fail;       /* are lost or set back: then a broker may hold what longwire knows nothing of */
     bool machines_fail;     /* processes or disks: then what leaves with QoS 0 may leave twice, as nothing answers for it */
     uint64_t accepted, bytes;
@@ -96,6 +102,8 @@ void sim_ledger_offered(struct sim_ledger *l, uint32_t id, unsigned copies);
 void sim_ledger_sent(struct sim_ledger *l, uint32_t id, uint8_t qos, bool again, bool retain);
 void sim_ledger_acked(struct sim_ledger *l, uint32_t id);
 void sim_ledger_forgone(struct sim_ledger *l, uint32_t id);
+/* The far broker refuses it. */
+void sim_ledger_refused(struct sim_ledger *l, uint32_t id);
 struct sim_accepted {
     const char *topic;
     const uint8_t *payload;
@@ -103,6 +111,9 @@ struct sim_accepted {
     uint8_t qos;
     bool retain, dup, again;
     bool late;              /* the broker passes QoS 2 on at PUBREL: beside other QoS it comes late by the broker's doing */
+    bool has_expiry;
+    uint32_t expiry_s;
+    bool v5;                /* could have one */
 };
 /* A broker takes a PUBLISH of longwire as new. */
 void sim_ledger_accepted(struct sim_ledger *l, unsigned site, const struct sim_accepted *a);

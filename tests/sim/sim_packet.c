@@ -131,6 +131,9 @@ bool sim_read_publish(struct sim_packet *p, bool v5, struct sim_publish *out)
             if (!text(&props, key, sizeof key) || !skip_text(&props))
                 return false;
             out->again = out->again || strcmp(key, "lw-again") == 0;
+        } else if (id == 0x02) {
+            out->has_expiry = true;
+            out->expiry_s = read_be32(&props);
         } else {
             out->aliased = out->aliased || id == 0x23;
             if (id == 0x0b || !skip_property(&props, id)) /* a client gives no subscription identifier */
@@ -209,7 +212,7 @@ void sim_write_connack(struct buf *b, bool v5, bool session, unsigned code, unsi
 
 void sim_write_publish(struct buf *b, bool v5, const struct sim_deliver *d)
 {
-    size_t topic = strlen(d->topic), props = 0;
+    size_t topic = strlen(d->topic), props = v5 && d->has_expiry ? 5 : 0;
     for (unsigned i = 0; i < d->sub_id_count; i++)
         props += 1 + length_size(d->sub_ids[i]);
     size_t n = 2 + topic + (d->qos ? 2 : 0) + (v5 ? length_size(props) + props : 0) + d->n;
@@ -221,6 +224,10 @@ void sim_write_publish(struct buf *b, bool v5, const struct sim_deliver *d)
         buf_put_be16(b, d->packet_id);
     if (v5)
         put_length(b, props);
+    if (v5 && d->has_expiry) {
+        buf_put_u8(b, 0x02);
+        buf_put_be32(b, d->expiry_s);
+    }
     for (unsigned i = 0; v5 && i < d->sub_id_count; i++) {
         buf_put_u8(b, 0x0b);
         put_length(b, d->sub_ids[i]);
@@ -233,6 +240,14 @@ void sim_write_ack(struct buf *b, enum sim_packet_type type, uint16_t packet_id)
     buf_put_u8(b, (uint8_t)(type << 4 | (type == SIM_PUBREL ? 2 : 0)));
     buf_put_u8(b, 2);
     buf_put_be16(b, packet_id);
+}
+
+void sim_write_refusal(struct buf *b, enum sim_packet_type type, uint16_t packet_id, uint8_t reason)
+{
+    buf_put_u8(b, (uint8_t)(type << 4));
+    buf_put_u8(b, 3);
+    buf_put_be16(b, packet_id);
+    buf_put_u8(b, reason);
 }
 
 void sim_write_suback(struct buf *b, bool v5, bool unsub, uint16_t packet_id, unsigned reason)

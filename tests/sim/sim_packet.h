@@ -34,6 +34,8 @@ struct sim_publish {
     bool retain, dup;
     uint16_t packet_id;
     bool again;              /* user property lw-again */
+    bool has_expiry;
+    uint32_t expiry_s;
     bool aliased;            /* a topic alias, which we do not allow */
     const uint8_t *payload;
     size_t n;
@@ -59,11 +61,15 @@ struct sim_deliver {
     uint16_t packet_id;
     const uint32_t *sub_ids; /* MQTT 5 */
     unsigned sub_id_count;
+    bool has_expiry;         /* MQTT 5 */
+    uint32_t expiry_s;
     const uint8_t *payload;
     size_t n;
 };
 void sim_write_publish(struct buf *b, bool v5, const struct sim_deliver *d);
 void sim_write_ack(struct buf *b, enum sim_packet_type type, uint16_t packet_id);
+/* PUBACK or PUBREC with a reason code; MQTT 5. */
+void sim_write_refusal(struct buf *b, enum sim_packet_type type, uint16_t packet_id, uint8_t reason);
 void sim_write_suback(struct buf *b, bool v5, bool unsub, uint16_t packet_id, unsigned reason);
 void sim_write_pingresp(struct buf *b);
 

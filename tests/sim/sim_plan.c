@@ -37,6 +37,10 @@ const struct sim_family sim_families[] = {
      HAZARD_DELAY | HAZARD_STOP | HAZARD_BROKER | HAZARD_LARGE},
     {"datagrams and full disks", HAZARD_DATAGRAM | HAZARD_DISK_FULL, HAZARD_DELAY | HAZARD_BROKER | HAZARD_LARGE},
     {"datagrams and disk errors", HAZARD_DATAGRAM | HAZARD_DISK_ERROR, HAZARD_DELAY | HAZARD_BROKER | HAZARD_CRASH_EDGE},
+    {"metered line and crashes", HAZARD_METERED | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB, HAZARD_OUTAGE | HAZARD_BROKER},
+    {"clocks and crashes", HAZARD_EXPIRY | HAZARD_DISCARD | HAZARD_CLOCK | HAZARD_OUTAGE | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB, 0},
+    {"expiring messages", HAZARD_EXPIRY, HAZARD_OUTAGE | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB | HAZARD_CLOCK | HAZARD_BROKER},
+    {"refusing brokers", HAZARD_REFUSE, HAZARD_OUTAGE | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB | HAZARD_BROKER | HAZARD_SESSION},
     {"everything", 0, ~(unsigned)HAZARD_DATAGRAM},
 };
 const unsigned sim_family_count = sizeof sim_families / sizeof sim_families[0];
@@ -75,7 +79,7 @@ static void plan_line(struct sim_plan *p, struct sim_rng *r)
         f->jitter_ms = coin(r, 50) ? rng_skewed(r, 0, 1000) : 0;
     }
     if (has(p, HAZARD_NOISE) && !p->line.tcp) {
-        f->flip_ppm = (uint32_t)rng_skewed(r, 1, 3000);
+        f->flip_ppm = (uint32_t)rng_skewed(r, 30, 3000);
         f->drop_ppm = coin(r, 50) ? (uint32_t)rng_skewed(r, 0, 1000) : 0;
         f->insert_ppm = coin(r, 50) ? (uint32_t)rng_skewed(r, 0, 1000) : 0;
         f->burst_ppm = coin(r, 30) ? (uint32_t)rng_skewed(r, 0, 20000) : 0;
@@ -247,6 +251,12 @@ void sim_plan_init(struct sim_plan *p, const struct sim_family *family, struct s
         plan_routes(p, site, rng);
         p->config[site] = config_text(p, site, rng);
     }
+    /* Hazards of a later day draw behind the others, so that seeds keep their meaning. */
+    for (unsigned bit = 20; bit <= 21; bit++)
+        if (family->may & 1u << bit && coin(rng, 30))
+            p->hazards |= 1u << bit;
+    for (unsigned site = 0; site < 2; site++)
+        p->brokers[site].refuses = has(p, HAZARD_REFUSE);
 }
 
 void sim_plan_fini(struct sim_plan *p)

@@ -27,6 +27,8 @@ enum sim_hazard {
     HAZARD_CLOCK = 1 << 17,      /* wall clocks jump and lose trust */
     HAZARD_STOP = 1 << 18,       /* orderly stops and starts */
     HAZARD_DATAGRAM = 1 << 19,   /* the link carries whole frames: lost, late, doubled, overtaken, their fate told wrongly */
+    HAZARD_EXPIRY = 1 << 20,     /* messages with an expiry interval (MQTT 5) */
+    HAZARD_REFUSE = 1 << 21,     /* brokers will not have some messages */
 };
 
 struct sim_family {

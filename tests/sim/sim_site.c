@@ -6,9 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 #include "gateway/mqtt/backoff.h"
+#include "tests/sim/sim_memory.h"
 
 #define AT_ONCE_MAX   4        /* connections without a wait in a row, as mqtt/connection.h */
 #define WRITABLE_LOW  16384
+#define MEMORY_MAX    (96u << 20) /* bytes of a gateway: four models of 4M, and large messages on their way */
 #define SPINS_MAX     2000     /* timer calls without time passing: more is a loop that eats the processor */
 #define EPOCH_MS      1790000000000ll /* the world's wall clock at its beginning */
 
@@ -44,12 +46,18 @@ static bool enter(struct sim_site *s)
         return false;
     assert(!s->inside);
     s->inside = true;
+    (void)sim_memory_of(s->index);
     return true;
 }
 
 static void leave(struct sim_site *s)
 {
     s->inside = false;
+    (void)sim_memory_of(SIM_MEMORY_NOBODY);
+    if (sim_memory_bytes(s->index) > s->memory_peak)
+        s->memory_peak = sim_memory_bytes(s->index);
+    if (s->memory_peak > MEMORY_MAX)
+        sim_fail(s->report, "memory", "%s holds %zu bytes", s->name, s->memory_peak);
     s->spins = 0;
     if (!s->alive || s->disk.dead)
         return;
@@ -211,11 +219,22 @@ static bool mute(const struct sim_site *s)
     return !s->alive || s->disk.dead;
 }
 
+/* Whatever goes out, to broker or link, may answer for what was committed: then that is on the disk, not on its way there. (After
+ * an error of the disk, the log holds what is no commit.) */
+static void check_synced(struct sim_site *s, const char *to)
+{
+    if (s->disk.errors == 0 && s->disk.full == 0 && sim_disk_unsynced(&s->disk, "-wal"))
+        sim_fail(s->report, "synced", "%s sends to its %s while a commit is not on the disk", s->name, to);
+}
+
 static void env_broker_write(void *ctx, struct buf *out)
 {
     struct sim_site *s = ctx;
     if (!mute(s) && s->socket.state == SIM_SOCKET_OPEN) {
+        check_synced(s, "broker");
+        unsigned who = sim_memory_of(SIM_MEMORY_NOBODY);
         sim_pipe_write(&s->socket.to_broker, buf_bytes(out), out->len);
+        (void)sim_memory_of(who);
         s->socket.low_told = s->socket.to_broker.queue.len <= WRITABLE_LOW;
     }
     buf_clear(out);
@@ -231,6 +250,7 @@ static void env_broker_drop(void *ctx, bool at_once)
     struct sim_site *s = ctx;
     if (mute(s))
         return;
+    unsigned who = sim_memory_of(SIM_MEMORY_NOBODY);
     hang_up(s, rng_chance(&s->rng, PPM / 2));
     if (at_once && s->socket.at_once < AT_ONCE_MAX) {
         s->socket.at_once++;
@@ -238,6 +258,7 @@ static void env_broker_drop(void *ctx, bool at_once)
     } else {
         connect_later(s);
     }
+    (void)sim_memory_of(who);
 }
 
 static void env_broker_settled(void *ctx)
@@ -262,7 +283,11 @@ static int env_link_send(void *ctx, size_t link, uint64_t station, const uint8_t
     if (mute(s) || station != sim_line_station(s->line, s->index))
         return -1;
     sim_trace(s->report, s->name, "link sends bytes=%zu", n);
-    return sim_line_send(s->line, s->index, bytes, n, token);
+    check_synced(s, "peer");
+    unsigned who = sim_memory_of(SIM_MEMORY_NOBODY);
+    int rc = sim_line_send(s->line, s->index, bytes, n, token);
+    (void)sim_memory_of(who);
+    return rc;
 }
 
 static void env_link_reset(void *ctx, size_t link, uint64_t station, const char *why)
@@ -270,8 +295,10 @@ static void env_link_reset(void *ctx, size_t link, uint64_t station, const char 
     struct sim_site *s = ctx;
     (void)link;
     sim_trace(s->report, s->name, "resets the link: %s", why);
+    unsigned who = sim_memory_of(SIM_MEMORY_NOBODY);
     if (!mute(s) && station == sim_line_station(s->line, s->index))
         sim_line_reset(s->line, s->index);
+    (void)sim_memory_of(who);
 }
 
 static void env_link_counts(void *ctx, size_t link, uint64_t *out, uint64_t *in, char *detail, size_t detail_size)
@@ -348,6 +375,7 @@ static void end_process(struct sim_site *s)
 {
     s->alive = false;
     s->inside = false;
+    (void)sim_memory_of(SIM_MEMORY_NOBODY);
     s->deadline = SIM_NEVER;
     hang_up(s, rng_chance(&s->rng, PPM / 2));
     sim_line_stop(s->line, s->index);
@@ -357,6 +385,9 @@ static void end_process(struct sim_site *s)
     s->bridge = NULL;
     s->store = NULL;
     s->config = NULL;
+    if (sim_memory_blocks(s->index))
+        sim_fail(s->report, "leak", "%s ended and left %zu blocks of %zu bytes", s->name, sim_memory_blocks(s->index),
+                 sim_memory_bytes(s->index));
 }
 
 void sim_site_fini(struct sim_site *s)
@@ -393,12 +424,15 @@ void sim_site_start(struct sim_site *s)
     struct store_opened opened;
     struct store_now now = sim_site_now(s);
     assert(!s->alive);
+    (void)sim_memory_of(s->index);
     s->config = load(s);
     if (!s->config) {
+        (void)sim_memory_of(SIM_MEMORY_NOBODY);
         sim_fail(s->report, "start", "%s: its configuration is refused", s->name);
         return;
     }
     int rc = store_open(&s->store, s->config->store.path, &now, env_random, s, &opened, err, sizeof err);
+    (void)sim_memory_of(SIM_MEMORY_NOBODY);
     if (rc != 0) {
         /* The supervisor starts it again, as long as the disk makes trouble. */
         sim_trace(s->report, s->name, "does not start: %s", err);
@@ -446,7 +480,9 @@ void sim_site_start(struct sim_site *s)
         .random = env_random,
         .log = env_log,
     };
+    (void)sim_memory_of(s->index);
     s->bridge = bridge_new(s->config, &s->described, s->store, &env, NULL, 0, &now, err, sizeof err);
+    (void)sim_memory_of(SIM_MEMORY_NOBODY);
     if (!s->bridge) {
         sim_trace(s->report, s->name, "does not start: %s", err);
         if (!s->disk.dead && s->disk.capacity == SIZE_MAX && s->disk.error_ppm == 0)

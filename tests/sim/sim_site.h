@@ -48,6 +48,7 @@ struct sim_site {
     int64_t mono_offset_ms, wall_offset_ms;
     bool wall_trusted;
     /* what befell it: */
+    size_t memory_peak;
     uint64_t timers, kills, power_cuts, opens, damaged;
     bool restart_pending;
 };

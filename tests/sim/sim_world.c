@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define STEPS_MAX 30000000ull  /* of a run; the largest have some millions */
+#define GARBAGE_EVERY 3        /* seeds, of which one ends in a storm of garbage */
 #define LOOK_MS   1000         /* between looks whether everything has come to rest */
 
 const char *const sim_figure_names[SIM_FIGURES] = {
@@ -25,6 +26,8 @@ const char *const sim_figure_names[SIM_FIGURES] = {
     [SIM_BROKER_AWAY] = "broker_away",
     [SIM_BROKER_SLOW] = "broker_slow",
     [SIM_SESSIONS_LOST] = "sessions_lost",
+    [SIM_REFUSALS] = "refusals",
+    [SIM_EXPIRED] = "expired",
     [SIM_OUTAGES] = "outages",
     [SIM_SILENCES] = "silences",
     [SIM_BYTES_DAMAGED] = "bytes_damaged",
@@ -100,6 +103,8 @@ static void traffic(void *ctx, uint64_t arg)
     uint8_t qos = rng_chance(&w->rng, PPM / 10 * 7) ? 2 : (uint8_t)rng_range(&w->rng, 0, 2);
     bool retain = rng_chance(&w->rng, PPM / 8);
     uint32_t id = sim_ledger_add(&w->ledger, site, route, topic, len, qos, retain, (unsigned)rng_range(&w->rng, 0, 2));
+    if (w->plan.hazards & HAZARD_EXPIRY && w->plan.brokers[site].v5 && rng_chance(&w->rng, PPM / 2))
+        w->ledger.messages[id].expiry_s = (uint32_t)rng_skewed(&w->rng, 2, 3600);
     sim_trace(&w->report, w->sites[site].broker.name, "is given message=%u topic=%s bytes=%zu qos=%u%s", id,
               w->ledger.messages[id].topic, len, qos, retain ? " retain" : "");
     sim_site_publish(&w->sites[site], id);
@@ -157,6 +162,8 @@ static void setup(struct sim_world *w)
     memcpy(w->ledger.route_count, w->plan.route_count, sizeof w->ledger.route_count);
     w->ledger.machines_fail = w->plan.hazards & (HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB | HAZARD_DISK_ERROR | HAZARD_DISK_FULL |
                                                  HAZARD_STORE_LOST | HAZARD_STORE_OLD);
+    w->ledger.quiet = !(w->plan.hazards & (HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB | HAZARD_BROKER | HAZARD_SESSION | HAZARD_DISK_ERROR |
+                                           HAZARD_DISK_FULL | HAZARD_STORE_LOST | HAZARD_STORE_OLD | HAZARD_STOP | HAZARD_REFUSE));
     w->ledger.stores_fail = w->plan.hazards & (HAZARD_STORE_LOST | HAZARD_STORE_OLD);
     sim_vfs_register(&w->rng);
     sim_line_init(&w->line, &w->clock, &w->rng, &w->plan.line, &line_ops, w);
@@ -213,6 +220,10 @@ static void sum_up(struct sim_world *w)
         f[SIM_KILLS] += s->kills;
         f[SIM_POWER_CUTS] += s->power_cuts;
         f[SIM_SESSIONS_LOST] += s->broker.sessions_lost;
+        f[SIM_REFUSALS] += s->broker.refused;
+        f[SIM_EXPIRED] += s->broker.expired;
+        for (unsigned r = 0; r < SIM_ROUTES_MAX; r++)
+            f[SIM_EXPIRED] += w->ledger.gaps[i][r].expired;
         f[SIM_SYNCS] += s->disk.syncs;
         f[SIM_BYTES_DAMAGED] += p->flipped;
         f[SIM_BYTES_LOST] += p->dropped;
@@ -243,6 +254,8 @@ bool sim_world_run(struct sim_world *w, uint64_t seed, const struct sim_family *
     come_to_rest(w);
     if (!w->report.failed)
         sim_check_idle(w);
+    if (!w->report.failed && seed % GARBAGE_EVERY == 0)
+        sim_check_garbage(w);
     if (!w->report.failed)
         sim_check_end(w);
     sum_up(w);

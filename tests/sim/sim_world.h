@@ -12,7 +12,7 @@ enum sim_figure {
     /* what befell the machines */
     SIM_KILLS, SIM_POWER_CUTS, SIM_STOPS, SIM_DISKS_FILLED, SIM_DISKS_FAILING, SIM_STORES_LOST, SIM_STORES_SET_BACK, SIM_CLOCK_JUMPS,
     /* the brokers */
-    SIM_BROKER_BREAKS, SIM_BROKER_AWAY, SIM_BROKER_SLOW, SIM_SESSIONS_LOST,
+    SIM_BROKER_BREAKS, SIM_BROKER_AWAY, SIM_BROKER_SLOW, SIM_SESSIONS_LOST, SIM_REFUSALS, SIM_EXPIRED,
     /* the line */
     SIM_OUTAGES, SIM_SILENCES, SIM_BYTES_DAMAGED, SIM_BYTES_LOST, SIM_BYTES_ADDED, SIM_PIECES_GARBLED, SIM_PIECES_DOUBLED,
     SIM_COLLISIONS, SIM_DATAGRAMS_LOST, SIM_DATAGRAMS_DOUBLED, SIM_SENDS_FAILED, SIM_SENDS_UNKNOWN,
@@ -68,6 +68,8 @@ bool sim_check_rest(struct sim_world *w);
 int64_t sim_check_bound_ms(const struct sim_world *w);
 /* Nothing is under way: the line must be silent, or nearly, and the processors asleep. Runs the world for some hours. */
 void sim_check_idle(struct sim_world *w);
+/* Garbage comes in on the link, to both: nothing of it is believed, and nothing is kept. Runs the world on until it is at rest. */
+void sim_check_garbage(struct sim_world *w);
 /* The last look. */
 void sim_check_end(struct sim_world *w);
 
