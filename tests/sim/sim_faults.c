@@ -230,18 +230,24 @@ static const struct {
 
 static void next_fault(struct sim_world *w);
 
-static void strike(void *ctx, uint64_t arg)
+void sim_faults_strike(struct sim_world *w)
 {
-    struct sim_world *w = ctx;
-    (void)arg;
-    if (w->calm)
-        return;
     unsigned allowed[FAULTS], n = 0;
     for (unsigned i = 0; i < FAULTS; i++)
         if (w->plan.hazards & faults[i].hazard)
             allowed[n++] = i;
     if (n)
         faults[allowed[rng_range(&w->rng, 0, n - 1)]].begin(w);
+}
+
+static void strike(void *ctx, uint64_t arg)
+{
+    struct sim_world *w = ctx;
+    (void)arg;
+    if (w->calm)
+        return;
+    sim_world_note(w, true);
+    sim_faults_strike(w);
     next_fault(w);
 }
 

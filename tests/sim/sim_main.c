@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 #include "tests/sim/sim_seed.h"
+#include "tests/sim/sim_shrink.h"
 
 /* Which of the breaches of sabotage.py is on, in the program that has them; 0 = none. */
 unsigned sim_breach;
@@ -13,7 +14,7 @@ struct job {
     const struct sim_family *family; /* NULL: as the seed says */
     uint64_t from, seeds;
     unsigned tap, fresh_s;           /* seeds of each family; seconds */
-    bool trace, keep_going, strict;
+    bool trace, keep_going, strict, shrink;
     const char *report;              /* file to which findings of fresh seeds are added */
 };
 
@@ -23,10 +24,11 @@ static int run_plain(const struct job *j)
     struct sim_outcome o;
     uint64_t ran = 0, bad = 0;
     for (; ran < j->seeds && (bad == 0 || j->keep_going); ran++) {
+        struct sim_run run = {.seed = j->from + ran, .family = j->family, .trace = j->trace};
         if (j->keep_going)
-            sim_seed_run_apart(j->from + ran, j->family, &o);
+            sim_seed_run_apart(&run, &o);
         else
-            sim_seed_run(j->from + ran, j->family, j->trace, &o);
+            sim_seed_run(&run, &o, NULL, NULL);
         sim_figures_add(&sum, &o.figures);
         bad += !o.ok;
         if (!o.ok)
@@ -45,7 +47,7 @@ static int run_fixed(const struct job *j)
         struct sim_figures sum = {0};
         struct sim_outcome o = {.ok = true};
         for (unsigned k = 0; o.ok && k < j->tap; k++) {
-            sim_seed_run(j->from + k, &sim_families[i], false, &o);
+            sim_seed_run(&(struct sim_run){.seed = j->from + k, .family = &sim_families[i]}, &o, NULL, NULL);
             sim_figures_add(&sum, &o.figures);
         }
         if (!o.ok)
@@ -80,7 +82,8 @@ static int run_fresh(const struct job *j)
     clock_gettime(CLOCK_MONOTONIC, &began);
     printf("1..1\n# fresh seeds from %" PRIu64 "\n", first);
     do {
-        sim_seed_run_apart(first + ran / sim_family_count, &sim_families[ran % sim_family_count], &o);
+        struct sim_run run = {.seed = first + ran / sim_family_count, .family = &sim_families[ran % sim_family_count]};
+        sim_seed_run_apart(&run, &o);
         sim_figures_add(&sum, &o.figures);
         bad += !o.ok;
         ran++;
@@ -98,6 +101,8 @@ static int usage(void)
 {
     fprintf(stderr, "usage: run [--seeds N] [--from S] [--family NAME] [--trace] [--keep-going]\n"
                     "           N seeds; ends at the first violation, or goes on and runs each seed in a process of its own\n"
+                    "       run --shrink --from S [--family NAME] [--trace]\n"
+                    "           leaves out messages and faults of a failing seed while it fails as before\n"
                     "       run --tap N [--from S]\n"
                     "           N seeds of each family, a TAP case a family\n"
                     "       run --fresh SECONDS [--strict] [--report FILE]\n"
@@ -112,9 +117,15 @@ static int usage(void)
 static bool take_option(struct job *j, const char *name, const char *value, bool *took_value)
 {
     *took_value = false;
-    if (strcmp(name, "--trace") == 0 || strcmp(name, "--keep-going") == 0 || strcmp(name, "--strict") == 0) {
-        *(name[2] == 't' ? &j->trace : name[2] == 'k' ? &j->keep_going : &j->strict) = true;
-        return true;
+    const struct {
+        const char *name;
+        bool *flag;
+    } flags[] = {{"--trace", &j->trace}, {"--keep-going", &j->keep_going}, {"--strict", &j->strict}, {"--shrink", &j->shrink}};
+    for (unsigned i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        if (strcmp(name, flags[i].name) == 0) {
+            *flags[i].flag = true;
+            return true;
+        }
     }
     *took_value = true;
     if (!value)
@@ -147,5 +158,7 @@ int main(int argc, char **argv)
             return usage();
         i += took_value;
     }
+    if (j.shrink)
+        return sim_shrink(&(struct sim_run){.seed = j.from, .family = j.family, .trace = j.trace});
     return j.fresh_s ? run_fresh(&j) : j.tap ? run_fixed(&j) : run_plain(&j);
 }

@@ -17,46 +17,60 @@ static void on_death(int signal)
     _exit(128 + signal);
 }
 
-static void tell_if_it_dies(uint64_t seed, const struct sim_family *family)
+/* How a run is seen again. */
+static void replay_command(char *out, size_t n, const struct sim_run *run, const char *family)
+{
+    snprintf(out, n, "replay: tests/sim/run --seeds 1 --from %" PRIu64 "%s%s%s --trace", run->seed, family ? " --family \"" : "",
+             family ? family : "", family ? "\"" : "");
+}
+
+static void tell_if_it_dies(const struct sim_run *run)
 {
     static const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
-    snprintf(running, sizeof running, "\n# the program died; replay: tests/sim/run --seeds 1 --from %" PRIu64 "%s%s%s --trace\n", seed,
-             family ? " --family \"" : "", family ? family->name : "", family ? "\"" : "");
+    char how[128];
+    replay_command(how, sizeof how, run, run->family ? run->family->name : NULL);
+    snprintf(running, sizeof running, "\n# the program died; %s\n", how);
     for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++)
         (void)signal(signals[i], on_death);
 }
 
-void sim_seed_run(uint64_t seed, const struct sim_family *family, bool trace, struct sim_outcome *out)
+void sim_seed_run(const struct sim_run *run, struct sim_outcome *out, struct sim_deed *deeds, size_t *deed_count)
 {
     static struct sim_world w; /* too large for the stack */
+    char how[128];
     *out = (struct sim_outcome){0};
-    tell_if_it_dies(seed, family);
-    out->ok = sim_world_run(&w, seed, family, trace);
+    tell_if_it_dies(run);
+    out->ok = sim_world_run(&w, run);
     out->figures = w.figures;
     memcpy(out->check, w.report.check, sizeof out->check);
+    replay_command(how, sizeof how, run, w.plan.family->name);
     if (!out->ok)
-        snprintf(out->text, sizeof out->text,
-                 "seed %" PRIu64 ", family \"%s\", after %lld s: %s: %s; replay: tests/sim/run --seeds 1 --from %" PRIu64
-                 " --family \"%s\" --trace",
-                 seed, w.plan.family->name, (long long)w.clock.now_ms / 1000, w.report.check, w.report.text, seed, w.plan.family->name);
+        snprintf(out->text, sizeof out->text, "seed %" PRIu64 ", family \"%s\", after %lld s: %s: %s; %s", run->seed,
+                 w.plan.family->name, (long long)w.clock.now_ms / 1000, w.report.check, w.report.text, how);
+    if (deeds) {
+        *deed_count = w.deed_count < *deed_count ? w.deed_count : *deed_count;
+        memcpy(deeds, w.deeds, *deed_count * sizeof *deeds);
+    }
     sim_world_fini(&w);
 }
 
-void sim_seed_run_apart(uint64_t seed, const struct sim_family *family, struct sim_outcome *out)
+void sim_seed_run_apart(const struct sim_run *run, struct sim_outcome *out)
 {
     int fds[2], status = 0;
+    char how[128];
     *out = (struct sim_outcome){0};
     snprintf(out->check, sizeof out->check, "died");
+    replay_command(how, sizeof how, run, run->family ? run->family->name : NULL);
     fflush(NULL);
     pid_t child = pipe(fds) == 0 ? fork() : -1;
     if (child < 0) {
-        snprintf(out->text, sizeof out->text, "seed %" PRIu64 ": no process for it", seed);
+        snprintf(out->text, sizeof out->text, "seed %" PRIu64 ": no process for it", run->seed);
         return;
     }
     if (child == 0) {
         struct rlimit cpu = {SEED_CPU_S, SEED_CPU_S + 5};
         (void)setrlimit(RLIMIT_CPU, &cpu);
-        sim_seed_run(seed, family, false, out);
+        sim_seed_run(run, out, NULL, NULL);
         _exit(write(fds[1], out, sizeof *out) == (ssize_t)sizeof *out ? 0 : 1);
     }
     close(fds[1]);
@@ -65,10 +79,8 @@ void sim_seed_run_apart(uint64_t seed, const struct sim_family *family, struct s
     while (waitpid(child, &status, 0) < 0)
         ;
     if (n != (ssize_t)sizeof *out)
-        snprintf(out->text, sizeof out->text,
-                 "seed %" PRIu64 ": the program died (%d), or took more than %d s of the processor; replay: tests/sim/run --seeds 1 "
-                 "--from %" PRIu64 "%s%s%s --trace",
-                 seed, status, SEED_CPU_S, seed, family ? " --family \"" : "", family ? family->name : "", family ? "\"" : "");
+        snprintf(out->text, sizeof out->text, "seed %" PRIu64 ": the program died (%d), or took more than %d s of the processor; %s",
+                 run->seed, status, SEED_CPU_S, how);
 }
 
 void sim_figures_add(struct sim_figures *to, const struct sim_figures *f)

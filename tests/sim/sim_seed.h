@@ -13,10 +13,11 @@ struct sim_outcome {
     char text[1100];       /* what is wrong, and how the seed is run again; a line */
 };
 
-/* family: NULL = as the seed says. A program that dies meanwhile says in which seed. */
-void sim_seed_run(uint64_t seed, const struct sim_family *family, bool trace, struct sim_outcome *out);
+/* A program that dies meanwhile says in which seed. deeds: NULL, or where the deeds of the run go, up to *deed_count, which is
+ * then how many there were. */
+void sim_seed_run(const struct sim_run *run, struct sim_outcome *out, struct sim_deed *deeds, size_t *deed_count);
 /* The same in a process of its own: one that dies, or takes no end, is an outcome like others. */
-void sim_seed_run_apart(uint64_t seed, const struct sim_family *family, struct sim_outcome *out);
+void sim_seed_run_apart(const struct sim_run *run, struct sim_outcome *out);
 
 void sim_figures_add(struct sim_figures *to, const struct sim_figures *f);
 /* A line of those that are not 0. */

@@ -1,5 +1,7 @@
 #include "tests/sim/sim_world.h"
 
+#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define STEPS_MAX 30000000ull  /* of a run; the largest have some millions */
@@ -89,13 +91,9 @@ static void next_traffic(struct sim_world *w)
     sim_at(&w->clock, w->clock.now_ms + wait, traffic, w, 0);
 }
 
-static void traffic(void *ctx, uint64_t arg)
+/* The next message; one that is not given to the broker has its number all the same. */
+static void give(struct sim_world *w, bool really)
 {
-    struct sim_world *w = ctx;
-    (void)arg;
-    if (!w->traffic_left || w->calm)
-        return;
-    w->traffic_left--;
     unsigned site = rng_chance(&w->rng, PPM / 3);
     unsigned route = (unsigned)rng_range(&w->rng, 0, w->plan.route_count[site] - 1);
     unsigned topic = (unsigned)rng_range(&w->rng, 0, w->plan.routes[site][route].topics - 1);
@@ -105,11 +103,62 @@ static void traffic(void *ctx, uint64_t arg)
     uint32_t id = sim_ledger_add(&w->ledger, site, route, topic, len, qos, retain, (unsigned)rng_range(&w->rng, 0, 2));
     if (w->plan.hazards & HAZARD_EXPIRY && w->plan.brokers[site].v5 && rng_chance(&w->rng, PPM / 2))
         w->ledger.messages[id].expiry_s = (uint32_t)rng_skewed(&w->rng, 2, 3600);
+    if (!really)
+        return;
     sim_trace(&w->report, w->sites[site].broker.name, "is given message=%u topic=%s bytes=%zu qos=%u%s", id,
               w->ledger.messages[id].topic, len, qos, retain ? " retain" : "");
     sim_site_publish(&w->sites[site], id);
+}
+
+static void traffic(void *ctx, uint64_t arg)
+{
+    struct sim_world *w = ctx;
+    (void)arg;
+    if (!w->traffic_left || w->calm)
+        return;
+    w->traffic_left--;
+    sim_world_note(w, false);
+    give(w, true);
     next_traffic(w);
 }
+
+/* ---- again, in part ---- */
+
+void sim_world_note(struct sim_world *w, bool fault)
+{
+    if (w->deed_count == w->deed_size) {
+        w->deed_size = w->deed_size ? 2 * w->deed_size : 64;
+        w->deeds = realloc(w->deeds, w->deed_size * sizeof *w->deeds);
+        assert(w->deeds);
+    }
+    w->deeds[w->deed_count++] = (struct sim_deed){w->clock.now_ms, w->rng.state, fault};
+}
+
+static void do_again(void *ctx, uint64_t number)
+{
+    struct sim_world *w = ctx;
+    const struct sim_deed *d = &w->run.deeds[number];
+    if (w->calm)
+        return;
+    w->rng.state = d->chance;
+    sim_world_note(w, d->fault);
+    if (d->fault && w->run.keep[number])
+        sim_faults_strike(w);
+    else if (!d->fault)
+        give(w, w->run.keep[number]);
+}
+
+static void begin_deeds(struct sim_world *w)
+{
+    if (!w->run.keep) {
+        next_traffic(w);
+        sim_faults_begin(w);
+        return;
+    }
+    for (size_t i = 0; i < w->run.keep_count; i++)
+        sim_at(&w->clock, w->run.deeds[i].at_ms, do_again, w, i);
+}
+
 
 /* ---- running ---- */
 
@@ -178,8 +227,7 @@ static void active_phase(struct sim_world *w)
 {
     sim_site_start(&w->sites[0]);
     sim_site_start(&w->sites[1]);
-    next_traffic(w);
-    sim_faults_begin(w);
+    begin_deeds(w);
     sim_world_run_to(w, w->plan.active_ms);
     w->calm = true;
     w->calm_at = w->clock.now_ms;
@@ -234,17 +282,17 @@ static void sum_up(struct sim_world *w)
     }
 }
 
-bool sim_world_run(struct sim_world *w, uint64_t seed, const struct sim_family *family, bool trace)
+bool sim_world_run(struct sim_world *w, const struct sim_run *run)
 {
     memset(w, 0, sizeof *w);
-    w->seed = seed;
-    w->rng = (struct sim_rng){seed};
+    w->run = *run;
+    w->rng = (struct sim_rng){run->seed};
     w->report.clock = &w->clock;
-    w->report.trace = trace;
+    w->report.trace = run->trace;
     unsigned chosen = (unsigned)rng_range(&w->rng, 0, sim_family_count - 1);
-    sim_plan_init(&w->plan, family ? family : &sim_families[chosen], &w->rng);
+    sim_plan_init(&w->plan, run->family ? run->family : &sim_families[chosen], &w->rng);
     setup(w);
-    if (trace)
+    if (run->trace)
         for (unsigned i = 0; i < 2; i++)
             sim_trace(&w->report, "plan", "configuration of %s:\n%s", w->sites[i].name, w->plan.config[i]);
     sim_trace(&w->report, "plan", "family=%s hazards=%05x rate=%u delay=%lld messages=%u largest=%zu active=%llds", w->plan.family->name,
@@ -254,7 +302,7 @@ bool sim_world_run(struct sim_world *w, uint64_t seed, const struct sim_family *
     come_to_rest(w);
     if (!w->report.failed)
         sim_check_idle(w);
-    if (!w->report.failed && seed % GARBAGE_EVERY == 0)
+    if (!w->report.failed && run->seed % GARBAGE_EVERY == 0)
         sim_check_garbage(w);
     if (!w->report.failed)
         sim_check_end(w);
@@ -268,6 +316,7 @@ void sim_world_fini(struct sim_world *w)
         sim_site_fini(&w->sites[i]);
         sim_disk_free_copy(w->copies[i]);
     }
+    free(w->deeds);
     sim_line_fini(&w->line);
     sim_ledger_fini(&w->ledger);
     sim_plan_fini(&w->plan);

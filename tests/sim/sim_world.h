@@ -24,8 +24,25 @@ struct sim_figures {           /* of a run; summed over runs by who asks */
     uint64_t of[SIM_FIGURES];
 };
 
-struct sim_world {
+/* What the world did to the sites, in order: a message given to a broker, or a fault begun. With chance's state before it, each can
+ * happen again whether or not the others do. */
+struct sim_deed {
+    int64_t at_ms;
+    uint64_t chance;
+    bool fault;
+};
+
+struct sim_run {
     uint64_t seed;
+    const struct sim_family *family; /* NULL = as the seed says */
+    bool trace;                /* lines to stdout */
+    const bool *keep;          /* NULL = all; else which of the deeds happen: deeds and keep_count of an earlier run of the seed */
+    const struct sim_deed *deeds;
+    size_t keep_count;
+};
+
+struct sim_world {
+    struct sim_run run;
     struct sim_rng rng;
     struct sim_plan plan;
     struct sim_clock clock;
@@ -38,19 +55,24 @@ struct sim_world {
     int64_t calm_at;
     struct sim_file *copies[2]; /* of the sites' disks, for setting back */
     uint64_t opens_seen[2];
+    struct sim_deed *deeds;
+    size_t deed_count, deed_size;
     struct sim_figures figures;
 };
 
-/* family: NULL = as the seed says. trace: lines to stdout.
- * Return: true: no check was violated; else report tells which. Both leave a world for sim_world_fini. */
-bool sim_world_run(struct sim_world *w, uint64_t seed, const struct sim_family *family, bool trace);
+/* Return: true: no check was violated; else report tells which. Both leave a world for sim_world_fini. */
+bool sim_world_run(struct sim_world *w, const struct sim_run *run);
 void sim_world_fini(struct sim_world *w);
 
 /* ---- sim_faults.c ---- */
 /* Begins the hazards of the plan; each fault makes the next. */
 void sim_faults_begin(struct sim_world *w);
+/* Begins one, as chance has it. */
+void sim_faults_strike(struct sim_world *w);
 /* Ends them all. */
 void sim_faults_end(struct sim_world *w);
+/* Before each deed. */
+void sim_world_note(struct sim_world *w, bool fault);
 
 /* ---- sim_checks.c: what must hold of the whole ---- */
 /* After each start of a site: what was acknowledged is there. */
