@@ -36,7 +36,7 @@ BREACHES = [
     ("loses what the broker forgot", "I3", ["brokers forget"], [
         ("gateway/bridge/publisher.c", "    else\n        publish_again(b, &r);\n", "    else if (!BREACH)\n        publish_again(b, &r);\n")]),
     ("leaves the queue where it is after a restart", "I3", ["metered line and crashes", "crash of both"], [
-        ("gateway/bridge/peers.c", "    if (sender_waits(p))\n", "    if (!BREACH && sender_waits(p))\n")]),
+        ("gateway/bridge/peers.c", "    if (sender_waits(p))\n        channel_kick(p->channel, p->bridge", "    if (!BREACH && sender_waits(p))\n        channel_kick(p->channel, p->bridge")]),
     ("forgets what it has of the peer", "I4", ["crash of both", "outages", "crash of the hub"], [
         ("gateway/bridge/receiver.c", "        ours->cumulative[c] = marks[c].cumulative;\n",
          "        ours->cumulative[c] = BREACH ? marks[c].cumulative / 2 : marks[c].cumulative;\n"),
