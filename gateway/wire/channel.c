@@ -167,7 +167,7 @@ void channel_link_up(struct channel *c, int64_t now_ms)
         channel_set_state(c, CHANNEL_IDLE, "nothing to say");
         return;
     }
-    channel_greet(c, c->live && !channel_sealed_in_vain(c) ? GREET_RESUME : GREET_HELLO, now_ms);
+    channel_greet(c, c->live ? GREET_RESUME : GREET_HELLO, now_ms);
 }
 
 void channel_link_down(struct channel *c, int64_t now_ms)

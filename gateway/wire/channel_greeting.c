@@ -69,7 +69,7 @@ void channel_resumed(struct channel *c, int64_t now_ms)
     c->greet = GREET_NONE;
     c->send_resume = false;
     c->progress_ms = now_ms;
-    c->rto_tries = c->unheard = c->resumes = 0;
+    c->rto_tries = c->unheard = 0;
     c->waiting = true;
     channel_set_state(c, CHANNEL_READY, "resumed");
     if (c->grant_news)
@@ -293,10 +293,9 @@ void channel_greet_timer(struct channel *c, int64_t now_ms)
 {
     if (c->greet == GREET_NONE || now_ms < c->greet_at_ms || channel_greet_pending(c))
         return;
-    if (c->greet == GREET_RESUME &&
-        (c->greet_tries >= CHANNEL_RESUME_TRIES || channel_sealed_in_vain(c)))
+    if (c->greet == GREET_RESUME && c->greet_tries >= CHANNEL_RESUME_TRIES && !c->sealed)
         channel_greet(c, GREET_HELLO, now_ms);
-    if (c->greet == GREET_HELLO && c->sealed) {
+    if (c->sealed) {
         channel_sealed_greet(c, now_ms);
     } else if (c->greet == GREET_HELLO) {
         if (c->own_epoch == 0)

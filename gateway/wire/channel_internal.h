@@ -47,7 +47,6 @@
 #define CHANNEL_MARKS_TRIES   3      /* unanswered, to a peer that had proved itself: then anew */
 #define CHANNEL_OTHER_KEY     3      /* every so many-th HELLO is sealed under the other secret */
 #define CHANNEL_DOUBT_HELLO   2      /* and in doubt every so many-th RESUME is a HELLO instead */
-#define CHANNEL_RESUME_CALLS  2      /* to a listener, which says nothing to what it cannot open: then a handshake */
 #define CHANNEL_RESUME_AHEAD  16384  /* control frames that may have been lost before a RESUME */
 
 enum greet { GREET_NONE, GREET_HELLO, GREET_RESUME };
@@ -115,7 +114,6 @@ struct channel {
     bool peer_has_next, forward_secret;
     int64_t marks_sent_ms; /* under this meeting or epoch; -1 = not yet */
     unsigned doubts;       /* RESUMEs wanted in doubt */
-    unsigned resumes;      /* sent to begin with and unanswered, also on links before this one */
     unsigned answers;      /* metered: to HELLOs that nothing came of yet, and when the next may go */
     int64_t answer_at_ms;  /* also after nonsense: not before we would greet ourselves */
     size_t content_max; /* of a data frame */
@@ -224,8 +222,6 @@ size_t channel_greet_pump(struct channel *c, size_t room, int64_t now_ms);
 /* ---- channel_sealed.c ---- */
 /* Return: false = no memory. */
 bool channel_sealed_init(struct channel *c) MUST_CHECK;
-/* Has the epoch been asked for so often that the peer must have lost it? */
-bool channel_sealed_in_vain(const struct channel *c);
 /* Wipes the keys of the live epoch. */
 void channel_sealed_forget(struct channel *c);
 void channel_sealed_handshake(struct channel *c, enum handshake_type type, uint8_t *frame, size_t n,

@@ -24,14 +24,8 @@ void channel_sealed_forget(struct channel *c)
     crypto_wipe(&c->key_out, sizeof c->key_out);
     crypto_wipe(&c->key_in, sizeof c->key_in);
     memset(c->peer_random, 0, sizeof c->peer_random);
-    c->shake_out = c->shake_in = c->doubts = c->resumes = 0;
+    c->shake_out = c->shake_in = c->doubts = 0;
     c->marks_sent_ms = -1;
-}
-
-/* A link that ends before the last try must not begin the count anew: a listener ends it while it waits for a proof. */
-bool channel_sealed_in_vain(const struct channel *c)
-{
-    return c->sealed && c->resumes >= (c->config.introduces ? CHANNEL_RESUME_CALLS : CHANNEL_RESUME_TRIES);
 }
 
 static bool begin(struct channel *c)
@@ -333,9 +327,15 @@ void channel_sealed_handshake(struct channel *c, enum handshake_type type, uint8
 
 /* ---- what goes ---- */
 
+/* A RESUME that is not answered is followed by a HELLO, and that by a RESUME: a peer that was started anew cannot read the
+ * first, and cannot say so either, for whoever asks might be anybody. The epoch lives on until it has proved itself. */
 void channel_sealed_greet(struct channel *c, int64_t now_ms)
 {
     struct meeting *m = &c->meeting;
+    if (c->greet == GREET_RESUME && c->greet_tries % 2 == 0) {
+        c->send_resume = true;
+        return;
+    }
     if (m->proven && c->greet_tries < CHANNEL_MARKS_TRIES) {
         c->send_marks = true;
         return;
@@ -399,8 +399,7 @@ static size_t build_resume(struct channel *c, bool answer, bool over, uint8_t *f
     return n;
 }
 
-/* A RESUME into a long silence: the peer may have been started anew and cannot read it, and cannot
- * say so either, for whoever asks might be anybody. So every other one is a HELLO. */
+/* The same for a RESUME into a long silence. */
 static void doubt(struct channel *c)
 {
     if (c->greet != GREET_NONE || ++c->doubts % CHANNEL_DOUBT_HELLO != 0 || c->meeting.known)
@@ -462,7 +461,6 @@ size_t channel_sealed_pump(struct channel *c, size_t room, int64_t now_ms)
         return 0; /* no memory: tried again with the next call */
     if (flag)
         *flag = false;
-    c->resumes += resume && c->greet == GREET_RESUME;
     if (hello)
         c->hello_sent_ms = now_ms;
     if (marks)

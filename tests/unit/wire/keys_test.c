@@ -134,6 +134,50 @@ static void ends_that_differ_in_secret_mode_tag_or_names_never_meet_and_say_noth
     }
 }
 
+/* ---- silence ---- */
+
+/* HELLOs go between RESUMEs that nobody answers; but an epoch that both ends hold outlives them, in either order. */
+static void an_epoch_outlives_questions_that_were_lost(void **state)
+{
+    for (int dead_s = 1; dead_s < 60; dead_s += 4) {
+        struct pair *p = new_pair(SEAL_FULL, 315 + (uint64_t)dead_s);
+        pair_up(p, 2);
+        pair_send(p, 0, CLASS_NORMAL, 20);
+        assert_true(pair_drain(p, 10000));
+        pair_down(p, 2);
+        p->line[0].dead = p->line[1].dead = true;
+        pair_up(p, 2);
+        pair_run(p, dead_s * 1000);
+        p->line[0].dead = p->line[1].dead = false;
+        pair_send(p, 0, CLASS_NORMAL, 20);
+        assert_true(pair_drain(p, 200000));
+        pair_run(p, 60000);
+        assert_int_equal(p->owner[0].greeteds, 1);
+        assert_int_equal(p->owner[1].greeteds, 1);
+        pair_free(p);
+    }
+}
+
+static void a_peer_that_was_started_anew_is_met_although_it_cannot_read_what_it_is_asked(void **state)
+{
+    for (int side = 0; side < 2; side++) {
+        struct pair *p = new_pair(SEAL_FULL, 316);
+        /* It says nothing of its own accord. */
+        p->owner[side].config.metered = true;
+        renew(p, side);
+        pair_up(p, 2);
+        pair_send(p, !side, CLASS_NORMAL, 20);
+        assert_true(pair_drain(p, 60000));
+        pair_run(p, 10000);
+        pair_down(p, !side);
+        pair_kill(p, side);
+        pair_up(p, !side);
+        pair_send(p, !side, CLASS_NORMAL, 20);
+        assert_true(pair_drain(p, 30000));
+        pair_free(p);
+    }
+}
+
 /* ---- forward secrecy ---- */
 
 static void forward_secrecy_is_in_force_where_both_ends_have_it(void **state)
@@ -298,6 +342,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(under_full_nothing_is_read_and_under_auth_everything),
         cmocka_unit_test(a_name_of_more_than_16_bytes_goes_as_its_beginning_and_a_hash),
         cmocka_unit_test(ends_that_differ_in_secret_mode_tag_or_names_never_meet_and_say_nothing_of_it),
+        cmocka_unit_test(an_epoch_outlives_questions_that_were_lost),
+        cmocka_unit_test(a_peer_that_was_started_anew_is_met_although_it_cannot_read_what_it_is_asked),
         cmocka_unit_test(forward_secrecy_is_in_force_where_both_ends_have_it),
         cmocka_unit_test(a_key_is_changed_one_end_after_the_other_and_the_link_works_at_each_step),
         cmocka_unit_test(an_end_that_lost_the_memory_of_a_change_is_heard_all_the_same),
