@@ -13,6 +13,8 @@
 #define REOPEN_MAX_MS  30000
 /* Before a session of our own accord the host is asked for a frame that may come along, and has so long. */
 #define COMPANY_MS     200
+/* A frame that would wait longer than this for a session is given back. */
+#define GIVE_BACK_MS   60000
 #define ALARM_PLACES   2
 /* Silences before other rates are tried: a modem that was just switched on needs some. */
 #define RATE_TRIES_AT_HOME 12
@@ -292,6 +294,9 @@ static void decide(struct sbd *s, int64_t now_ms)
         s->next_session_ms = now_ms + sbd_scaled(s, sbd_policy_of(12)->wait_ms);
         sbd_settle(s, SEND_FAILED, now_ms);
     }
+    /* Given back, so that an alarm that comes meanwhile is the first to go. */
+    if (s->frame.held && s->next_session_ms - now_ms > sbd_scaled(s, GIVE_BACK_MS))
+        sbd_settle(s, SEND_FAILED, now_ms);
     if (s->blocked) {
         if (now_ms < s->next_session_ms)
             return;

@@ -33,6 +33,8 @@
 #define NOT_BEGUN_MS     (30 * SECOND) /* after a session that the modem would not begin */
 #define BUFFER_STUCK_MS  (5 * MINUTE)
 #define DAMAGED_MAX      6 /* looks at an MT message that never comes over whole */
+#define VAIN_MAX         5 /* beginnings in a row without a look at the buffers: this is no modem for us */
+#define VAIN_WAIT_MS     (30 * SECOND)
 #define MOMSN_AHEAD_MAX  16 /* more is not the same modem, or its count was cleared */
 #define ASKED_WAIT_MAX_S (24 * 3600)
 /* Firmware before this hangs in a session while it does not know the system time (9602 bulletin of May 2013). */
@@ -235,7 +237,26 @@ static enum sbd_step no_register(struct sbd *s, int64_t now_ms)
     return SBD_LOOK;
 }
 
-/* ---- nobody answers ---- */
+/* ---- nobody answers, or not as it should ---- */
+
+/* The frame may take another link; what became of it is in the note, and comes out when the modem is back. */
+static void give_up(struct sbd *s, int64_t now_ms)
+{
+    if (s->frame.held)
+        sbd_settle(s, s->frame.in_session ? SEND_UNKNOWN : SEND_FAILED, now_ms);
+}
+
+/* Begins again, but not for ever at once: what answers, but never as an SBD modem does, is another kind of modem. */
+static void begin_again(struct sbd *s, int64_t now_ms)
+{
+    if (++s->vain >= VAIN_MAX) {
+        s->vain = 0;
+        give_up(s, now_ms);
+        link_report(&s->report, s->host, LINK_DOWN, "%s: what answers there does not answer as an SBD modem", s->port.path);
+        s->quiet_until_ms = now_ms + sbd_scaled(s, VAIN_WAIT_MS);
+    }
+    sbd_begin(s, now_ms);
+}
 
 /* A session that was lost before it began did not take the frame along. */
 static void lose_modem(struct sbd *s, int64_t now_ms)
@@ -253,15 +274,13 @@ static void lose_modem(struct sbd *s, int64_t now_ms)
     if (s->step == SBD_REGISTER)
         register_later(s, REGISTER_LEAST_MS, now_ms);
     s->quiet_until_ms = 0; /* the guard was longer than any session */
-    sbd_begin(s, now_ms);
+    begin_again(s, now_ms);
 }
 
 static void nobody_wakes(struct sbd *s, int64_t now_ms)
 {
     if (++s->silences == WAKE_TRIES || (s->silences == WAKE_TRIES / 2 && !s->knows_modem)) {
-        /* The frame may take another link; what became of it is in the note, and comes out when the modem is back. */
-        if (s->frame.held)
-            sbd_settle(s, s->frame.in_session ? SEND_UNKNOWN : SEND_FAILED, now_ms);
+        give_up(s, now_ms);
         link_report(&s->report, s->host, LINK_DOWN, "%s: no modem answers at %u baud", s->port.path,
                     (unsigned)s->options->baud);
     }
@@ -414,9 +433,10 @@ static enum sbd_step on_look(struct sbd *s, int64_t now_ms)
     long v[6] = {0};
     size_t n = at_numbers(s->chat.info, v, 6);
     if (n < 4) { /* a byte was lost on the line */
-        sbd_begin(s, now_ms);
+        begin_again(s, now_ms);
         return s->step;
     }
+    s->vain = 0;
     s->last_look_ms = now_ms;
     s->momsn = v[1];
     if (s->note.pending)
@@ -609,6 +629,13 @@ static enum sbd_step on_session(struct sbd *s, int64_t now_ms)
         return SBD_LOOK;
     }
     s->last_status = v[0];
+    /* It has started anew between the writing and the session, and forgot what it was to send: this was a look into the
+     * mailbox, whatever it says. */
+    if (s->frame.in_session && !s->echo_stays && s->chat.echoes != s->echoes) {
+        s->host->ops->trace(s->host, 1, "the modem has restarted with the message in its buffer: device=%s", s->port.path);
+        s->note.with_frame = false;
+        sbd_settle(s, SEND_UNKNOWN, now_ms);
+    }
     if (v[0] < 0 || v[0] > 4)
         return session_failed(s, v[0], now_ms);
     session_done(s, v, now_ms);

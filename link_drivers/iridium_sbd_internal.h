@@ -72,6 +72,7 @@ struct sbd {
     int64_t reopen_at_ms; /* while closed */
     unsigned open_failures;
     uint32_t baud;          /* at which we speak now */
+    unsigned vain;          /* beginnings in a row that came to nothing */
     unsigned silences;      /* wakes in a row that nobody answered */
     int64_t quiet_until_ms; /* a session that was left may go on until then */
     uint64_t echoes;        /* as counted at the end of the set-up: one more tells of a restart ... */

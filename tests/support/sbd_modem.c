@@ -300,7 +300,10 @@ static void command(struct sbd_modem *m, const char *c)
         m->verbose = true;
     else if (strcmp(at, "Q0") == 0)
         m->quiet = false;
-    else if (strcmp(at, "+CGMM") == 0)
+    else if (m->deny_command && strcmp(at, m->deny_command) == 0) {
+        put_line(m, "ERROR");
+        return;
+    } else if (strcmp(at, "+CGMM") == 0)
         put_line(m, "IRIDIUM 9600 Family SBD Transceiver");
     else if (strcmp(at, "+CGMR") == 0) {
         put_line(m, "");
@@ -333,6 +336,13 @@ static void command(struct sbd_modem *m, const char *c)
         begin_write(m, at + 7);
         return;
     } else if (strcmp(at, "+SBDIX") == 0 || strcmp(at, "+SBDIXA") == 0) {
+        if (m->restarts_before_session > 0) {
+            m->restarts_before_session--;
+            power_off(m);
+            m->powered = true;
+            put_text(m, c);
+            put_text(m, "\r");
+        }
         begin_session(m, at[6] == 'A');
         return;
     } else if (*at && strncmp(at, "&", 1) != 0 && strncmp(at, "+SBDST=", 7) != 0 && strcmp(at, "+CIER=1,1,1") != 0) {

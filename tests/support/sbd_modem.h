@@ -85,6 +85,8 @@ struct sbd_modem {
     size_t script_n, script_at;
     int refuse_writes, damage_reads, silent_commands, deny_sessions; /* so many times */
     const char *silent_to; /* this command is not heard, silent_commands times */
+    int restarts_before_session; /* so many times: quick enough to hear +SBDIX */
+    const char *deny_command; /* is answered by ERROR */
     int loe_seconds;
     bool no_time;
     /* The gateway: */

@@ -6,6 +6,23 @@
 #include <cmocka.h>
 #include "tests/unit/link_drivers/sbd_case.h"
 
+/* What looks like the modem's own words, both ways. */
+static void expect_both_ways(void)
+{
+    size_t one = t.link.stations[0]->frames + 1, n = t.link.stations[0]->n;
+    uint8_t bytes[270];
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)("\r\nOK\r\nSBDRING\r\n"[i % 16] ^ (i / 16 % 4 == 3 ? i : 0));
+    assert_int_equal(send_frame("\r\nOK\r\n+SBDIX: 0, 1\r\n\x11\x13"), SEND_DONE);
+    sbd_modem_queue(t.modem, bytes, sizeof(bytes), true);
+    run_until(has_frames, &one, "a message");
+    assert_int_equal(t.link.stations[0]->n, n + sizeof(bytes));
+    assert_memory_equal(t.link.stations[0]->bytes + n, bytes, sizeof(bytes));
+    fake_run_for(&t.world, MINUTE);
+    expect_mo(t.modem->mo_count - 1, "\r\nOK\r\n+SBDIX: 0, 1\r\n\x11\x13");
+    expect_right();
+}
+
 /* ---- messages for us ---- */
 
 static void leave_mt(const char *text)
@@ -112,6 +129,20 @@ static void test_registration_that_fails_is_tried_with_patience(void **state)
     expect_right();
 }
 
+static void test_other_kind_of_modem_is_told(void **state)
+{
+    begin();
+    t.modem->deny_command = "+SBDSX";
+    run_until(is_down, NULL, "down");
+    assert_non_null(strstr(t.link.stations[0]->why, "does not answer as an SBD modem"));
+    unsigned commands = t.modem->commands;
+    fake_run_for(&t.world, HOUR);
+    assert_true(t.modem->commands - commands < 12000); /* some three a second at most */
+    t.modem->deny_command = NULL;
+    run_until(is_up, NULL, "up");
+    expect_both_ways();
+}
+
 static void test_poll_asks_when_nothing_else_did(void **state)
 {
     t.options.poll_ms = HOUR;
@@ -144,22 +175,6 @@ static void test_flag_that_stays_up_costs_no_second_session(void **state)
 }
 
 /* ---- the modem's manners ---- */
-
-static void expect_both_ways(void)
-{
-    size_t one = t.link.stations[0]->frames + 1, n = t.link.stations[0]->n;
-    uint8_t bytes[270];
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = (uint8_t)("\r\nOK\r\nSBDRING\r\n"[i % 16] ^ (i / 16 % 4 == 3 ? i : 0));
-    assert_int_equal(send_frame("\r\nOK\r\n+SBDIX: 0, 1\r\n\x11\x13"), SEND_DONE);
-    sbd_modem_queue(t.modem, bytes, sizeof(bytes), true);
-    run_until(has_frames, &one, "a message");
-    assert_int_equal(t.link.stations[0]->n, n + sizeof(bytes));
-    assert_memory_equal(t.link.stations[0]->bytes + n, bytes, sizeof(bytes));
-    fake_run_for(&t.world, MINUTE);
-    expect_mo(t.modem->mo_count - 1, "\r\nOK\r\n+SBDIX: 0, 1\r\n\x11\x13");
-    expect_right();
-}
 
 #define MANNER(name, ...)                                                                          \
     static void test_##name(void **state)                                                          \
@@ -194,13 +209,11 @@ static void test_old_firmware_is_kept_from_hanging(void **state)
     t.settings.firmware = "TA12003";
     bring_up();
     t.modem->no_time = true;
-    run_until(has_room, NULL, "room");
-    assert_int_equal(fake_send(&t.link, STATION_NONE, "hello", 5), 0);
-    fake_run_for(&t.world, HOUR);
+    assert_int_equal(send_frame("hello"), SEND_FAILED);
+    assert_int_equal(send_frame("hello"), SEND_FAILED);
     assert_int_equal(t.modem->sessions, 0);
     t.modem->no_time = false;
-    run_until(is_told, NULL, "the outcome");
-    assert_int_equal(t.link.last_outcome, SEND_DONE);
+    assert_int_equal(send_frame("hello"), SEND_DONE);
 }
 
 static void test_leftovers_of_modem_manager(void **state)
@@ -321,6 +334,7 @@ static const struct CMUnitTest tests[] = {
     CASE(test_missed_ring_is_found_for_free),
     CASE(test_modem_registers_so_that_it_rings),
     CASE(test_registration_that_fails_is_tried_with_patience),
+    CASE(test_other_kind_of_modem_is_told),
     CASE(test_poll_asks_when_nothing_else_did),
     CASE(test_error_of_the_mailbox_is_tried_again),
     CASE(test_flag_that_stays_up_costs_no_second_session),

@@ -185,6 +185,24 @@ static void test_no_retry_storm(void **state)
     expect_right();
 }
 
+/* Given back while it cannot go: an alarm that comes meanwhile goes first. */
+static void test_frame_is_given_back_while_it_must_wait(void **state)
+{
+    bring_up();
+    sbd_modem_expect(t.modem, (struct sbd_modem_session){.status = 32});
+    sbd_modem_queue(t.modem, "for us", 6, true);
+    run_until(in_session, NULL, "a session for the mailbox");
+    assert_int_equal(fake_send(&t.link, STATION_NONE, "normal", 6), 0);
+    run_until(is_told, NULL, "the outcome");
+    assert_int_equal(t.link.last_outcome, SEND_FAILED);
+    assert_int_equal(t.modem->sessions, 1);
+    run_until(has_room, NULL, "room");
+    assert_int_equal(fake_send_urgent(&t.link, STATION_NONE, "alarm", 5), 0);
+    run_until(is_told, NULL, "the outcome");
+    expect_mo(0, "alarm");
+    expect_right();
+}
+
 /* What the gateway will never take is not brought again and again. */
 static void test_refused_size_is_not_sent_again(void **state)
 {
@@ -222,6 +240,19 @@ static void test_power_loss_before_the_end_is_unknown(void **state)
     assert_int_equal(send_frame("hello"), SEND_UNKNOWN);
     assert_int_equal(send_frame("hello"), SEND_DONE);
     assert_true(t.modem->ring_on); /* set up anew after its restart */
+    expect_right();
+}
+
+/* It answers at once, but its buffer is empty: the success is that of a look into the mailbox. */
+static void test_restart_between_writing_and_session(void **state)
+{
+    bring_up();
+    t.modem->restarts_before_session = 1;
+    assert_int_equal(send_frame("hello"), SEND_UNKNOWN);
+    assert_int_equal(t.modem->mo_count, 0);
+    assert_int_equal(send_frame("hello"), SEND_DONE);
+    assert_int_equal(t.modem->mo_count, 1);
+    assert_true(t.modem->ring_on);
     expect_right();
 }
 
@@ -390,9 +421,11 @@ static const struct CMUnitTest tests[] = {
     CASE(test_radio_that_stays_off_stops_the_link),
     CASE(test_traffic_management_is_waited_out),
     CASE(test_no_retry_storm),
+    CASE(test_frame_is_given_back_while_it_must_wait),
     CASE(test_refused_size_is_not_sent_again),
     CASE(test_lost_result_is_known_by_the_count),
     CASE(test_power_loss_before_the_end_is_unknown),
+    CASE(test_restart_between_writing_and_session),
     CASE(test_failure_that_delivered_is_unknown),
     CASE(test_hanging_modem_is_told_and_comes_back),
     CASE(test_port_that_vanishes_in_a_session),
