@@ -206,7 +206,8 @@ bool datagram_build(struct channel *c, int64_t now_ms)
     if (d->begun && d->out[0].next >= CHANNEL_NUMBERS_MAX)
         d->begun = false; /* far below what would wear out a key */
     datagram_drop_idle_epochs(d);
-    if (!d->begun && d->out_count == DATAGRAM_EPOCHS)
+    /* The peer keeps so many epochs, and cannot know which of them are over. */
+    if (!d->begun && d->out_count > 0 && d->counter + 1 - d->out[d->out_count - 1].counter >= DATAGRAM_EPOCHS)
         datagram_abandon(c);
     if (!d->begun && !begin_epoch(c))
         return false;

@@ -1,0 +1,309 @@
+/* Datagram links that are billed: what goes when, and what is sent again; and what a restart, a set-back store and a lost one change. */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tests/unit/wire/datagram_pair.h"
+
+#define MINUTE 60000ll
+#define QUANTUM 50
+
+/* Two ends that know one another, on a link with terms. */
+static struct sim *sim_metered(uint64_t seed, int64_t hold_ms, int64_t ack_ms)
+{
+    struct sim *s = sim_new(seed, true);
+    for (int i = 0; i < 2; i++) {
+        s->end[i].config.hold_ms = hold_ms;
+        s->end[i].config.ack_max_age_ms = ack_ms;
+        s->end[i].config.quantum_bytes = QUANTUM;
+        s->end[i].config.alarm_places = 2;
+        sim_start(s, i);
+    }
+    sim_make(s, 0, 1);
+    sim_make(s, 1, 1);
+    assert_true(sim_drain(s, 10 * ack_ms + 1000 * MINUTE));
+    sim_run(s, 10 * ack_ms);
+    for (int i = 0; i < 2; i++)
+        s->end[i].frames = 0;
+    return s;
+}
+
+static void what_is_not_urgent_waits_for_company_and_an_alarm_does_not(void **state)
+{
+    struct sim *s = sim_metered(40, 15 * MINUTE, 60 * MINUTE);
+    sim_make(s, 0, 1);
+    sim_run(s, 10 * MINUTE);
+    sim_make(s, 0, 3);
+    sim_run(s, 4 * MINUTE);
+    assert_int_equal(s->end[0].frames, 0);
+    sim_run(s, 2 * MINUTE);
+    assert_int_equal(s->end[0].frames, 1); /* and those that had not waited so long came along */
+    sim_make(s, 0, 44);
+    sim_run(s, MINUTE);
+    assert_int_equal(s->end[0].frames, 1);
+    assert_int_equal(s->end[0].made, 49);
+    sim_make(s, 0, 1); /* number 50 is an alarm */
+    sim_run(s, MINUTE);
+    assert_int_equal(s->end[0].frames, 2);
+    assert_true(s->end[0].given[50]);
+    sim_free(s);
+}
+
+static void a_frame_of_an_alarm_takes_along_what_fits_the_quanta_it_has_begun(void **state)
+{
+    struct sim *s = sim_metered(41, 15 * MINUTE, 60 * MINUTE);
+    sim_make(s, 0, 49);
+    sim_run(s, MINUTE);
+    assert_int_equal(s->end[0].frames, 1); /* number 50 */
+    unsigned least = (unsigned)(DATAGRAM_HEADER_BYTES + (sim_seal == SEAL_NONE ? SEAL_CRC_BYTES : SEAL_TAG_DEFAULT)) + sim_length(50);
+    unsigned quanta = (least + 20 + QUANTUM - 1) / QUANTUM;
+    assert_true(s->end[0].last <= quanta * QUANTUM);
+    unsigned along = 0;
+    for (unsigned n = 2; n < 50; n++)
+        along += s->end[0].given[n];
+    assert_true(along < 10);
+    sim_free(s);
+}
+
+static void a_backlog_goes_in_frames_of_whole_quanta(void **state)
+{
+    struct sim *s = sim_metered(42, 15 * MINUTE, 60 * MINUTE);
+    sim_make(s, 0, 40);
+    sim_run(s, 16 * MINUTE);
+    assert_true(s->end[0].frames >= 3);
+    /* All but the last are at most 300 of the 340 bytes that the link would take, and no message is missing. */
+    uint64_t all = s->end[0].bytes;
+    print_message("# %d frames, %d bytes\n", (int)s->end[0].frames, (int)all);
+    assert_true(s->end[0].largest <= MTU / QUANTUM * QUANTUM);
+    for (unsigned n = 1; n <= s->end[0].made; n++)
+        assert_true(s->end[0].given[n] || s->end[0].live.acked[n]);
+    sim_free(s);
+}
+
+static void an_acknowledgement_alone_waits_for_its_age_or_half_a_window(void **state)
+{
+    struct sim *s = sim_metered(43, 0, 300 * MINUTE);
+    sim_make(s, 0, 1);
+    sim_run(s, 290 * MINUTE);
+    assert_int_equal(s->end[1].frames, 0);
+    sim_run(s, 20 * MINUTE);
+    assert_int_equal(s->end[1].frames, 1);
+    for (unsigned i = 0; i < 31; i++) {
+        sim_make(s, 0, 1);
+        sim_run(s, MINUTE);
+    }
+    assert_int_equal(s->end[1].frames, 1);
+    sim_make(s, 0, 1);
+    sim_run(s, MINUTE);
+    assert_int_equal(s->end[1].frames, 2); /* 32 frames were not acknowledged */
+    sim_free(s);
+}
+
+static void an_acknowledgement_rides_on_data(void **state)
+{
+    struct sim *s = sim_metered(44, 0, 300 * MINUTE);
+    sim_make(s, 0, 1);
+    sim_run(s, MINUTE);
+    sim_make(s, 1, 1);
+    sim_run(s, MINUTE);
+    assert_true(s->end[0].live.acked[2]);
+    assert_int_equal(s->end[1].frames, 1);
+    sim_free(s);
+}
+
+static void what_was_handed_over_is_sent_again_only_where_a_hole_shows(void **state)
+{
+    struct sim *s = sim_metered(45, 0, 300 * MINUTE);
+    s->loss = 1;
+    sim_make(s, 0, 1); /* lost */
+    sim_run(s, MINUTE);
+    s->loss = 0;
+    for (unsigned i = 0; i < 5; i++) {
+        sim_make(s, 0, 1);
+        sim_run(s, MINUTE);
+    }
+    assert_int_equal(s->end[0].frames, 6);
+    sim_run(s, 30 * MINUTE);
+    assert_int_equal(s->end[0].frames, 6);
+    sim_make(s, 1, 1); /* brings the acknowledgement, with the hole */
+    sim_run(s, 20 * MINUTE);
+    assert_int_equal(s->end[0].frames, 7);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    assert_int_equal(s->end[1].copies, 0);
+    sim_free(s);
+}
+
+static void a_frame_whose_fate_the_link_does_not_know_goes_again_and_counts_once(void **state)
+{
+    struct sim *s = sim_metered(46, 0, 300 * MINUTE);
+    s->unknown = 1;
+    sim_make(s, 0, 1);
+    sim_run(s, 100);
+    s->unknown = 0;
+    sim_run(s, MINUTE);
+    assert_int_equal(s->end[0].frames, 2);
+    assert_int_equal(s->end[1].copies, 0);
+    assert_true(s->end[1].live.have[2]);
+    sim_free(s);
+}
+
+static void places_of_the_window_are_kept_for_alarms(void **state)
+{
+    struct sim *s = sim_metered(47, 0, 100000 * MINUTE);
+    s->loss = 1;
+    for (unsigned i = 0; i < 48; i++) { /* numbers 2 to 49, a frame each */
+        sim_make(s, 0, 1);
+        sim_run(s, 2000);
+    }
+    sim_make(s, 0, 1); /* 50, an alarm */
+    sim_run(s, 2000);
+    for (unsigned i = 0; i < 40; i++) {
+        sim_make(s, 0, 1);
+        sim_run(s, 2000);
+    }
+    assert_int_equal(s->end[0].frames, 62); /* 64, and 2 are kept */
+    sim_make(s, 0, 10); /* 100 is among them: the alarm goes, the rest waits */
+    sim_run(s, 2000);
+    assert_int_equal(s->end[0].frames, 63);
+    assert_true(s->end[0].given[100]);
+    sim_free(s);
+}
+
+static void a_restart_neither_repeats_what_was_handed_over_nor_gives_it_anew(void **state)
+{
+    struct sim *s = sim_metered(48, 0, 300 * MINUTE);
+    sim_make(s, 0, 20);
+    sim_run(s, 2000);
+    unsigned frames = s->end[0].frames;
+    assert_true(frames > 0 && !sim_all_acked(s));
+    sim_start(s, 0);
+    sim_run(s, 60 * MINUTE);
+    assert_int_equal(s->end[0].frames, frames);
+    sim_make(s, 0, 1);
+    sim_run(s, MINUTE);
+    assert_int_equal(s->end[0].frames, frames + 1);
+    assert_int_equal(s->end[1].copies, 0);
+    sim_make(s, 1, 1);
+    sim_run(s, 10 * MINUTE); /* its acknowledgement is of one of the two epochs, the next of the other */
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    struct channel_status st;
+    channel_status(s->end[0].channel, &st);
+    assert_int_equal(st.retransmits, 0);
+    assert_int_equal(s->end[1].copies, 0);
+    sim_free(s);
+}
+
+static void a_late_datagram_of_two_starts_back_is_no_new_beginning(void **state)
+{
+    struct sim *s = sim_new(49, true);
+    s->delay_ms = 1;
+    s->loss = 1;
+    sim_make(s, 0, 1);
+    sim_run(s, 1000);
+    struct kept late = {0};
+    for (unsigned i = 0; i < KEPT; i++)
+        if (s->end[0].disk.kept[i].used)
+            late = s->end[0].disk.kept[i];
+    assert_true(late.used);
+    sim_start(s, 0);
+    sim_start(s, 0);
+    s->loss = 0;
+    sim_make(s, 0, 1);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    unsigned greetings = s->end[1].greetings, copies = s->end[1].copies;
+    channel_on_bytes(s->end[1].channel, late.bytes, late.n, s->now_ms);
+    sim_run(s, 10 * MINUTE);
+    assert_int_equal(s->end[1].greetings, greetings);
+    assert_int_equal(s->end[1].copies, copies);
+    /* Nor where it is long over. */
+    for (unsigned i = 0; i < 5; i++) {
+        sim_start(s, 0);
+        sim_make(s, 0, 1);
+        assert_true(sim_drain(s, 1000 * MINUTE));
+    }
+    greetings = s->end[1].greetings;
+    copies = s->end[1].copies;
+    channel_on_bytes(s->end[1].channel, late.bytes, late.n, s->now_ms);
+    sim_run(s, 10 * MINUTE);
+    assert_int_equal(s->end[1].greetings, greetings);
+    assert_int_equal(s->end[1].copies, copies);
+    sim_free(s);
+}
+
+static void a_sender_that_was_set_back_is_told_the_floor_and_goes_on(void **state)
+{
+    struct sim *s = sim_new(50, true);
+    sim_make(s, 0, 5);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    struct disk old = s->end[0].disk;
+    for (unsigned i = 0; i < 4; i++) {
+        sim_start(s, 0);
+        sim_make(s, 0, 5);
+        assert_true(sim_drain(s, 1000 * MINUTE));
+    }
+    memcpy(old.acked, s->end[0].disk.acked, sizeof old.acked); /* what it queued since is another matter */
+    s->end[0].disk = old;
+    sim_start(s, 0);
+    sim_make(s, 0, 5);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    sim_free(s);
+}
+
+static void a_receiver_without_the_topic_table_says_so(void **state)
+{
+    struct sim *s = sim_new(51, true);
+    sim_make(s, 0, 5);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    s->end[1].unknown = 1;
+    sim_make(s, 0, 5);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    assert_int_equal(s->end[0].forgotten, 1);
+    sim_free(s);
+}
+
+static void a_receiver_with_an_older_store_meets_the_epoch_in_a_later_frame(void **state)
+{
+    struct sim *s = sim_metered(52, 0, 10 * MINUTE);
+    struct disk old = s->end[1].disk;
+    for (unsigned i = 0; i < 40; i++) {
+        sim_make(s, 0, 1);
+        sim_run(s, 15 * MINUTE);
+    }
+    assert_true(sim_all_acked(s));
+    s->end[1].disk = old;
+    memcpy(s->end[1].disk.have, s->end[1].live.have, sizeof old.have);
+    sim_start(s, 1);
+    for (unsigned i = 0; i < 40; i++) {
+        sim_make(s, 0, 1);
+        sim_run(s, 15 * MINUTE);
+    }
+    assert_true(sim_drain(s, 10000 * MINUTE));
+    assert_int_equal(s->end[1].copies, 0);
+    sim_free(s);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_not_urgent_waits_for_company_and_an_alarm_does_not),
+        cmocka_unit_test(a_frame_of_an_alarm_takes_along_what_fits_the_quanta_it_has_begun),
+        cmocka_unit_test(a_backlog_goes_in_frames_of_whole_quanta),
+        cmocka_unit_test(an_acknowledgement_alone_waits_for_its_age_or_half_a_window),
+        cmocka_unit_test(an_acknowledgement_rides_on_data),
+        cmocka_unit_test(what_was_handed_over_is_sent_again_only_where_a_hole_shows),
+        cmocka_unit_test(a_frame_whose_fate_the_link_does_not_know_goes_again_and_counts_once),
+        cmocka_unit_test(places_of_the_window_are_kept_for_alarms),
+        cmocka_unit_test(a_restart_neither_repeats_what_was_handed_over_nor_gives_it_anew),
+        cmocka_unit_test(a_late_datagram_of_two_starts_back_is_no_new_beginning),
+        cmocka_unit_test(a_sender_that_was_set_back_is_told_the_floor_and_goes_on),
+        cmocka_unit_test(a_receiver_without_the_topic_table_says_so),
+        cmocka_unit_test(a_receiver_with_an_older_store_meets_the_epoch_in_a_later_frame),
+    };
+    sim_arguments(argc, argv);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
