@@ -20,7 +20,6 @@
 #include "gateway/mqtt/session_internal.h"
 
 #define TEXT_MAX_BYTES 320
-#define WINDOW_311     20 /* mosquitto's max_inflight_messages; others are about the same */
 #define STRING_MAX     65535
 
 /* ---- making and ending ---- */
@@ -418,6 +417,6 @@ unsigned mqtt_session_unacked(const struct mqtt_session *s)
 unsigned mqtt_session_window(const struct mqtt_session *s)
 {
     if (s->server.version != MQTT_5)
-        return WINDOW_311;
+        return SESSION_WINDOW_311;
     return s->config.receive_maximum ? s->config.receive_maximum : UINT16_MAX;
 }

@@ -43,7 +43,7 @@ struct mqtt_session_config {   /* copied by mqtt_session_new */
 struct mqtt_connack {
     enum mqtt_version version;
     bool session_present;
-    uint16_t server_receive_maximum;  /* 65535 where not told */
+    uint16_t server_receive_maximum;  /* 65535 where not told (MQTT 5); 20 under 3.1.1 */
     uint32_t server_packet_max_bytes; /* UINT32_MAX where not told */
     uint8_t server_qos_max;
     bool retain_available, wildcard_available, sub_id_available;

@@ -73,7 +73,7 @@ static void on_connack(struct mqtt_session *s, const struct packet *p)
     s->server = (struct mqtt_connack){
         .version = version,
         .session_present = c.session_present,
-        .server_receive_maximum = c.receive_maximum,
+        .server_receive_maximum = version == MQTT_5 ? c.receive_maximum : SESSION_WINDOW_311,
         .server_packet_max_bytes = c.packet_max_bytes,
         .server_qos_max = c.qos_max,
         .retain_available = c.retain_available,

@@ -17,6 +17,11 @@ enum state {
     STATE_CONNECTED,
 };
 
+/* Under 3.1.1 nobody says how much may be in flight. This is mosquitto's max_inflight_messages, both
+ * ways, and others' is about the same. Beyond it mosquitto closes the connection, or acknowledges a
+ * message that it drops. */
+#define SESSION_WINDOW_311 20
+
 struct mqtt_session {
     struct mqtt_session_config config; /* its pointers are into `copies` */
     char *copies;

@@ -130,6 +130,15 @@ static void server_limits_are_told(void **state)
     rig_fini(&r);
 }
 
+static void under_311_no_more_is_in_flight_than_mosquitto_takes(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_begin(&r, MQTT_311);
+    assert_int_equal(mqtt_session_quota(r.s), 20);
+    rig_fini(&r);
+}
+
 static void refusal_gives_code_and_words(void **state)
 {
     (void)state;
@@ -612,6 +621,7 @@ int main(void)
         cmocka_unit_test(config_that_mqtt_cannot_spell_is_refused),
         cmocka_unit_test(start_drops_what_an_earlier_connection_left),
         cmocka_unit_test(server_limits_are_told),
+        cmocka_unit_test(under_311_no_more_is_in_flight_than_mosquitto_takes),
         cmocka_unit_test(refusal_gives_code_and_words),
         cmocka_unit_test(version_falls_back_to_bridge_bit_and_plain_311),
         cmocka_unit_test(bridge_bit_that_is_taken_is_told),
