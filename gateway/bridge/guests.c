@@ -49,6 +49,8 @@ struct guest *guests_find(struct bridge *b, size_t link, uint64_t station)
 
 void guests_remove(struct bridge *b, struct guest *g)
 {
+    if (g->parser)
+        channel_guest_unproven(g->parser);
     channel_guest_free(g->parser);
     *g = b->guests[--b->guest_count];
 }

@@ -121,6 +121,8 @@ struct peer {
     struct peer_keys {          /* ids, 0 = none (keys.h) */
         uint32_t id[2];         /* of secret_file and next_secret_file */
         uint32_t in_use;        /* as last proved by the peer, whether or not it is one of these */
+        uint64_t frames_in, forged; /* when a frame last fitted */
+        bool misfit;            /* nothing that comes fits */
     } keys;
     struct sender sender;
     struct topic_slots *topics_in;
@@ -318,6 +320,8 @@ bool peers_priming(const struct bridge *b);
 int keys_fill(struct peer *p, struct channel_config *out) MUST_CHECK;
 /* The channel's news: the peer has proved that it holds this key. */
 void keys_in_use(struct peer *p, bool next);
+/* Looks at what came of the last bytes; to be called after each channel_on_bytes. */
+void keys_watch(struct peer *p);
 struct json_t *keys_json(const struct peer *p, const struct channel_status *s);
 
 /* ---- peers_saved.c ---- */

@@ -7,6 +7,8 @@
 #include "gateway/bridge/internal.h"
 #include "gateway/wire/seal.h"
 
+#define MISFITS_TOLD 2 /* frames in a row that fit no key, and none that does */
+
 void keys_store_name(const char *peer, char out[KEYS_NAME_BYTES])
 {
     snprintf(out, KEYS_NAME_BYTES, "key.%s", peer);
@@ -121,6 +123,27 @@ void keys_in_use(struct peer *p, bool next)
                 next ? "both ends use the new key: the old one may be taken out of the file" : "key in use", p->config->name, id);
 }
 
+/* Noise comes among frames that fit. Where nothing fits, the ends hold different keys, or differ in seal or seal_tag. */
+void keys_watch(struct peer *p)
+{
+    struct peer_keys *k = &p->keys;
+    struct channel_status s;
+    channel_status(p->channel, &s);
+    if (p->config->seal == SEAL_NONE || channel_state(p->channel) == CHANNEL_READY || s.frames_in != k->frames_in) {
+        k->frames_in = s.frames_in;
+        k->forged = s.forged;
+        k->misfit = false;
+        return;
+    }
+    uint64_t n = s.forged - k->forged;
+    bool told = k->misfit;
+    k->misfit = n >= MISFITS_TOLD;
+    if (k->misfit && !told)
+        bridge_logf(p->bridge, BRIDGE_WARN, "peer",
+                    "nothing that comes fits a key of ours: are key, seal and seal_tag the same at both ends? peer=%s frames=%llu",
+                    p->config->name, (unsigned long long)n);
+}
+
 static json_t *id_json(uint32_t id)
 {
     char text[9];
@@ -143,8 +166,8 @@ json_t *keys_json(const struct peer *p, const struct channel_status *s)
     static const char *const modes[] = {[SEAL_FULL] = "full", [SEAL_AUTH] = "auth", [SEAL_NONE] = "none"};
     if (p->config->seal == SEAL_NONE)
         return json_pack("{s:s}", "seal", "none");
-    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:s, s:b, s:I, s:I}", "seal", modes[p->config->seal], "tag_bytes",
+    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:s, s:b, s:b, s:I, s:I}", "seal", modes[p->config->seal], "tag_bytes",
                      (int)p->config->seal_tag, "secret", id_json(p->keys.id[0]), "next_secret", id_json(p->keys.id[1]), "in_use",
-                     id_json(p->keys.in_use), "change", change(p, s), "forward_secret", s->forward_secret, "forged",
+                     id_json(p->keys.in_use), "change", change(p, s), "misfit", p->keys.misfit, "forward_secret", s->forward_secret, "forged",
                      (json_int_t)s->forged, "replayed", (json_int_t)s->replayed);
 }

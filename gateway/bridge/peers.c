@@ -450,13 +450,19 @@ void bridge_link_state(struct bridge *b, size_t link, uint64_t station, enum bri
     bridge_turn(b);
 }
 
+static void peer_bytes(struct peer *p, const uint8_t *bytes, size_t n)
+{
+    channel_on_bytes(p->channel, bytes, n, p->bridge->now.mono_ms);
+    keys_watch(p);
+}
+
 void bridge_link_bytes(struct bridge *b, size_t link, uint64_t station, const uint8_t *bytes, size_t n, const struct store_now *now)
 {
     b->now = *now;
     struct peer *p = find_peer(b, link, station);
     struct guest *g = p ? NULL : guests_find(b, link, station);
     if (p)
-        channel_on_bytes(p->channel, bytes, n, now->mono_ms);
+        peer_bytes(p, bytes, n);
     else if (g)
         guests_bytes(b, g, bytes, n);
     b->deliveries[link].given++;

@@ -97,11 +97,11 @@ char *bridge_status_json(struct bridge *b, const struct store_now *now)
     struct listing l = {b, json_array()};
     if (store_peers_each(b->store, list_peer, &l) != 0)
         bridge_logf(b, BRIDGE_WARN, "store", "status is not whole: %s", store_error(b->store));
-    json_t *o = json_pack("{s:s, s:I, s:{s:b, s:I, s:I, s:I}, s:{s:I, s:b}, s:o}", "site", b->config->site_name, "uptime_s",
+    json_t *o = json_pack("{s:s, s:I, s:{s:b, s:I, s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:b}, s:o}", "site", b->config->site_name, "uptime_s",
                           (json_int_t)((now->mono_ms - b->started_ms) / 1000), "broker", "connected", b->broker.connected,
                           "received", (json_int_t)b->broker.received, "published", (json_int_t)b->broker.published,
-                          "lost_while_full", (json_int_t)b->broker.refused_full, "store", "bytes",
-                          (json_int_t)store_file_bytes(b->store), "full", store_full(b->store), "peers", l.peers);
+                          "lost_while_full", (json_int_t)b->broker.refused_full, "guests", "now",
+                          (json_int_t)b->guest_count, "refused", (json_int_t)b->guests_refused, "store", "bytes", (json_int_t)store_file_bytes(b->store), "full", store_full(b->store), "peers", l.peers);
     char *text = o ? json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6)) : NULL;
     json_decref(o);
     return text;

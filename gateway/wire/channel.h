@@ -314,6 +314,9 @@ enum channel_guest_outcome channel_guest_feed(struct channel_guest *g,
                                               struct channel *const *channels, size_t count,
                                               const uint8_t *bytes, size_t n,
                                               struct channel **whose) MUST_CHECK;
+/* Its connection has ended, or is about to, and nothing was proved: a HELLO that it may have said was a
+ * recording, most likely, and is counted as replayed. */
+void channel_guest_unproven(const struct channel_guest *g);
 /* What is to be sent to the guest, framed. Return: its length, 0 = nothing. */
 #define CHANNEL_GUEST_REPLY_MAX 1024
 size_t channel_guest_reply(struct channel_guest *g, uint8_t out[CHANNEL_GUEST_REPLY_MAX]);

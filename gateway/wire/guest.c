@@ -187,6 +187,12 @@ static enum channel_guest_outcome on_resume(struct channel_guest *g, const struc
     return CHANNEL_GUEST_MORE;
 }
 
+void channel_guest_unproven(const struct channel_guest *g)
+{
+    if (g->whose)
+        g->whose->status.replayed++;
+}
+
 /* ---- both ---- */
 
 static enum channel_guest_outcome on_frame(struct channel_guest *g, const struct guest_site *s,
