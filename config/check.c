@@ -116,13 +116,11 @@ static void check_seal(const struct check *k, const struct config_peer *peer)
         warn_unused(k, peer);
         return;
     }
-    ERROR_AT(k, p, "seal",
-             "keys are not built yet, allowed: seal = none (written, for it protects nothing)");
-    if (0 && !*peer->secret_file && !secret.bad)
+    if (!*peer->secret_file && !secret.bad)
         ERROR_AT(k, secret, "secret_file",
                  "a key is needed, allowed: secret_file = FILE (made by `longwire keygen FILE`), or "
                  "seal = none, which protects nothing");
-    if (*peer->secret_file && strcmp(peer->secret_file, peer->next_secret_file) == 0)
+    else if (*peer->secret_file && strcmp(peer->secret_file, peer->next_secret_file) == 0)
         ERROR_AT(k, next, "next_secret_file", "is the same file as secret_file");
     if (peer->seal_tag % 2 != 0 && !tag.bad)
         ERROR_AT(k, tag, "seal_tag", "allowed: 4, 6, 8, 10, 12, 14 or 16");

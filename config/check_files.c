@@ -46,9 +46,9 @@ static void check_secret(const struct config *c, struct diag *d, const char *tit
 {
     struct stat st;
     check_readable(c, d, title, section_line, key, path);
+    int line = key_line(c, section_line, key, &title);
     if (*path && stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH))
-        diag_warning(d, key_line(c, section_line, key, &title), title, key,
-                     "%s can be read by every user of this machine", path);
+        diag_warning(d, line, title, key, "%s can be read by every user of this machine", path);
 }
 
 /* The folder is there and can be written, or the nearest one above that is there can be. */
@@ -154,11 +154,11 @@ static void check_keys(const struct config *c, struct diag *d)
             continue;
         keys[n].peer = peer;
         keys[n].option = option;
+        int line = key_line(c, peer->line, option, &title);
         if (key_file_read(path, owner, keys[n].key, why) == 0)
             n++;
         else
-            diag_error(d, key_line(c, peer->line, option, &title), title, option, "%s %s", path,
-                       why);
+            diag_error(d, line, title, option, "%s %s", path, why);
     }
     qsort(keys, n, sizeof(*keys), by_key);
     check_keys_differ(c, d, keys, n);

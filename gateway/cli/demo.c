@@ -210,7 +210,7 @@ int command_demo(const char *self)
     signal(SIGPIPE, SIG_IGN);
 
     printf("Two MQTT brokers, a gateway beside each, and between them a %d bps line with a bit error in every 50,000,\n"
-           "cut for %d s in the middle.\n\n", STAGE_BAUD, (CUT_TO_MS - CUT_FROM_MS) / 1000);
+           "cut for %d s in the middle. What crosses it is encrypted with a new key.\n\n", STAGE_BAUD, (CUT_TO_MS - CUT_FROM_MS) / 1000);
     fflush(stdout);
     d.began_ms = clock_mono_ms();
     d.base = event_base_new();

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "gateway/cli/commands.h"
 #include "gateway/cli/line_sim.h"
 
 #define BROKER_WAIT_TRIES 250 /* of 20 ms */
@@ -110,7 +111,7 @@ static int start_gateway(struct stage *s, int side, const char *self)
     snprintf(s->file[side], sizeof s->file[side], "%s/%s.ini", s->dir, names[side]);
     int n = snprintf(text, sizeof text,
                      "[site]\nname = %s\n[broker]\nhost = 127.0.0.1\nport = %u\n[store]\npath = %s.db\n"
-                     "[peer %s]\nlinks = radio\nseal = none\naccept = #\n"
+                     "[peer %s]\nlinks = radio\nsecret_file = demo.key\naccept = #\n"
                      "[link radio]\ndriver = serial\ndevice = %s/line-%s\nbaud = %d\nprobe = 5s\n",
                      names[side], s->port[side], names[side], names[other], s->dir, names[side], STAGE_BAUD);
     snprintf(text + n, sizeof text - (size_t)n,
@@ -155,6 +156,10 @@ int stage_open(struct stage *s, const char *self, uint64_t seed)
         fprintf(stderr, "longwire: cannot simulate a line: %s\n", strerror(-rc));
         return -1;
     }
+    char key[128];
+    snprintf(key, sizeof key, "%s/demo.key", s->dir);
+    if (command_keygen(key) != EXIT_DONE)
+        return -1;
     for (int side = 0; side < 2; side++) {
         if (start_gateway(s, side, self) != 0) {
             fprintf(stderr, "longwire: cannot start the gateway of %s: %s\n", names[side], strerror(errno));

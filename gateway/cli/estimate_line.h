@@ -11,12 +11,14 @@
 #include <stdint.h>
 #include "base/attr.h"
 #include "gateway/wire/codec.h"
+#include "gateway/wire/seal.h"
 
 struct estimate_link {
     bool datagram;
     size_t frame_bytes;  /* largest frame: of a stream before framing, of a datagram the MTU */
     size_t credit_bytes; /* each frame is billed in such steps; 0 = by the byte */
     int64_t hold_ms; /* that a message may wait for company; INT64_MAX = until a frame is full */
+    unsigned tag_bytes; /* that prove a frame: SEAL_CRC_BYTES without a key */
     bool plain;      /* the codec that does not squeeze */
     size_t codec_memory;
 };

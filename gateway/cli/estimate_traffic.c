@@ -111,6 +111,7 @@ struct estimate_traffic *estimate_traffic_new(const struct config *config,
                                         : TIMESTAMPS_S;
         if (config) {
             own.plain = own.plain || config->peers[i].codec == CODEC_PLAIN;
+            own.tag_bytes = config->peers[i].seal == SEAL_NONE ? SEAL_CRC_BYTES : (unsigned)config->peers[i].seal_tag;
             own.codec_memory = (size_t)config->peers[i].codec_memory;
         }
         s->flush_at_ms = s->held_until_ms = INT64_MAX;

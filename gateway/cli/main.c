@@ -42,8 +42,10 @@ int command_check(const char *file)
     if (!c)
         return EXIT_FAILED;
     int status = config_check_files(c, stderr) || keys_check_outside(c, stderr) ? EXIT_FAILED : EXIT_DONE;
-    if (status == EXIT_DONE)
+    if (status == EXIT_DONE) {
         config_summary(c, stdout);
+        keys_summary(c, stdout);
+    }
     config_free(c);
     return status;
 }

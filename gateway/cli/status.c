@@ -49,6 +49,8 @@ static void print_key(const json_t *key)
     else if (next)
         printf("; to be followed by %s: %s", next, change);
     printf("\n");
+    if (json_is_true(json_object_get(key, "misfit")))
+        printf("    NOTHING THAT COMES FITS A KEY of ours: are key, seal and seal_tag the same at both ends?\n");
     if (number(key, "forged") || number(key, "replayed"))
         printf("    refused: %lld frames that fit no key, %lld repeated\n", number(key, "forged"), number(key, "replayed"));
 }

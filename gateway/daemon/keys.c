@@ -111,3 +111,22 @@ size_t keys_check_outside(const struct config *c, FILE *errors)
     store_peek_close(l.peek);
     return n;
 }
+
+void keys_summary(const struct config *c, FILE *out)
+{
+    struct lookup l = {.config = c};
+    for (size_t i = 0; i < c->peer_count; i++) {
+        const struct config_peer *peer = &c->peers[i];
+        uint8_t secret[SECRET_BYTES];
+        for (int next = 0; next < 2 && peer->seal != SEAL_NONE; next++) {
+            if (!*(next ? peer->next_secret_file : peer->secret_file) || lookup_secret(&l, peer, next, secret) < 0)
+                continue;
+            uint32_t id = keys_id(c->site_name, peer->name, secret);
+            explicit_bzero(secret, sizeof secret);
+            if (next)
+                fprintf(out, "key of peer %s: to be followed by %08x\n", peer->name, id);
+            else
+                fprintf(out, "key of peer %s: %08x, at the other end the same\n", peer->name, id);
+        }
+    }
+}

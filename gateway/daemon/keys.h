@@ -20,4 +20,7 @@ int keys_secret(const struct config *c, const struct config_peer *peer, bool nex
 size_t keys_check_store(const struct config *c, struct store *s, FILE *errors) MUST_CHECK;
 size_t keys_check_outside(const struct config *c, FILE *errors) MUST_CHECK;
 
+/* One line for each sealed peer: the ids of its keys, which the other end must show alike. */
+void keys_summary(const struct config *c, FILE *out);
+
 #endif

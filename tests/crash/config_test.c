@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "config/config.h"
+#include "config/key_file.h"
 #include "link_drivers/driver.h"
 #include "tests/crash/fault.h"
 
@@ -112,12 +113,45 @@ static void a_file_that_cannot_be_opened_or_read_is_named_with_the_reason(void *
     rise(good, FAULT_READ, EIO);
 }
 
+static void a_new_key_file_is_whole_or_not_there(void **state)
+{
+    static const struct fault kinds[] = {{.kind = FAULT_ALLOC, .error = ENOMEM},
+                                         {.kind = FAULT_OPEN, .error = EACCES},
+                                         {.kind = FAULT_SYNC, .error = EIO}};
+    uint8_t key[KEY_BYTES], back[KEY_BYTES];
+    char path[96], why[KEY_WHY_BYTES];
+    snprintf(path, sizeof path, "%s/key", folder);
+    memset(key, 7, sizeof key);
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        struct fault f = kinds[k];
+        bool met = true;
+        for (f.at = 1; met; f.at++) {
+            fault_arm(&f);
+            fault_enter();
+            int rc = key_file_create(path, key);
+            fault_leave();
+            met = fault_met();
+            fault_disarm();
+            if (rc == 0) {
+                assert_int_equal(key_file_read(path, (uid_t)-1, back, why), 0);
+                assert_memory_equal(back, key, sizeof key);
+                unlink(path);
+            } else if (access(path, F_OK) == 0) {
+                fail_msg("%s %u: a file is left although keygen failed", fault_names[f.kind], f.at);
+            }
+            assert_true(met || rc == 0);
+        }
+        assert_true(f.at > 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_good_file_is_read_whole_or_refused_at_each_failed_allocation),
         cmocka_unit_test(a_bad_file_is_never_taken_for_a_good_one_at_any_failed_allocation),
         cmocka_unit_test(a_file_that_cannot_be_opened_or_read_is_named_with_the_reason),
+        cmocka_unit_test(a_new_key_file_is_whole_or_not_there),
     };
     fault_init();
     return cmocka_run_group_tests(cases, enter, leave);

@@ -61,6 +61,13 @@ class Gateway:
         self.sections = merge(self.sections, changes)
         self.file.write_text(ini(self.sections))
 
+    def write_key(self, peer, text=None, name=None):
+        """Writes a key file for this peer, as `longwire keygen` leaves it: the two sites' own key, or another text."""
+        file = self.folder / (name or f"{peer}.key")
+        file.touch(0o600)
+        file.write_text(text or self.world.key(self.name, peer))
+        return file
+
     def start(self, changes=None, env=None, wait=True):
         self.write(changes)
         self.process = self.world.process(self.name, [LONGWIRE, "run", str(self.file)], env=env)

@@ -20,7 +20,7 @@ class World:
         self.processes = []
         self.gateways = []
         self.closers = []
-        self._clients = 0
+        self._keys = {}
         # Site names are unique: as root, the control sockets of all sites share /run/longwire.
         self._tag = f"{free_port()}"
 
@@ -45,25 +45,36 @@ class World:
             client.subscribe(topic_filter)
         return client
 
+    def key(self, one, other, which=0):
+        """The key of two sites (their names), as text of a key file; other ones by `which`."""
+        pair = (frozenset((one, other)), which)
+        return self._keys.setdefault(pair, self.random.randbytes(32).hex() + "\n")
+
     def site(self, short, broker, peers, sections):
-        """A gateway named after the case. peers: {peer's site name: link name}."""
+        """A gateway named after the case. peers: {peer's site name: link name}; each sealed in full, with a key that
+        the two share."""
         base = {
             "site": {"name": self.site_name(short)},
             "broker": {"host": "127.0.0.1", "port": broker.port},
             "store": {"path": f"{self.site_name(short)}.db"},
         }
         for peer, link in peers.items():
-            base[f"peer {peer}"] = {"links": link, "seal": "none", "accept": "#"}
-        return Gateway(self, self.site_name(short), merge(base, sections))
+            base[f"peer {peer}"] = {"links": link, "secret_file": f"{peer}.key", "accept": "#"}
+        gateway = Gateway(self, self.site_name(short), merge(base, sections))
+        for peer in peers:
+            gateway.write_key(peer)
+        return gateway
 
     def site_name(self, short):
         return f"{short}-{self._tag}"
 
-    def pair(self, edge=None, hub=None, transport="serial", baud=115200, start=True, brokers=None, **quality):
+    def pair(self, edge=None, hub=None, transport="serial", baud=115200, start=True, brokers=None, seal="full", **quality):
         """Edge and hub, each beside its broker. Topics under up/ go from edge to hub, under down/ the other way.
 
         edge, hub: changes to their configurations. quality: of the serial line."""
-        return Pair(self, edge, hub, transport, baud, start, brokers, quality)
+        sealed = {"seal": seal} if seal != "none" else {"seal": seal, "secret_file": None}
+        return Pair(self, merge({"peer HUB": sealed}, edge), merge({"peer EDGE": sealed}, hub), transport, baud, start,
+                    brokers, quality)
 
     def check_processes(self):
         """A child that ended by itself, or that a sanitizer complained of, fails the case."""

@@ -117,10 +117,11 @@ def _(world):
     check_equal(other.payloads(), ["from the hub"], "at the other edge")
 
 
-@case("an unknown site is refused, said so in both logs, and disturbs nobody")
+@case("an unknown site is refused, said so in both logs, and disturbs nobody (seal = none; else it hears nothing)")
 def _(world):
-    star = Star(world, edges=1)
-    stranger = star.add_edge("stranger").start()
+    unsealed = {"seal": "none", "secret_file": None}
+    star = Star(world, edges=1, hub={"peer E1": unsealed}, edge={f"peer {world.site_name('hub')}": unsealed})
+    stranger = star.add_edge("stranger", {f"peer {star.hub.name}": unsealed}).start()
     client = world.client(star.brokers[1])
     client.publish("up/a", "from a stranger")
     star.hub.process.wait_line(stranger.name)

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 import tap
@@ -21,6 +22,13 @@ def blocks():
     return dict(found)
 
 
+def make_keys(folder, text):
+    """The key files that an example names, made as it says; paths are relative to its folder."""
+    for name in re.findall(r"^secret_file[ \t]*=[ \t]*(\S+)", text, re.M):
+        done = command("keygen", str(folder / name))
+        check_equal((done.returncode, done.stderr), (0, ""), f"longwire keygen {name}")
+
+
 def replaced(text, key, value):
     """The example with one key set to what this machine has: devices, ports, paths."""
     pattern = re.compile(rf"^({key}[ \t]*=[ \t]*)([^;\n]*?)([ \t]*(?:;.*)?)$", re.M)
@@ -33,6 +41,7 @@ def _(world):
     for name, text in blocks().items():
         file = world.folder / name
         file.write_text(text)
+        make_keys(world.folder, text)
         done = command("check", str(file))
         check_equal(done.returncode, 0, f"exit code for {name}: {done.stderr}")
 
@@ -55,6 +64,9 @@ def _(world):
     line = world.line(baud=9600)
     brokers = {name: world.broker(name.removesuffix(".ini")) for name in ("edge.ini", "hub.ini")}
     files, topics = {}, {}
+    make_keys(world.folder, blocks()["edge.ini"])
+    make_keys(world.folder, re.sub(r"^secret_file.*buoy-17.key.*$", "", blocks()["hub.ini"], flags=re.M))
+    shutil.copy(world.folder / "hub.key", world.folder / "buoy-17.key")  # as the README says
     for name, device in (("edge.ini", line.a), ("hub.ini", line.b)):
         files[name], topics[name] = on_this_machine(world, name, blocks()[name], brokers[name], device)
         world.process(name, [LONGWIRE, "run", str(files[name])])
@@ -73,8 +85,11 @@ def _(world):
         raise Skip("there are none")
     for example in examples:
         text = example.read_text()
-        file = world.folder / example.name
+        folder = world.folder / example.stem
+        folder.mkdir()
+        file = folder / example.name
         file.write_text(text)
+        make_keys(folder, text)
         done = subprocess.run([LONGWIRE, "check", str(file)], capture_output=True, text=True, check=False)
         check_equal(done.returncode, 0, f"{example.name}: {done.stderr}")
 

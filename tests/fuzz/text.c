@@ -1,8 +1,9 @@
-/* The small parsers that topics, options and addresses go through: one text, or two with a zero byte between. */
+/* The small parsers that topics, options, addresses and key files go through: one text, or two with a zero byte between. */
 #include "tests/fuzz/fuzz.h"
 #include "base/topic.h"
 #include "base/units.h"
 #include "base/utf8.h"
+#include "config/key_file.h"
 #include "link_drivers/tcp_address.h"
 
 /* A filter matches itself as a topic, covers what it matches, and overlaps what it covers. */
@@ -46,6 +47,17 @@ static void values(const char *text)
         FUZZ_MUST(v == strtoll(text, NULL, 10));
 }
 
+/* A key is something other than zeros, and nothing of what is none is left behind. */
+static void key(const uint8_t *data, size_t size)
+{
+    uint8_t key[KEY_BYTES], any = 0;
+    char why[KEY_WHY_BYTES];
+    int rc = key_text_parse((const char *)data, size, key, why);
+    for (size_t i = 0; i < sizeof key; i++)
+        any |= key[i];
+    FUZZ_MUST((rc == 0) == (any != 0) && (rc == 0) == (why[0] == '\0'));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = malloc(size + 2);
@@ -57,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         second = text + size + 1;
     topics(text, second);
     values(text);
+    key(data, size);
     free(text);
     return 0;
 }

@@ -15,7 +15,7 @@
 #include "link_drivers/driver.h"
 
 static const struct estimate_link held = {
-    .frame_bytes = 220, .hold_ms = INT64_MAX, .codec_memory = 1 << 20};
+    .frame_bytes = 220, .tag_bytes = 4, .hold_ms = INT64_MAX, .codec_memory = 1 << 20};
 
 static struct config *config_of(const char *routes)
 {
@@ -168,6 +168,7 @@ static void a_datagram_is_billed_by_started_credits(void **state)
     const struct estimate_link link = {.datagram = true,
                                        .frame_bytes = 340,
                                        .credit_bytes = 50,
+                                       .tag_bytes = 4,
                                        .plain = true,
                                        .codec_memory = 1 << 20};
     struct estimate_traffic *t = estimate_traffic_new(NULL, &link, TIMESTAMPS_NO);

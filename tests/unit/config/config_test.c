@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "tests/unit/config/fixture.h"
@@ -43,13 +45,17 @@ static void a_file_with_only_a_name_has_the_safe_defaults(void **state)
 static void peers_routes_and_links_have_the_safe_defaults(void **state)
 {
     struct config *c =
-        load_good("[site]\nname = box\n[peer hub]\nlinks = l\nseal = none\n"
+        load_good("[site]\nname = box\n[peer hub]\nlinks = l\nsecret_file = hub.key\n"
                   "[route r]\npeer = hub\ntopics = a\n[link l]\ndriver = serial\ndevice = d\n");
     const struct config_peer *p = config_find_peer(c, "hub");
     assert_non_null(p);
     assert_int_equal(p->line, 3);
     assert_int_equal(p->links.count, 1);
     assert_string_equal(p->links.items[0], "l");
+    assert_int_equal(p->seal, SEAL_FULL);
+    assert_int_equal(p->seal_tag, 8);
+    assert_false(p->forward_secrecy);
+    assert_string_equal(p->next_secret_file, "");
     assert_int_equal(p->accept.count, 0);
     assert_false(p->forward);
     assert_string_equal(p->deliver_prefix, "");
@@ -105,8 +111,9 @@ static void every_key_is_read(void **state)
         "remote_prefix = r/\npriority = alarm\nkeep = latest\nmin_interval = 500ms\nexpire = "
         "6h\nqos = 0\n"
         "retain = drop\nmax_payload = 512\n"
-        "[peer hub]\nlinks = lan\nseal = none\naccept = cmd/#\nforward = yes\ndeliver_prefix = "
-        "in/\n"
+        "[peer hub]\nlinks = lan\nseal = auth\nsecret_file = /k\nnext_secret_file = /n\nseal_tag = "
+        "16\nforward_secrecy = yes\ndrop_key = 0123abcd\naccept = cmd/#\nforward = yes\n"
+        "deliver_prefix = in/\n"
         "timestamps = ms\ncodec = plain\ncodec_memory = 64K\nmax_message = 2M\nimei = "
         "300234010753370\n"
         "[link lan]\ndriver = tcp\nmetered = true\nprobe = 0\ncarry = alarm , high\nconnect = "
@@ -143,6 +150,12 @@ static void every_key_is_read(void **state)
     assert_int_equal(r->retain, RETAIN_DROP);
     assert_int_equal(r->max_payload, 512);
     const struct config_peer *p = &c->peers[0];
+    assert_int_equal(p->seal, SEAL_AUTH);
+    assert_string_equal(p->secret_file, "/k");
+    assert_string_equal(p->next_secret_file, "/n");
+    assert_int_equal(p->seal_tag, 16);
+    assert_true(p->forward_secrecy);
+    assert_string_equal(p->drop_key, "0123abcd");
     assert_true(p->forward);
     assert_string_equal(p->deliver_prefix, "in/");
     assert_int_equal(p->timestamps, TIMESTAMPS_MS);
@@ -394,6 +407,68 @@ static void files_that_cannot_be_read_are_named_with_their_line(void **state)
     free(messages);
 }
 
+#define HALF "000102030405060708090a0b0c0d0e0f"
+#define REST "101112131415161718191a1b1c1d1e1f"
+#define SEALED                                                                                     \
+    "[site]\nname = b\n[store]\npath = x.db\n[link l]\ndriver = serial\ndevice = d\n[peer p]\n" \
+    "links = l\naccept = a\nsecret_file = secret\n"
+
+static char *check_key(const char *key, const char *more, mode_t mode, size_t *errors)
+{
+    char text[512];
+    write_file("secret", key, strlen(key));
+    assert_int_equal(chmod("secret", mode), 0);
+    snprintf(text, sizeof(text), SEALED "%s", more);
+    char *messages = check_files(text, errors);
+    unlink("secret");
+    return messages;
+}
+
+static void a_key_file_is_refused_with_its_name_where_it_is_open_or_holds_no_key(void **state)
+{
+    static const struct {
+        const char *key, *more;
+        mode_t mode;
+        const char *begin, *end; /* of the one line */
+    } cases[] = {
+        {HALF REST, "", 0640, "t.ini:11: peer p.secret_file: /",
+         "/secret is open to others (mode 0640), allowed: chmod 600\n"},
+        {HALF, "", 0600, "t.ini:11: peer p.secret_file: /",
+         "/secret line 1: a key has 64 hex digits, here are 32\n"},
+        {HALF REST, "next_secret_file = gone\n", 0600, "t.ini:12: peer p.next_secret_file: /",
+         "/gone cannot be read: No such file or directory\n"},
+        {HALF REST, "next_secret_file = ./secret\n", 0600, "t.ini:12: peer p.next_secret_file: ",
+         "holds the key that the peer's other file holds\n"},
+        {HALF REST, "[link m]\ndriver = sat\n[peer q]\nlinks = m\naccept = a\nsecret_file = secret\n",
+         0600, "t.ini:17: peer q.secret_file: ",
+         "holds the key of peer p: each peer needs its own\n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t errors, begin = strlen(cases[i].begin), end = strlen(cases[i].end);
+        char *messages = check_key(cases[i].key, cases[i].more, cases[i].mode, &errors);
+        assert_int_equal(errors, 1);
+        assert_true(strlen(messages) >= begin + end);
+        assert_memory_equal(messages, cases[i].begin, begin);
+        assert_string_equal(messages + strlen(messages) - end, cases[i].end);
+        free(messages);
+    }
+}
+
+static void key_files_of_two_peers_that_differ_are_good(void **state)
+{
+    size_t errors;
+    char *messages = check_key(HALF REST, "", 0600, &errors);
+    assert_int_equal(errors, 0);
+    assert_string_equal(messages, "");
+    free(messages);
+    write_file("other", REST HALF, 64);
+    assert_int_equal(chmod("other", 0400), 0);
+    messages = check_key(HALF REST, "next_secret_file = other\n", 0600, &errors);
+    assert_int_equal(errors, 0);
+    free(messages);
+    unlink("other");
+}
+
 static void a_store_named_like_a_socket_is_a_file_of_that_name(void **state)
 {
     size_t errors;
@@ -434,6 +509,8 @@ int main(void)
         cmocka_unit_test(the_manual_tells_every_key_and_starts_no_request_by_accident),
         cmocka_unit_test(the_summary_tells_the_site_and_each_peer_and_route),
         cmocka_unit_test(files_that_cannot_be_read_are_named_with_their_line),
+        cmocka_unit_test(a_key_file_is_refused_with_its_name_where_it_is_open_or_holds_no_key),
+        cmocka_unit_test(key_files_of_two_peers_that_differ_are_good),
         cmocka_unit_test(a_store_named_like_a_socket_is_a_file_of_that_name),
         cmocka_unit_test(files_that_are_there_and_a_folder_to_be_made_are_good),
     };

@@ -337,17 +337,31 @@ static void sections_that_do_not_fit_together_are_refused(void **state)
     expect(cases, COUNT(cases), false);
 }
 
-static void a_peer_is_refused_unless_it_says_that_nothing_protects_it(void **state)
+#define NEEDED                                                                                     \
+    "peer p.secret_file: a key is needed, allowed: secret_file = FILE (made by `longwire keygen "  \
+    "FILE`), or seal = none, which protects nothing\n"
+#define SEALED "[peer p]\nlinks = l\naccept = a\n"
+
+static void a_peer_without_a_key_is_refused_unless_it_says_that_nothing_protects_it(void **state)
 {
     static const struct wrong cases[] = {
-        {SITE LINK "[peer p]\nlinks = l\naccept = a\n",
-         "t.ini:6: peer p.seal: keys are not built yet, allowed: seal = none (written, for it "
-         "protects nothing)\n"},
-        {SITE LINK "[peer p]\nlinks = l\naccept = a\nseal = auth\n",
-         "t.ini:9: peer p.seal: keys are not built yet, allowed: seal = none (written, for it "
-         "protects nothing)\n"},
-        {SITE LINK "[peer p]\nlinks = l\naccept = a\nseal = nome\n",
+        {SITE LINK SEALED, "t.ini:6: " NEEDED},
+        {SITE LINK SEALED "seal = full\nsecret_file =\n", "t.ini:10: " NEEDED},
+        {SITE LINK SEALED "seal = auth\n", "t.ini:6: " NEEDED},
+        {SITE LINK SEALED "next_secret_file = k\n", "t.ini:6: " NEEDED},
+        {SITE LINK SEALED "seal = nome\n",
          "t.ini:9: peer p.seal: \"nome\" is not known, allowed: full, auth, none\n"},
+        {SITE LINK SEALED "secret_file = k\nnext_secret_file = k\n",
+         "t.ini:10: peer p.next_secret_file: is the same file as secret_file\n"},
+        {SITE LINK SEALED "secret_file = k\nseal_tag = 7\n",
+         "t.ini:10: peer p.seal_tag: allowed: 4, 6, 8, 10, 12, 14 or 16\n"},
+        {SITE LINK SEALED "secret_file = k\nseal_tag = 18\n",
+         "t.ini:10: peer p.seal_tag: \"18\" is out of bounds, allowed: 4 to 16\n"},
+        {SITE LINK SEALED "secret_file = k\nforward_secrecy = maybe\n",
+         "t.ini:10: peer p.forward_secrecy: \"maybe\" is neither yes nor no, allowed: yes, no\n"},
+        {SITE LINK SEALED "secret_file = k\ndrop_key = 12ab\n",
+         "t.ini:10: peer p.drop_key: \"12ab\": the id of a key has 8 digits 0-9 a-f, as `longwire "
+         "status` shows it\n"},
     };
     expect(cases, COUNT(cases), false);
 }
@@ -397,6 +411,10 @@ static void doubtful_configurations_load_with_a_warning(void **state)
     static const struct wrong cases[] = {
         {SITE LINK PEER "secret_file = x\n",
          W8 "t.ini:10: warning: peer p.secret_file: is not used with seal = none\n"},
+        {SITE LINK PEER "next_secret_file = x\nseal_tag = 8\nforward_secrecy = yes\n",
+         W8 "t.ini:10: warning: peer p.next_secret_file: is not used with seal = none\n"
+            "t.ini:11: warning: peer p.seal_tag: is not used with seal = none\n"
+            "t.ini:12: warning: peer p.forward_secrecy: is not used with seal = none\n"},
         {SITE LINK "[peer p]\nlinks = l\nseal = none\n",
          "t.ini:6: warning: peer p: nothing goes either way: no route names this peer, and accept "
          "is empty\n" W8},
@@ -482,8 +500,7 @@ static void errors_of_all_kinds_come_in_one_run_in_the_order_of_the_lines(void *
          "t.ini:5: route r.topics: \"a#\": not a topic filter: + stands alone in a level, # alone "
          "and last\n"
          "t.ini:6: route r.qos: \"x\" is not a whole number, allowed: 0 to 2\n"
-         "t.ini:7: peer p.seal: keys are not built yet, allowed: seal = none (written, for it "
-         "protects nothing)\n"
+         "t.ini:7: " NEEDED
          "t.ini:7: warning: peer p: nothing goes either way: no route names this peer, and accept "
          "is empty\n"
          "t.ini:8: peer p.links: there is no section [link m]\n"
@@ -580,7 +597,7 @@ int main(void)
         cmocka_unit_test(a_long_bad_value_is_cut_between_characters),
         cmocka_unit_test(what_is_required_is_named),
         cmocka_unit_test(sections_that_do_not_fit_together_are_refused),
-        cmocka_unit_test(a_peer_is_refused_unless_it_says_that_nothing_protects_it),
+        cmocka_unit_test(a_peer_without_a_key_is_refused_unless_it_says_that_nothing_protects_it),
         cmocka_unit_test(overlapping_routes_of_any_qos_are_taken),
         cmocka_unit_test(overlaps_under_3_1_1_draw_one_warning),
         cmocka_unit_test(doubtful_configurations_load_with_a_warning),
