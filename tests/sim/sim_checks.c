@@ -1,4 +1,5 @@
 #include "tests/sim/sim_world.h"
+#include "tests/support/nonces.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -282,6 +283,11 @@ void sim_check_end(struct sim_world *w)
         if (w->line.ends[i].forbidden)
             sim_fail(&w->report, "avoid", "%s put %llu bytes on the line that it must avoid", w->sites[i].name,
                      (unsigned long long)w->line.ends[i].forbidden);
+    if (nonces_reused() > 0)
+        sim_fail(&w->report, "nonces", "of %llu sealings %llu had a key and nonce that had been used", (unsigned long long)nonces_used(),
+                 (unsigned long long)nonces_reused());
+    if (w->plan.hazards & HAZARD_SEALED && w->ledger.count > 0 && nonces_used() == 0)
+        sim_fail(&w->report, "nonces", "nothing was sealed");
     if (!sim_check_rest(w))
         sim_fail(&w->report, "rest", "something was queued again without traffic");
     for (unsigned i = 0; i < 2; i++) /* leaves no memory behind */

@@ -266,6 +266,7 @@ void sim_faults_end(struct sim_world *w)
     sim_trace(&w->report, "world", "CALM");
     end_outage(w, 0);
     end_silence(w, 0);
+    sim_line_attacker_ends(&w->line);
     for (unsigned i = 0; i < 2; i++) {
         end_broker(w, i);
         end_disk(w, i);

@@ -28,12 +28,20 @@ static void on_drained(void *ctx)
     l->ops->writable(l->ctx, e->side, sim_line_station(l, e->side));
 }
 
+static void carry(void *ctx, unsigned from, const uint8_t *bytes, size_t n);
+
 static const struct sim_pipe_ops pipe_ops = {.deliver = on_deliver, .drained = on_drained};
 
 void sim_line_init(struct sim_line *l, struct sim_clock *clock, struct sim_rng *rng, const struct sim_line_config *config,
                    const struct sim_line_ops *ops, void *ctx)
 {
     *l = (struct sim_line){.clock = clock, .rng = rng_fork(rng), .config = *config, .ops = ops, .ctx = ctx};
+    if (config->attack_ppm) {
+        l->attacker.rng = rng_fork(rng);
+        l->attacker.ppm = config->attack_ppm;
+        l->attacker.carry = carry;
+        l->attacker.ctx = l;
+    }
     for (unsigned i = 0; i < 2; i++) {
         struct sim_line_end *e = &l->ends[i];
         e->line = l;
@@ -192,6 +200,19 @@ static void launch(struct sim_line *l, unsigned from, const uint8_t *bytes, size
     sim_at(l->clock, l->clock->now_ms + after_ms, arrive, l, d->id);
 }
 
+/* Puts a frame on its way, whoever made it. */
+static void carry(void *ctx, unsigned from, const uint8_t *bytes, size_t n)
+{
+    struct sim_line *l = ctx;
+    const struct sim_pipe_profile *f = &l->config.profile;
+    if (!l->config.mtu) {
+        sim_pipe_write(&l->ends[from].out, bytes, n);
+        return;
+    }
+    int64_t takes = (int64_t)n * 1000 / f->rate_bytes_s + 1;
+    launch(l, from, bytes, n, takes + f->delay_ms + rng_range(&l->rng, 0, f->jitter_ms + 1));
+}
+
 static void send_ends(void *ctx, uint64_t generation)
 {
     struct sim_line_end *e = ctx;
@@ -222,8 +243,12 @@ static void send_datagram(struct sim_line *l, struct sim_line_end *e, const uint
     l->sends_unknown += e->outcome == SEND_UNKNOWN;
     l->datagrams_lost += lost;
     l->datagrams_doubled += copies == 2;
-    for (unsigned i = 0; i < copies; i++)
-        launch(l, e->side, bytes, n, takes + c->profile.delay_ms + rng_range(&l->rng, 0, c->profile.jitter_ms + 1));
+    for (unsigned i = 0; i < copies; i++) {
+        if (l->attacker.ppm)
+            sim_attacker_see(&l->attacker, e->side, bytes, n, true);
+        else
+            carry(l, e->side, bytes, n);
+    }
     sim_at(l->clock, l->clock->now_ms + takes + rng_range(&l->rng, 0, 200), send_ends, e, ++e->generation);
 }
 
@@ -241,7 +266,10 @@ int sim_line_send(struct sim_line *l, unsigned side, const uint8_t *bytes, size_
     for (size_t i = 0; i < n && l->config.avoid_count; i++)
         if (memchr(l->config.avoid, bytes[i], l->config.avoid_count))
             e->forbidden++;
-    sim_pipe_write(&e->out, bytes, n);
+    if (l->attacker.ppm)
+        sim_attacker_see(&l->attacker, side, bytes, n, false);
+    else
+        carry(l, side, bytes, n);
     return 0;
 }
 
@@ -282,6 +310,11 @@ void sim_line_silence(struct sim_line *l, bool from_edge, bool from_hub)
 {
     l->ends[0].out.mute = from_edge;
     l->ends[1].out.mute = from_hub;
+}
+
+void sim_line_attacker_ends(struct sim_line *l)
+{
+    l->attacker.ppm = 0;
 }
 
 uint64_t sim_line_bytes(const struct sim_line *l)

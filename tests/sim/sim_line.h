@@ -3,6 +3,7 @@
 #ifndef TESTS_SIM_SIM_LINE_H
 #define TESTS_SIM_SIM_LINE_H
 
+#include "tests/sim/sim_attacker.h"
 #include "tests/sim/sim_pipe.h"
 
 enum sim_line_state { SIM_LINE_DOWN, SIM_LINE_CONNECTING, SIM_LINE_UP };
@@ -19,6 +20,7 @@ struct sim_line_config {
      * What is told of a send may be false: "unknown" of one that arrives. In a million frames: */
     size_t mtu;
     uint32_t lose_ppm, double_ppm, fail_ppm, unknown_ppm;
+    uint32_t attack_ppm;    /* of frames, what an attacker does something to; 0 = nobody is there */
 };
 
 struct sim_line_ops {
@@ -63,6 +65,7 @@ struct sim_line {
     size_t datagram_count, datagram_size;
     uint32_t last_datagram;
     uint64_t datagram_bytes, datagrams_lost, datagrams_doubled, sends_failed, sends_unknown;
+    struct sim_attacker attacker;
 };
 
 void sim_line_init(struct sim_line *l, struct sim_clock *clock, struct sim_rng *rng, const struct sim_line_config *config,
@@ -86,6 +89,8 @@ uint64_t sim_line_station(const struct sim_line *l, unsigned side);
 void sim_line_outage(struct sim_line *l, bool begins);
 /* Nothing arrives, in one direction or both, and nobody is told. */
 void sim_line_silence(struct sim_line *l, bool from_edge, bool from_hub);
+/* The attacker goes; what it held back goes with it. */
+void sim_line_attacker_ends(struct sim_line *l);
 /* Bytes that both ends gave it to carry. */
 uint64_t sim_line_bytes(const struct sim_line *l);
 

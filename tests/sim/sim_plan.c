@@ -42,6 +42,12 @@ const struct sim_family sim_families[] = {
     {"expiring messages", HAZARD_EXPIRY, HAZARD_OUTAGE | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB | HAZARD_CLOCK | HAZARD_BROKER},
     {"refusing brokers", HAZARD_REFUSE, HAZARD_OUTAGE | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB | HAZARD_BROKER | HAZARD_SESSION},
     {"everything", 0, ~(unsigned)HAZARD_DATAGRAM},
+    {"sealed", HAZARD_SEALED, ANY_LINE | HAZARD_NOISE | HAZARD_OUTAGE | HAZARD_SILENCE | HAZARD_LARGE | HAZARD_TCP | HAZARD_CRASH_EDGE},
+    {"sealed, attacked", HAZARD_SEALED | HAZARD_ATTACKER, ANY_LINE | HAZARD_NOISE | HAZARD_OUTAGE | HAZARD_SILENCE | HAZARD_TCP},
+    {"sealed, attacked, crashes", HAZARD_SEALED | HAZARD_ATTACKER | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB,
+     ANY_LINE | HAZARD_OUTAGE | HAZARD_TCP | HAZARD_STOP | HAZARD_DISK_FULL},
+    {"sealed, attacked, stores lost and set back", HAZARD_SEALED | HAZARD_ATTACKER | HAZARD_STORE_LOST | HAZARD_STORE_OLD,
+     HAZARD_OUTAGE | HAZARD_METERED | HAZARD_TCP | HAZARD_BROKER},
 };
 const unsigned sim_family_count = sizeof sim_families / sizeof sim_families[0];
 
@@ -105,6 +111,8 @@ static void plan_line(struct sim_plan *p, struct sim_rng *r)
         p->line.fail_ppm = coin(r, 50) ? (uint32_t)rng_skewed(r, 0, 200000) : 0;
         p->line.unknown_ppm = coin(r, 50) ? (uint32_t)rng_skewed(r, 0, 200000) : 0;
     }
+    if (has(p, HAZARD_ATTACKER))
+        p->line.attack_ppm = (uint32_t)rng_range(r, 10000, 500000);
     p->metered = has(p, HAZARD_METERED);
     p->probe_ms = coin(r, 80) ? rng_range(r, 10, 120) * 1000 : 0;
 }
@@ -184,6 +192,22 @@ static void put_route(struct buf *b, const struct sim_route *r, const char *peer
         put(b, "expire = %llds\n", (long long)r->expire_ms / 1000);
 }
 
+/* Both ends alike but for forward secrecy, which each may have or not. */
+static void put_seal(struct sim_plan *p, struct buf *b, unsigned site, struct sim_rng *r)
+{
+    static const char *const modes[] = {"full", "auth"};
+    if (!has(p, HAZARD_SEALED)) {
+        put(b, "seal = none\n");
+        return;
+    }
+    if (site == 0) {
+        p->seal = (unsigned)rng_range(r, 0, 1);
+        p->seal_tag = 2 * (unsigned)rng_range(r, 3, 8);
+    }
+    put(b, "seal = %s\nsecret_file = peer.key\nseal_tag = %u\nforward_secrecy = %s\n", modes[p->seal], p->seal_tag,
+        coin(r, 50) ? "yes" : "no");
+}
+
 static char *config_text(struct sim_plan *p, unsigned site, struct sim_rng *r)
 {
     static const char *const names[] = {"edge", "hub"};
@@ -198,8 +222,9 @@ static char *config_text(struct sim_plan *p, unsigned site, struct sim_rng *r)
         for (unsigned i = 0; i < p->route_count[site]; i++)
             p->routes[site][i].discards = true;
     }
-    put(&b, "[peer %s]\nlinks = line\nseal = none\naccept = from/%s/#\ntimestamps = %s\nmax_message = 4M\n", names[!site], names[!site],
+    put(&b, "[peer %s]\nlinks = line\naccept = from/%s/#\ntimestamps = %s\nmax_message = 4M\n", names[!site], names[!site],
         stamps[rng_range(r, 0, 2)]);
+    put_seal(p, &b, site, r);
     for (unsigned i = 0; i < p->route_count[site]; i++)
         put_route(&b, &p->routes[site][i], names[!site], names[site]);
     put(&b, "[link line]\ndriver = %s\nmetered = %s\nprobe = %llds\n", p->line.tcp && site == 1 ? "simulated-listener" : "simulated",

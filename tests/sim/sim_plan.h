@@ -29,6 +29,8 @@ enum sim_hazard {
     HAZARD_DATAGRAM = 1 << 19,   /* the link carries whole frames: lost, late, doubled, overtaken, their fate told wrongly */
     HAZARD_EXPIRY = 1 << 20,     /* messages with an expiry interval (MQTT 5) */
     HAZARD_REFUSE = 1 << 21,     /* brokers will not have some messages */
+    HAZARD_SEALED = 1 << 24,     /* both ends hold a secret */
+    HAZARD_ATTACKER = 1 << 25,   /* somebody on the line who does not (with HAZARD_SEALED alone) */
 };
 
 struct sim_family {
@@ -48,6 +50,7 @@ struct sim_plan {
     char *config[2];             /* INI text */
     int64_t max_bytes[2];        /* in place of the file's, whose least is too much to fill; 0 = the file's */
     bool metered;
+    unsigned seal, seal_tag;
     int64_t probe_ms;
     unsigned messages;
     size_t len_max;

@@ -350,6 +350,15 @@ void sim_site_init(struct sim_site *s, unsigned index, struct sim_clock *clock, 
 }
 
 /* The reader wants a file that has a folder; the disk of the simulation holds only what the store writes. */
+/* One secret, which both ends hold. */
+static int env_secret(void *ctx, const struct config_peer *peer, bool next, uint8_t out[SECRET_BYTES])
+{
+    (void)ctx;
+    (void)peer;
+    memset(out, next ? 0x55 : 0x42, SECRET_BYTES);
+    return 0;
+}
+
 static struct config *load(struct sim_site *s)
 {
     char path[] = "/tmp/longwire-sim-XXXXXX";
@@ -478,6 +487,7 @@ void sim_site_start(struct sim_site *s)
         .link_counts = env_link_counts,
         .store_damaged = env_store_damaged,
         .random = env_random,
+        .secret = env_secret,
         .log = env_log,
     };
     (void)sim_memory_of(s->index);

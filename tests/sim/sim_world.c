@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tests/support/nonces.h"
 
 #define STEPS_MAX 30000000ull  /* of a run; the largest have some millions */
 #define GARBAGE_EVERY 3        /* seeds, of which one ends in a storm of garbage */
@@ -42,6 +43,8 @@ const char *const sim_figure_names[SIM_FIGURES] = {
     [SIM_DATAGRAMS_DOUBLED] = "datagrams_doubled",
     [SIM_SENDS_FAILED] = "sends_failed",
     [SIM_SENDS_UNKNOWN] = "sends_unknown",
+    [SIM_ATTACKS] = "attacks",
+    [SIM_SEALINGS] = "sealings",
 };
 
 /* ---- the line's events to the sites ---- */
@@ -206,6 +209,7 @@ void sim_world_run_to(struct sim_world *w, int64_t until_ms)
 static void setup(struct sim_world *w)
 {
     sim_clock_init(&w->clock);
+    nonces_forget();
     sim_ledger_init(&w->ledger, &w->report);
     memcpy(w->ledger.routes, w->plan.routes, sizeof w->ledger.routes);
     memcpy(w->ledger.route_count, w->plan.route_count, sizeof w->ledger.route_count);
@@ -262,6 +266,8 @@ static void sum_up(struct sim_world *w)
     f[SIM_DATAGRAMS_DOUBLED] = w->line.datagrams_doubled;
     f[SIM_SENDS_FAILED] = w->line.sends_failed;
     f[SIM_SENDS_UNKNOWN] = w->line.sends_unknown;
+    f[SIM_ATTACKS] = w->line.attacker.attacks;
+    f[SIM_SEALINGS] = nonces_used();
     for (unsigned i = 0; i < 2; i++) {
         const struct sim_site *s = &w->sites[i];
         const struct sim_pipe *p = &w->line.ends[i].out;

@@ -16,6 +16,8 @@ enum sim_figure {
     /* the line */
     SIM_OUTAGES, SIM_SILENCES, SIM_BYTES_DAMAGED, SIM_BYTES_LOST, SIM_BYTES_ADDED, SIM_PIECES_GARBLED, SIM_PIECES_DOUBLED,
     SIM_COLLISIONS, SIM_DATAGRAMS_LOST, SIM_DATAGRAMS_DOUBLED, SIM_SENDS_FAILED, SIM_SENDS_UNKNOWN,
+    /* who is on it, and what is sealed against it */
+    SIM_ATTACKS, SIM_SEALINGS,
     SIM_FIGURES
 };
 extern const char *const sim_figure_names[SIM_FIGURES];
