@@ -175,6 +175,12 @@ static void on_give_up(void *ctx, const char *why)
     FUZZ_MUST(why[0] != '\0');
 }
 
+static void on_random_bytes(void *ctx, void *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        ((uint8_t *)bytes)[i] = (uint8_t)(on_random(ctx) >> 24);
+}
+
 static uint64_t on_grant(void *ctx)
 {
     return 1u << 20;
@@ -183,7 +189,7 @@ static uint64_t on_grant(void *ctx)
 static const struct channel_ops ops = {
     .output = on_output, .next_record = on_next_record, .acked = on_acked, .record = on_record,
     .frame_done = on_frame_done, .greeting = on_greeting, .greeted = on_greeted, .state = on_state,
-    .give_up = on_give_up, .random = on_random, .grant = on_grant,
+    .give_up = on_give_up, .random = on_random, .random_bytes = on_random_bytes, .grant = on_grant,
 };
 
 /* ---- the world ---- */
@@ -195,7 +201,8 @@ static void begin(struct world *w, int side, uint8_t how)
     e->side = side;
     e->identity = (struct channel_identity){.generation = 7, .segment = 100, .predecessor = 99, .predecessor_end = 5};
     e->config = (struct channel_config){
-        .kind = CHANNEL_STREAM, .seal = SEAL_NONE, .metered = how & 1, .half_duplex = how & 2, .speaks_first = side == 1,
+        .kind = CHANNEL_STREAM, .seal = (how & 0xc0) != 0xc0 ? SEAL_NONE : how & 8 ? SEAL_AUTH : SEAL_FULL,
+        .forward_secrecy = how & 4, .metered = how & 1, .half_duplex = how & 2, .speaks_first = side == 1,
         .probe_ms = how & 4 ? 60000 : 0, .rate_bytes_s = how & 8 ? 120 : 0, .avoid = {0x11, 0x13},
         .avoid_count = how & 16 ? 2 : 0, .max_message = 1u << 20, .codec_version = 1 + (how >> 5 & 1), .codec_memory = 256u << 10,
     };
@@ -260,26 +267,71 @@ static void wait(struct world *w, int64_t most_ms)
     w->now_ms = at;
 }
 
+static uint64_t number_of(const struct channel *c, const uint8_t *frame)
+{
+    uint16_t low = (uint16_t)((frame[0] & 7) << 8 | frame[1]);
+    return frame_kind(frame[0]) == FRAME_DATA
+               ? frame_number(c->in.next, low, FRAME_DATA_BITS)
+               : frame_number(c->control_in + (1u << (FRAME_CONTROL_BITS - 2)), low & 0x3ff, FRAME_CONTROL_BITS);
+}
+
+static size_t check_as_peer(const struct channel *c, uint8_t *frame, size_t n)
+{
+    struct seal_context pair = {c->peer_epoch, c->own_epoch}, any = {0, 0};
+    bool over;
+    if (frame_kind(frame[0]) == FRAME_DATA)
+        return seal_frame(&pair, SEAL_SPACE_DATA, number_of(c, frame), frame, n);
+    if (frame_kind(frame[0]) == FRAME_CONTROL)
+        return seal_frame(&pair, SEAL_SPACE_CONTROL, number_of(c, frame), frame, n);
+    bool marks = handshake_type(frame, n, &over) == HANDSHAKE_MARKS;
+    return seal_frame(marks ? &pair : &any, SEAL_SPACE_HANDSHAKE, 0, frame, n);
+}
+
+/* The same with keys: those of the epoch, of the meeting, or of a HELLO. */
+static size_t seal_as_peer(const struct channel *c, uint8_t *frame, size_t n)
+{
+    struct seal_context in = channel_seal_in(c);
+    bool over;
+    if (frame_kind(frame[0]) != FRAME_HANDSHAKE)
+        return !c->live ? 0 : seal_frame(&in, frame_kind(frame[0]) == FRAME_DATA ? SEAL_SPACE_DATA : SEAL_SPACE_CONTROL,
+                                         number_of(c, frame), frame, n);
+    enum handshake_type type = handshake_type(frame, n, &over);
+    if (type == HANDSHAKE_HELLO) {
+        if (n < 2 + SEALED_RANDOM_BYTES)
+            return 0;
+        in = sealed_hello_context(frame + 1, &c->ring.hello_in[0]);
+        uint64_t number = 0;
+        for (unsigned i = 5; i < 12; i++)
+            number = number << 8 | frame[i];
+        return seal_frame(&in, SEAL_SPACE_HANDSHAKE, number << 8 | frame[17], frame, n);
+    }
+    if (type == HANDSHAKE_RESUME || type == HANDSHAKE_RESUMED) {
+        if (!c->live || n < 7)
+            return 0;
+        for (unsigned i = 0; i < 4; i++)
+            frame[1 + i] = (uint8_t)(c->peer_epoch >> (24 - 8 * i));
+        in.clear = 7;
+        return seal_frame(&in, SEAL_SPACE_CONTROL,
+                          frame_number(c->control_in + CHANNEL_RESUME_AHEAD, (uint16_t)(frame[5] << 8 | frame[6]), 16), frame, n);
+    }
+    if (c->meeting.known)
+        in = meeting_in(&c->meeting);
+    in.clear = 2;
+    return c->meeting.known || c->live ? seal_frame(&in, SEAL_SPACE_HANDSHAKE, frame[1], frame, n) : 0;
+}
+
 /* A frame with a right tag and any content, as only the peer could make it. */
 static void forge(struct world *w, struct end *e, struct reader *r)
 {
     uint8_t frame[FRAME_MAX_BYTES], line[FRAMING_MAX_BYTES];
     size_t n;
     struct channel *c = e->channel;
-    uint8_t *bytes = fuzz_take(r, read_u8(r) % (FRAME_MAX_BYTES - SEAL_CRC_BYTES) + 1, &n);
+    uint8_t *bytes = fuzz_take(r, read_u8(r) % (FRAME_MAX_BYTES - SEAL_TAG_MAX) + 1, &n);
     if (n >= 2) {
-        struct seal_context pair = {c->peer_epoch, c->own_epoch}, any = {0, 0};
         memcpy(frame, bytes, n);
-        bool over;
-        enum handshake_type type = handshake_type(frame, n, &over);
-        uint16_t low = (uint16_t)((frame[0] & 7) << 8 | frame[1]);
-        if (frame_kind(frame[0]) == FRAME_DATA)
-            n = seal_frame(&pair, SEAL_SPACE_DATA, frame_number(c->in.next, low, FRAME_DATA_BITS), frame, n);
-        else if (frame_kind(frame[0]) == FRAME_CONTROL)
-            n = seal_frame(&pair, SEAL_SPACE_CONTROL,
-                           frame_number(c->control_in + (1u << (FRAME_CONTROL_BITS - 2)), low & 0x3ff, FRAME_CONTROL_BITS), frame, n);
-        else
-            n = seal_frame(type == HANDSHAKE_MARKS ? &pair : &any, SEAL_SPACE_HANDSHAKE, 0, frame, n);
+        n = c->sealed ? seal_as_peer(c, frame, n) : check_as_peer(c, frame, n);
+    }
+    if (n >= 2) {
         w->forged = true;
         n = framing_encode(&c->avoid, true, frame, n, line);
         channel_on_bytes(c, line, n, w->now_ms);
