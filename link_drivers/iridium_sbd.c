@@ -69,7 +69,7 @@ static void load_note(struct sbd *s, int64_t now_ms)
     s->blocked = s->note.blocked && s->note.wait_ms > 0;
     s->settled_until_ms = now_ms + sbd_scaled(s, SETTLED_MS);
     if (s->note.pending) /* the session may still go on, and must not be spoken into */
-        s->quiet_until_ms = now_ms + sbd_scaled(s, s->options->session_timeout_ms);
+        s->quiet_until_ms = now_ms - s->note.passed_ms + sbd_scaled(s, s->options->session_timeout_ms);
 }
 
 /* ---- what the host is told ---- */

@@ -25,7 +25,7 @@
 #define ANSWER_MS        (5 * SECOND)
 #define ANSWER_LEAST_MS  (2 * SECOND) /* however much a test shortens time: its machine may be busy */
 #define TAIL_MS          (5 * SECOND) /* for an OK behind what was wanted */
-#define READY_MS         (10 * SECOND)
+#define READY_MS         (15 * SECOND) /* up to 10 s are seen */
 #define GUARD_MS         (90 * SECOND) /* beyond session_timeout: then the result is unknown */
 #define LINGER_MS        (30 * SECOND) /* beyond session_timeout: then no session goes on any more */
 #define COMMIT_MS        (60 * SECOND)
@@ -117,6 +117,12 @@ static const char *command_of(struct sbd *s, enum sbd_step step)
     }
 }
 
+static int64_t at_least(const struct sbd *s, int64_t ms, int64_t least_ms)
+{
+    int64_t scaled = sbd_scaled(s, ms);
+    return scaled > least_ms ? scaled : least_ms;
+}
+
 static int64_t timeout_of(const struct sbd *s, enum sbd_step step, int64_t now_ms)
 {
     if (step == SBD_LISTEN)
@@ -128,8 +134,7 @@ static int64_t timeout_of(const struct sbd *s, enum sbd_step step, int64_t now_m
         ms = WAKE_SLOW_MS;
     if (step == SBD_SESSION || step == SBD_REGISTER)
         ms = s->options->session_timeout_ms + GUARD_MS;
-    int64_t least = step == SBD_WAKE ? WAKE_MS : ANSWER_LEAST_MS, scaled = sbd_scaled(s, ms);
-    return scaled > least ? scaled : least;
+    return at_least(s, ms, step == SBD_WAKE ? WAKE_MS : ANSWER_LEAST_MS);
 }
 
 static void ask(struct sbd *s, int64_t now_ms)
@@ -141,7 +146,7 @@ static void ask(struct sbd *s, int64_t now_ms)
         .info = r->info,
         .info_may_miss = r->info_may_miss,
         .timeout_ms = timeout_of(s, s->step, now_ms),
-        .tail_ms = TAIL_MS,
+        .tail_ms = at_least(s, TAIL_MS, ANSWER_LEAST_MS),
         .blob_max = s->model->mt_max,
     };
     if (r->form == AT_WRITE) {

@@ -66,6 +66,7 @@ bool sbd_note_read(struct sbd_note *note, struct sbd_budget *budget, const uint8
     got.wall_ms = (int64_t)read_be64(&r);
     /* Without a clock at both ends time stood still meanwhile: nothing is spent too early. */
     int64_t passed = wall_ms > 0 && got.wall_ms > 0 && wall_ms > got.wall_ms ? wall_ms - got.wall_ms : 0;
+    got.passed_ms = passed;
     got.wait_ms = got.wait_ms > passed ? got.wait_ms - passed : 0;
     bill.total = read_be64(&r);
     for (int i = 0; i < SBD_SPANS; i++) {

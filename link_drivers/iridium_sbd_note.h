@@ -27,6 +27,7 @@ struct sbd_note {
     int64_t wait_ms;    /* until the next session may begin */
     bool blocked;       /* ... and the link is down until then */
     int64_t wall_ms;    /* when it was written; 0 = not known */
+    int64_t passed_ms;  /* once read: since then, 0 = not known */
 };
 
 /* Puts note and bill as they are at now_ms. Return: bytes. */
