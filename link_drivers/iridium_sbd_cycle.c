@@ -338,7 +338,7 @@ static enum sbd_step on_firmware(struct sbd *s, int64_t now_ms)
 {
     const char *colon = strchr(s->chat.info, ':');
     keep_text(s->firmware, sizeof(s->firmware), colon ? colon + 1 : "");
-    s->old_firmware = strncmp(s->firmware, "TA", 2) == 0 && atoi(s->firmware + 2) < FIRMWARE_SOUND;
+    s->old_firmware = strncmp(s->firmware, "TA", 2) == 0 && strtol(s->firmware + 2, NULL, 10) < FIRMWARE_SOUND;
     return SBD_IMEI;
 }
 

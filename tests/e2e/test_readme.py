@@ -7,6 +7,7 @@ import subprocess
 
 import tap
 from gateway import LONGWIRE, command
+from satellite import SPEED, Emulator
 from processes import free_port, wait_until
 from tap import Skip, case, check, check_equal
 
@@ -36,12 +37,18 @@ def replaced(text, key, value):
     return pattern.sub(lambda m: m.group(1) + str(value) + m.group(3), text)
 
 
+def equal_topic(message, topic):
+    check_equal(message.topic, topic, "topic")
+
+
 @case("the README's edge.ini and hub.ini pass `longwire check` but for what is not on this machine")
 def _(world):
     for name, text in blocks().items():
-        file = world.folder / name
+        folder = world.folder / name.removesuffix(".ini")
+        folder.mkdir()
+        file = folder / name
         file.write_text(text)
-        make_keys(world.folder, text)
+        make_keys(folder, text)
         done = command("check", str(file))
         check_equal(done.returncode, 0, f"exit code for {name}: {done.stderr}")
 
@@ -76,6 +83,34 @@ def _(world):
                    f"{near} is connected")
         world.client(brokers[near]).publish(topics[near], "hello from " + near)
         listener.wait_payload("hello from " + near)
+
+
+@case("the README's sat-edge.ini and sat-hub.ini, on an emulated modem and gateway, carry an alarm and a command")
+def _(world):
+    texts = {name: blocks()[name] for name in ("sat-edge.ini", "sat-hub.ini")}
+    brokers = {name: world.broker(name.removesuffix(".ini")) for name in texts}
+    device, mo_port = str(world.folder / "modem"), free_port()
+    imei = re.search(r"^imei[ \t]*=[ \t]*(\d{15})", texts["sat-hub.ini"], re.M).group(1)
+    sky = Emulator(world, [{"imei": imei, "path": device}], {"port": mo_port}, seed=1)
+    make_keys(world.folder, texts["sat-edge.ini"])
+    shutil.copy(world.folder / "hub.key", world.folder / "buoy-17.key")  # as the README says
+    texts["sat-edge.ini"] = replaced(texts["sat-edge.ini"], "device", device)
+    for key, value in (("mo_listen", f"127.0.0.1:{mo_port}"), ("mo_allow", "127.0.0.1"),
+                       ("mt_connect", f"127.0.0.1:{sky.mt_port}")):
+        texts["sat-hub.ini"] = replaced(texts["sat-hub.ini"], key, value)
+    for name, text in texts.items():
+        text = replaced(replaced(text, "path", world.folder / f"{name}.db"), "port", brokers[name].port)
+        (world.folder / name).write_text(text + f"time_scale = {SPEED}\n")  # the last section is the link
+        world.process(name, [LONGWIRE, "run", str(world.folder / name)])
+    for name in texts:
+        wait_until(lambda n=name: '"connected":true' in command("status", str(world.folder / n), "--json").stdout,
+                   f"{name} is connected")
+    listeners = {name: world.client(brokers[name], "site/#", "cmd/#") for name in texts}
+    world.client(brokers["sat-edge.ini"]).publish("alarm/test", "hello")
+    equal_topic(listeners["sat-hub.ini"].wait_payload("hello"), "site/buoy-17/alarm/test")
+    world.client(brokers["sat-hub.ini"]).publish("cmd/buoy-17/test", "hi")
+    equal_topic(listeners["sat-edge.ini"].wait_payload("hi"), "cmd/test")
+    sky.check_conduct()
 
 
 @case("the manual's examples in config/ pass `longwire check`")
