@@ -144,8 +144,9 @@ static void check_age(struct sim_ledger *l, unsigned from, unsigned route)
         const struct sim_message *m = &l->messages[i];
         int64_t live = m->expiry_s ? (int64_t)m->expiry_s * 1000 : INT64_MAX;
         live = r->expire_ms && r->expire_ms < live ? r->expire_ms : live;
-        old += m->from == from && m->route == route && !m->accepted && live < INT64_MAX &&
-               l->report->clock->now_ms - m->given_at + EXPIRY_SLACK_MS >= live;
+        bool due = live < INT64_MAX && l->report->clock->now_ms - m->given_at + EXPIRY_SLACK_MS >= live;
+        if (m->from == from && m->route == route && due && m->offers > m->accepted)
+            old += m->offers - m->accepted; /* a retained one is queued again for a new session */
     }
     if (l->gaps[from][route].expired > old && !l->clock_lies && !l->stores_fail)
         sim_fail(l->report, "age", "route %s of %s: %" PRIu64 " messages are told to have expired; %" PRIu64 " that did not come out were old enough", r->name,
