@@ -62,6 +62,29 @@ static void the_sender_keeps_to_what_the_peer_can_take(void **state)
     }
 }
 
+/* Where nobody probes, who was told that there is no room would wait for ever. */
+static void room_that_came_while_the_link_was_down_is_told_of(void **state)
+{
+    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .metered = true, .seed = 63});
+    p->owner[1].grant = 1000;
+    pair_up(p, 2);
+    for (int i = 0; i < 20; i++)
+        pair_send(p, 0, CLASS_NORMAL, 500);
+    for (int i = 0; i < 3000; i++) {
+        uint64_t taken = p->owner[1].disk.count[CLASS_NORMAL] * 500;
+        p->owner[1].grant = taken < 1000 ? 1000 - taken : 0;
+        pair_run(p, 10);
+    }
+    assert_true(p->owner[1].disk.count[CLASS_NORMAL] < 20);
+    pair_down(p, 2);
+    p->owner[1].grant = 1000000;
+    channel_grant_changed(p->owner[1].channel, p->now_ms);
+    pair_run(p, 60000);
+    pair_up(p, 2);
+    assert_true(pair_drain(p, 20 * 60 * 1000));
+    pair_free(p);
+}
+
 static void a_refusal_is_told_and_tried_again_slowly(void **state)
 {
     struct pair *p =
@@ -443,6 +466,7 @@ int main(int argc, char **argv)
     pair_arguments(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sender_keeps_to_what_the_peer_can_take),
+        cmocka_unit_test(room_that_came_while_the_link_was_down_is_told_of),
         cmocka_unit_test(a_refusal_is_told_and_tried_again_slowly),
         cmocka_unit_test(a_peer_of_another_name_is_refused),
         cmocka_unit_test(goodbye_is_heard_and_a_new_start_is_welcome),
