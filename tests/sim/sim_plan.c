@@ -48,6 +48,8 @@ const struct sim_family sim_families[] = {
      ANY_LINE | HAZARD_OUTAGE | HAZARD_TCP | HAZARD_STOP | HAZARD_DISK_FULL},
     {"sealed, attacked, stores lost and set back", HAZARD_SEALED | HAZARD_ATTACKER | HAZARD_STORE_LOST | HAZARD_STORE_OLD,
      HAZARD_OUTAGE | HAZARD_METERED | HAZARD_TCP | HAZARD_BROKER},
+    {"sealed datagrams and crashes", HAZARD_SEALED | HAZARD_DATAGRAM | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB,
+     HAZARD_DELAY | HAZARD_ATTACKER | HAZARD_BROKER | HAZARD_OUTAGE},
 };
 const unsigned sim_family_count = sizeof sim_families / sizeof sim_families[0];
 
