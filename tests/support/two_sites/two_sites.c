@@ -15,12 +15,12 @@
 
 static const char *const texts[2] = {
     "[site]\nname = edge\n[broker]\nhost = h\nprotocol = 3.1.1\n[store]\npath = edge.db\nmax_bytes = 1M\nhistory = 16K\n"
-    "[peer hub]\nlinks = l\nseal = none\naccept = cmd/#\n"
+    "[peer hub]\nlinks = l\nsecret_file = key\naccept = cmd/#\n"
     "[route alarms]\npeer = hub\ntopics = alarm/#\npriority = alarm\nqos = 2\n"
     "[route data]\npeer = hub\ntopics = data/#\nqos = 2\n"
     "[link l]\ndriver = tcp\nconnect = h:1\n",
     "[site]\nname = hub\n[broker]\nhost = h\nprotocol = 3.1.1\n[store]\npath = hub.db\nmax_bytes = 1M\nhistory = 16K\n"
-    "[peer edge]\nlinks = l\nseal = none\naccept = #\n"
+    "[peer edge]\nlinks = l\nsecret_file = key\naccept = #\n"
     "[route commands]\npeer = edge\ntopics = cmd/#\nqos = 2\n"
     "[link l]\ndriver = tcp\nconnect = h:1\n",
 };
@@ -113,6 +113,12 @@ static void env_random(void *ctx, void *bytes, size_t n)
         ((uint8_t *)bytes)[i] = (uint8_t)((w->seed = w->seed * 1664525u + 1013904223u) >> 24);
 }
 
+static int env_secret(void *ctx, const struct config_peer *peer, bool next, uint8_t out[SECRET_BYTES])
+{
+    memset(out, 0x5a, SECRET_BYTES);
+    return 0;
+}
+
 static void env_log(void *ctx, enum bridge_log level, const char *subsystem, const char *text)
 {
     struct site *s = ctx;
@@ -181,7 +187,7 @@ bool two_sites_start(struct two_sites *w, unsigned site)
         .ctx = s, .broker_write = env_broker_write, .broker_pending = env_broker_pending, .broker_drop = env_broker_drop,
         .broker_settled = env_broker_settled, .link_room = env_link_room, .link_send = env_link_send,
         .link_reset = env_link_reset, .link_counts = env_link_counts, .store_damaged = env_store_damaged,
-        .random = env_random, .log = env_log,
+        .random = env_random, .secret = env_secret, .log = env_log,
     };
     s->damaged = s->reset = s->broker_drop = false;
     enter(s);
