@@ -86,6 +86,20 @@ static void check_store(const struct config *c, struct diag *d)
                    strerror(errno));
 }
 
+/* Root may read any file; the gateway that runs as another user cannot. */
+static void warn_out_of_reach(const struct config *c, struct diag *d, const struct config_peer *peer,
+                              const char *option, const char *path, uid_t owner)
+{
+    struct stat st;
+    const char *title = "";
+    int line = key_line(c, peer->line, option, &title);
+    if (geteuid() == 0 && owner != (uid_t)-1 && stat(path, &st) == 0 && st.st_uid != owner)
+        diag_warning(d, line, title, option,
+                     "%s belongs to root, and the store to uid %lu: a gateway that runs as that "
+                     "user cannot read the key",
+                     path, (unsigned long)owner);
+}
+
 /* A key, and where it came from. */
 struct known_key {
     uint8_t key[KEY_BYTES];
@@ -155,10 +169,12 @@ static void check_keys(const struct config *c, struct diag *d)
         keys[n].peer = peer;
         keys[n].option = option;
         int line = key_line(c, peer->line, option, &title);
-        if (key_file_read(path, owner, keys[n].key, why) == 0)
+        if (key_file_read(path, owner, keys[n].key, why) == 0) {
             n++;
-        else
+            warn_out_of_reach(c, d, peer, option, path, owner);
+        } else {
             diag_error(d, line, title, option, "%s %s", path, why);
+        }
     }
     qsort(keys, n, sizeof(*keys), by_key);
     check_keys_differ(c, d, keys, n);

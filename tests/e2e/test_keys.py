@@ -72,7 +72,11 @@ def _(world):
     if os.geteuid() == 0:
         os.chown(key, 12345, -1)
         refused("belongs to another user (uid 12345)")
+        os.chown(site.folder, 12345, -1)  # whom the store belongs to: whoever runs the gateway
+        check_equal(command("check", str(site.file)).returncode, 0, "check of a service's file by root")
         os.chown(key, 0, -1)
+        check("cannot read the key" in command("check", str(site.file)).stderr, "root is told that the service cannot read it")
+        os.chown(site.folder, 0, -1)
     key.write_text("0123\n")
     refused("line 1: a key has 64 hex digits, here are 4")
     key.unlink()
