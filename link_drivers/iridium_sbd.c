@@ -151,16 +151,18 @@ static void earlier(int64_t *at, int64_t other)
 static int64_t idle_until(struct sbd *s, int64_t now_ms)
 {
     int64_t at = INT64_MAX;
+    if (s->blocked)
+        return s->next_session_ms > now_ms ? s->next_session_ms : now_ms;
     if (s->options->check_ms > 0)
         earlier(&at, s->last_look_ms + sbd_scaled(s, s->options->check_ms));
-    if (s->blocked || s->frame.held)
+    if (s->frame.held)
         earlier(&at, s->frame.known_done || s->frame.known_refused ? now_ms : s->next_session_ms);
     else if (mailbox_wanted(s, now_ms))
-        earlier(&at, s->company_until_ms > 0 ? s->company_until_ms : s->next_session_ms);
+        earlier(&at, s->company_until_ms > s->next_session_ms ? s->company_until_ms : s->next_session_ms);
     else if (s->options->poll_ms > 0) /* not allowed now: a while later again */
         earlier(&at, sbd_mailbox_due(s, now_ms) ? sbd_budget_renews_ms(&s->budget, now_ms)
                                                 : s->last_done_ms + sbd_scaled(s, s->options->poll_ms));
-    if (registration_wanted(s))
+    if (registration_wanted(s) && !mailbox_wanted(s, now_ms)) /* whose session registers as well */
         earlier(&at, s->register_at_ms > s->next_session_ms ? s->register_at_ms : s->next_session_ms);
     if (s->short_of_room && sbd_is_up(s) && !s->frame.held)
         earlier(&at, now_ms < s->next_session_ms ? s->next_session_ms : sbd_budget_renews_ms(&s->budget, now_ms));

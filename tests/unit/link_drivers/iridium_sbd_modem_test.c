@@ -129,6 +129,20 @@ static void test_registration_that_fails_is_tried_with_patience(void **state)
     expect_right();
 }
 
+/* A ring that is found at the start comes before the registration, which its session makes needless. */
+static void test_ring_found_at_the_start(void **state)
+{
+    size_t one = 1;
+    begin();
+    t.modem->unregistered = true;
+    sbd_modem_queue(t.modem, "for us", 6, true);
+    run_until(has_frames, &one, "a message");
+    fake_run_for(&t.world, HOUR);
+    assert_int_equal(t.modem->registrations, 0);
+    assert_int_equal(t.modem->sessions, 1);
+    expect_right();
+}
+
 static void test_other_kind_of_modem_is_told(void **state)
 {
     begin();
@@ -334,6 +348,7 @@ static const struct CMUnitTest tests[] = {
     CASE(test_missed_ring_is_found_for_free),
     CASE(test_modem_registers_so_that_it_rings),
     CASE(test_registration_that_fails_is_tried_with_patience),
+    CASE(test_ring_found_at_the_start),
     CASE(test_other_kind_of_modem_is_told),
     CASE(test_poll_asks_when_nothing_else_did),
     CASE(test_error_of_the_mailbox_is_tried_again),

@@ -98,6 +98,7 @@ static void test_statuses_of_failure(void **state)
 static void test_statuses_that_stop_the_link(void **state)
 {
     static const int statuses[] = {15, 16, 65};
+    t.options.check_ms = 10 * MINUTE;
     bring_up();
     for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
         unsigned sessions = t.modem->sessions, warnings = t.link.warnings;
