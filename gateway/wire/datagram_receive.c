@@ -88,13 +88,15 @@ static bool proves_itself(struct channel *c, const struct datagram_announcement 
 static void note_secrets(struct channel *c, const struct datagram_announcement *a, const struct in_epoch *e)
 {
     struct channel_secrets *s = &c->config.secrets;
-    if (!datagram_sealed(c) || !s->has_next)
+    if (!datagram_sealed(c))
+        return;
+    if (c->ops->key_in_use)
+        c->ops->key_in_use(c->ctx, e->next_secret);
+    if (!s->has_next)
         return;
     c->datagram->peer_next_secret = a->next_secret;
     c->status.peer_has_next = e->next_secret || (a->next_secret && a->next_secret == seal_secret_id(&c->datagram->terms, s->next));
     c->status.next_in_use = e->next_secret;
-    if (e->next_secret && c->ops->key_in_use)
-        c->ops->key_in_use(c->ctx, true);
     if (c->status.peer_has_next && !s->use_next) {
         s->use_next = true;
         c->datagram->begun = false; /* the next frame begins an epoch under it */
