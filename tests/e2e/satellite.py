@@ -17,16 +17,16 @@ from tap import SLOWNESS, Failure, check_equal
 
 EMULATOR = pathlib.Path(__file__).parent.parent / "emulator" / "emulator.py"
 IMEI = "300234010000001"
-SPEED = 50  # emulated seconds in a real one
+SPEED = 100  # emulated seconds in a real one, where a case does not say otherwise
 
 
 class Emulator:
     """The emulator as a child; ask() is its command line."""
 
-    def __init__(self, world, modems, hub, seed, **spec):
+    def __init__(self, world, modems, hub, seed, speed, **spec):
         self.world = world
         self.log_file = pathlib.Path(os.environ.get("LONGWIRE_EMULATOR_LOG", world.folder / "emulator.log"))
-        spec = {"seed": seed, "scale": 1 / SPEED, "modems": modems, "hub": hub, "log": str(self.log_file), **spec}
+        spec = {"seed": seed, "scale": 1 / speed, "modems": modems, "hub": hub, "log": str(self.log_file), **spec}
         self._lock = threading.Lock()
         self.process = world.process("emulator", [sys.executable, str(EMULATOR), json.dumps(spec)], stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE)
@@ -78,27 +78,27 @@ class SatellitePair:
 
     edge, hub: changes to their configurations (HUB and EDGE stand for the sites' names); modem: to the modem's spec."""
 
-    def __init__(self, world, edge=None, hub=None, modem=None, start=True, confirm=True, **spec):
+    def __init__(self, world, edge=None, hub=None, modem=None, start=True, confirm=True, speed=SPEED, **spec):
         self.world = world
         self.edge_broker, self.hub_broker = world.broker("edge-broker"), world.broker("hub-broker")
         self.mo_port = free_port()
         device = str(world.folder / "modem")
         self.sky = Emulator(world, [{"imei": IMEI, "path": device, **(modem or {})}],
                             {"port": self.mo_port, "confirm": confirm, **spec.pop("destination", {})},
-                            spec.pop("seed", world.random.randrange(10**6)), **spec)
+                            spec.pop("seed", world.random.randrange(10**6)), speed, **spec)
         world.gateways.append(self)  # for last_words
         edge_name, hub_name = world.site_name("edge"), world.site_name("hub")
         self.edge = world.site("edge", self.edge_broker, {hub_name: "sky"}, merge({
             "route up": {"peer": hub_name, "topics": "up/#"},
             "link sky": {"driver": "iridium-sbd", "device": device, "model": "9602", "hold": "20s", "ack_max_age": "4m",
-                         "min_interval": "0", "time_scale": str(SPEED)},
+                         "min_interval": "0", "time_scale": str(speed)},
         }, self._named(edge)))
         self.hub = world.site("hub", self.hub_broker, {edge_name: "sky"}, merge({
             "route down": {"peer": edge_name, "topics": "down/#"},
             f"peer {edge_name}": {"imei": IMEI},
             "link sky": {"driver": "directip", "mo_listen": f"127.0.0.1:{self.mo_port}",
                          "mo_confirm": "yes" if confirm else "no", "mt_connect": f"127.0.0.1:{self.sky.mt_port}",
-                         "hold": "20s", "ack_max_age": "4m", "time_scale": str(SPEED)},
+                         "hold": "20s", "ack_max_age": "4m", "time_scale": str(speed)},
         }, self._named(hub)))
         if start:
             self.start()

@@ -97,19 +97,21 @@ class Emulator:
             account = self.accounts[imei]
             modems[imei] = {**modem.ledger.report(), "mode": modem.mode, "momsn": modem.momsn, "queue": len(account.queue),
                             "bytes_in": modem.port.bytes_in, "bytes_out": modem.port.bytes_out, "opens": modem.port.opens,
-                            "attached": modem.attached, "mo_waits": modem.mo is not None and not modem.mo_sent}
+                            "attached": modem.attached, "script": len(modem.chaos.script["session"]), "mo_waits": modem.mo is not None and not modem.mo_sent}
         violations = [v for m in self.modems.values() for v in m.ledger.violations] + self.ledger.violations
         return {"now": round(self.timebase.now(), 1), "modems": modems, "gateway": self.ledger.report(),
-                "mo_queue": len(self.deliverer.queue), "violations": violations}
+                "mo_queue": len(self.deliverer.queue), "violations": violations,
+                "script": sum(len(self.gateway_chaos.script[kind]) for kind in ("delivery", "mt"))}
 
     def do_delivered(self):
         """What the hub has, in order."""
         return {"messages": [[i, m, p.hex()] for i, m, p in self.deliverer.delivered]}
 
     def do_script(self, imei=None, sessions=(), deliveries=(), mt=()):
-        """Faults in this order, before chance has a word."""
+        """Faults in this order, before chance has a word. A session: a plan, or the name of one in faults.py."""
+        plans = {name: {"name": name, **plan} for _weight, name, plan in faults.SESSION_FAULTS}
         if imei:
-            self.modems[imei].chaos.script["session"] += sessions
+            self.modems[imei].chaos.script["session"] += [plans[s] if isinstance(s, str) else s for s in sessions]
         self.gateway_chaos.script["delivery"] += deliveries
         self.gateway_chaos.script["mt"] += mt
 

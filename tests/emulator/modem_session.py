@@ -180,8 +180,8 @@ async def _tell(modem, plan, kind, answering, status, outcome, mo):
         line = "".join(c if i % 3 else "\x15" for i, c in enumerate(line))
     modem.mode = "busy"
     modem.say(line)
-    if plan.get("power") == "after":
-        modem.power_cycle(modem.rng.uniform(2, 8))
+    if plan.get("power") == "after":  # the line has left, its OK never does
+        modem.port.when_drained(lambda: modem.power_cycle(modem.rng.uniform(2, 8)))
         return
     if plan.get("result") == "no_ok":
         modem.mode = "command"
