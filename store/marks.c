@@ -119,6 +119,7 @@ int store_mark_number(struct store *s, int peer, enum msg_class class, uint64_t 
     struct peer_row *p;
     struct class_row *c;
     int64_t there;
+    bool early = false;
     int rc = db_write(s);
 
     if (rc != 0)
@@ -130,9 +131,14 @@ int store_mark_number(struct store *s, int peer, enum msg_class class, uint64_t 
         return STORE_REFUSED;
     if (number <= c->cumulative)
         return STORE_NONE;
-    if (c->early > 0 && (rc = db_read(s, SQL_EARLY_GET, DB_INTS(key_of(peer, class, number)),
-                                      &there, 1)) != STORE_NONE)
-        return rc == 0 ? STORE_NONE : rc;
+    if (c->early > 0) {
+        rc = db_read(s, SQL_EARLY_GET, DB_INTS(key_of(peer, class, number)), &there, 1);
+        if (rc < 0)
+            return rc;
+        early = rc == 0;
+    }
+    if (early && previous > c->cumulative)
+        return STORE_NONE;
     if (previous > c->cumulative) {
         if (c->early >= STORE_EARLY_MAX)
             return STORE_REFUSED;

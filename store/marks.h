@@ -56,7 +56,8 @@ int store_marks(struct store *s, int peer, struct store_mark marks[CLASS_COUNT],
                 struct store_remote *of) MUST_CHECK;
 /* Settles one number of a class, that follows `previous` (the number of the class before it, as the
  * sender has them): advances the cumulative mark when previous <= cumulative, and over early ones
- * that then follow; else remembers it as early. Works while the disk is full. Return: 0 = new;
+ * that then follow; else remembers it as early. Works while the disk is full. Return: 0 = new, or
+ * early until now and told again with nothing before it (the sender has no more what was missing);
  * STORE_NONE = had it already (duplicate; nothing changed); STORE_REFUSED = too many early, or no
  * number. */
 int store_mark_number(struct store *s, int peer, enum msg_class class, uint64_t previous,

@@ -55,6 +55,7 @@ struct lane {
     /* Datagram links. */
     uint64_t gap_number;        /* a gap that waits, and since when on the age clock */
     int64_t gap_age_ms;
+    int64_t lost_age_ms;        /* since when lost_to waits */
     uint64_t partial;           /* while a restart is mended: the message of which pieces are under way, and how much */
     uint32_t partial_have;
 };

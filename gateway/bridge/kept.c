@@ -166,6 +166,9 @@ bool kept_settle_number(struct peer *p, enum msg_class class, uint64_t previous,
     if (custody_failed(b, store_marks(b->store, p->id, after, &of)))
         return false;
     uint64_t reached = after[class].cumulative;
+    for (unsigned i = 0; i < before[class].early_count; i++)
+        if (before[class].early[i] == number)
+            m = NULL; /* it waits here already, and is among those passed on below */
     if (m && number > reached)
         keep_ahead(p, number, m);
     else if (m)

@@ -174,9 +174,31 @@ static void publish_gap(struct peer *p, const struct record *r)
     msg_free(m);
 }
 
-static int on_gap(struct peer *p, const struct record *r)
+/* A sender on a datagram link does not know what we have of what it has no more: it tells of all. */
+static void subtract_had(struct peer *p, struct record *gap)
+{
+    struct store_mark marks[CLASS_COUNT];
+    struct store_remote of;
+    if (store_marks(p->bridge->store, p->id, marks, &of) != 0)
+        return;
+    const struct store_mark *m = &marks[gap->class];
+    if (gap->number <= m->cumulative)
+        return;
+    uint64_t most = gap->number - m->cumulative;
+    for (unsigned i = 0; i < m->early_count; i++)
+        most -= m->early[i] <= gap->number;
+    if (gap->first_number <= m->cumulative)
+        gap->first_number = m->cumulative + 1;
+    if (gap->count > most)
+        gap->count = most;
+}
+
+static int on_gap(struct peer *p, const struct record *told)
 {
     struct bridge *b = p->bridge;
+    struct record gap = *told, *r = &gap;
+    if (p->sender.datagram && r->reason == GAP_LOST)
+        subtract_had(p, r);
     if (!kept_settle_number(p, r->class, r->previous, r->number, NULL))
         return 0;
     char name[48];

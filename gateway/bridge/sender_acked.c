@@ -116,6 +116,7 @@ static bool tell_lost(struct peer *p, enum msg_class class)
         return false;
     l->lost_to = settled_to;
     l->lost_count = lost.count;
+    l->lost_age_ms = bridge_age(b);
     return true;
 }
 

@@ -19,8 +19,10 @@ static int64_t waits(struct peer *p, enum msg_class class)
     if (!(l->have_row && l->row.number <= l->cursor)) {
         if (!sender_lane_ready(p, class))
             return -1;
-        if (l->lost_to)
-            return 0;
+        if (l->lost_to) {
+            int64_t told = bridge_age(b) - l->lost_age_ms;
+            return told > 0 ? told : 0;
+        }
         row = l->row;
     } else {
         int rc = store_outbox_next(b->store, p->id, class, l->cursor, 0, &row);

@@ -84,7 +84,6 @@ struct refused_epoch {
     uint64_t counter;
     uint8_t salt[DATAGRAM_SALT_BYTES];
     bool next_secret;
-    int64_t not_before_ms;
 };
 
 struct datagram {
@@ -120,6 +119,8 @@ struct datagram {
     bool has_nonce;
     uint8_t nonce[DATAGRAM_NONCE_BYTES];
     struct refused_epoch refused;
+    int64_t floor_not_before_ms, forgotten_not_before_ms;
+    uint32_t forgotten_epoch; /* that was told so last */
     struct held_frame held[DATAGRAM_HELD_MAX];
     unsigned held_count;
     struct {

@@ -60,15 +60,24 @@ static struct in_epoch *insert_epoch(struct datagram *d, const struct in_epoch *
     return &d->in[at];
 }
 
+/* Seldom, since each answer costs, and a recorded frame costs whoever repeats it nothing. But an epoch that was accepted after
+ * another had been refused is told at once what is wrong with it: nobody can repeat that at will. */
 static void refuse(struct channel *c, const struct in_epoch *e, enum datagram_answer_type why, int64_t now_ms)
 {
-    struct refused_epoch *r = &c->datagram->refused;
+    struct datagram *d = c->datagram;
+    bool forgotten = why == DATAGRAM_FORGOTTEN;
+    int64_t *not_before_ms = forgotten ? &d->forgotten_not_before_ms : &d->floor_not_before_ms;
     c->status.refused++;
-    if (now_ms < r->not_before_ms)
+    if (now_ms < *not_before_ms && !(forgotten && e->id != d->forgotten_epoch))
         return;
-    *r = (struct refused_epoch){.due = true, .why = why, .id = e->id, .counter = e->counter, .next_secret = e->next_secret};
-    memcpy(r->salt, e->salt, sizeof r->salt);
-    r->not_before_ms = now_ms + (c->config.metered ? METERED_FLOOR_EVERY_MS : DATAGRAM_ACK_DELAY_MS);
+    d->refused = (struct refused_epoch){.due = true, .why = why, .id = e->id, .counter = e->counter, .next_secret = e->next_secret};
+    memcpy(d->refused.salt, e->salt, sizeof e->salt);
+    int64_t age_ms = c->config.ack_max_age_ms, every_ms = DATAGRAM_ACK_DELAY_MS;
+    if (c->config.metered)
+        every_ms = age_ms > 0 && age_ms < METERED_FLOOR_EVERY_MS ? age_ms : METERED_FLOOR_EVERY_MS;
+    *not_before_ms = now_ms + every_ms;
+    if (forgotten)
+        d->forgotten_epoch = e->id;
 }
 
 /* Sealed: a receiver that remembers nothing of the peer cannot tell a recording; it wants to hear a fresh word of its own. */

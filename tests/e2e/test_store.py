@@ -1,37 +1,15 @@
 """Stores that are deleted, restored from an older copy, damaged, full, or on a box without a clock."""
 import os
-import shutil
 import subprocess
 
 import tap
 from checks import expect, numbered, wait_gaps
 from gateway import command
 from processes import wait_until
+from stores import delete_store, restore_store, save_store, store_files
 from tap import Skip, case, check, check_equal
 
 DECADES_MS = 55 * 365 * 86400 * 1000  # back to 1970 or so
-
-
-def store_files(gateway):
-    return list(gateway.folder.glob(gateway.store.name + "*"))
-
-
-def delete_store(gateway):
-    for file in store_files(gateway):
-        file.unlink()
-
-
-def save_store(gateway, folder):
-    """A copy as a backup makes it: of the database and all that stands beside it, the gateway stopped."""
-    folder.mkdir()
-    for file in store_files(gateway):
-        shutil.copy2(file, folder)
-
-
-def restore_store(gateway, folder):
-    delete_store(gateway)
-    for file in folder.iterdir():
-        shutil.copy2(file, gateway.folder)
 
 
 def warm_up(pair, n=30):

@@ -60,6 +60,23 @@ static void mark_moves_with_numbers_in_sequence(void **state)
     assert_string_equal(mark_text(f, NORMAL), "4");
 }
 
+static void early_number_told_again_with_nothing_before_it_closes_the_hole(void **state)
+{
+    struct fixture *f = *state;
+
+    see(f, 1, 10, 0, 0);
+    settle(f, 1, 3);
+    assert_ok(store_mark_number(f->s, f->peer, NORMAL, 6, 7));
+    assert_ok(store_mark_number(f->s, f->peer, NORMAL, 7, 8));
+    assert_ok(store_mark_number(f->s, f->peer, NORMAL, 9, 10));
+    assert_int_equal(store_mark_number(f->s, f->peer, NORMAL, 4, 8), STORE_NONE);
+    assert_ok(store_mark_number(f->s, f->peer, NORMAL, 0, 8));
+    assert_string_equal(mark_text(f, NORMAL), "8 10<9");
+    fixture_commit(f);
+    fixture_reopen(f);
+    assert_string_equal(mark_text(f, NORMAL), "8 10<9");
+}
+
 static void early_numbers_wait_for_what_is_before_them(void **state)
 {
     struct fixture *f = *state;
@@ -420,6 +437,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         CASE(mark_moves_with_numbers_in_sequence),
+        CASE(early_number_told_again_with_nothing_before_it_closes_the_hole),
         CASE(early_numbers_wait_for_what_is_before_them),
         CASE(early_numbers_are_bounded),
         CASE(nonsense_from_the_peer_is_refused),
