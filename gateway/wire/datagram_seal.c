@@ -24,7 +24,8 @@ static void put_salt(uint8_t out[EPOCH_SALT], uint64_t counter, uint32_t id, con
 static const uint8_t *secret_of(const struct channel *c, bool next)
 {
     const struct channel_secrets *s = &c->config.secrets;
-    return !next ? s->current : s->has_next ? s->next : NULL;
+    /* An epoch that was begun under the next secret outlives the change: that secret is then the only one. */
+    return next && s->has_next ? s->next : s->current;
 }
 
 bool datagram_epoch_key(const struct channel *c, enum seal_side side, uint64_t counter, uint32_t id,

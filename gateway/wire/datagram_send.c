@@ -290,11 +290,13 @@ void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t gr
         if (bitmap[bit / 8] >> bit % 8 & 1)
             highest = cumulative + 1 + bit;
     bool progress = false;
+    int64_t latest_ms = INT64_MIN / 2; /* sending of a frame that arrived */
     for (unsigned i = 0; i < d->frame_count;) {
         struct out_frame *f = &d->frames[i];
         if (f->epoch != epoch || f->sent_count == 0) {
             i++;
         } else if (is_told(f->number, cumulative, bitmap, bitmap_bytes)) {
+            latest_ms = f->sent_at_ms > latest_ms ? f->sent_at_ms : latest_ms;
             settle(c, i, now_ms);
             progress = true;
         } else {
@@ -302,6 +304,11 @@ void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t gr
             i++;
         }
     }
+    /* Of a receiver that did not know the epoch none arrived; that the first, sent again, did is no word of the others'
+     * numbers, but of their time. */
+    for (unsigned i = 0; i < d->frame_count; i++)
+        d->frames[i].overtaken |= d->frames[i].epoch == epoch && d->frames[i].sent_count > 0 &&
+                                  d->frames[i].sent_at_ms < latest_ms - datagram_patience_ms(c) / 2;
     if (d->begun && epoch == d->out[0].id) {
         d->announced = true;
         d->has_echo = false;

@@ -50,7 +50,8 @@ static uint8_t *piece(struct reader *r, const struct channel *full, size_t *n)
             number = number << 8 | frame[i];
         *n = seal_frame(&c, SEAL_SPACE_HANDSHAKE, number << 8 | frame[17], frame, *n);
     }
-    *n = framing_encode(&none, true, frame, *n, line);
+    if (*n > 0)
+        *n = framing_encode(&none, true, frame, *n, line);
     return line;
 }
 

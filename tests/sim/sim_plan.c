@@ -50,6 +50,7 @@ const struct sim_family sim_families[] = {
      HAZARD_OUTAGE | HAZARD_METERED | HAZARD_TCP | HAZARD_BROKER},
     {"sealed datagrams and crashes", HAZARD_SEALED | HAZARD_DATAGRAM | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB,
      HAZARD_DELAY | HAZARD_ATTACKER | HAZARD_BROKER | HAZARD_OUTAGE},
+    {"sealed datagrams, attacked", HAZARD_SEALED | HAZARD_ATTACKER | HAZARD_DATAGRAM, HAZARD_DELAY | HAZARD_OUTAGE | HAZARD_METERED},
 };
 const unsigned sim_family_count = sizeof sim_families / sizeof sim_families[0];
 
