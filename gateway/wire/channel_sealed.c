@@ -144,6 +144,12 @@ static bool prove(struct channel *c, int64_t now_ms)
     if (refusal != 0) {
         c->send_refusal = (unsigned)refusal;
         c->status.refused++;
+        if (c->greet != GREET_HELLO) { /* what lived is over all the same */
+            channel_set_state(c, CHANNEL_GREETING, "we refuse the peer");
+            c->greet = GREET_HELLO;
+            c->greet_tries = 0;
+            c->greet_at_ms = now_ms + CHANNEL_REFUSED_MS;
+        }
         return false;
     }
     channel_agree_codec(c, m->theirs.codec_version, m->theirs.memory_log2);
