@@ -127,6 +127,7 @@ struct peer {
     } keys;
     struct sender sender;
     struct topic_slots *topics_in;
+    struct codec_decoder *anchors[2]; /* datagram: anchors that models are being made from: in, out */
     struct priming prime_out, prime_in; /* tails that the models of a new epoch are being primed from */
     uint64_t frame_done;        /* last frame whose records were all given; to be committed and acknowledged: */
     bool frames_waiting;
@@ -324,6 +325,14 @@ void keys_in_use(struct peer *p, bool next);
 /* Looks at what came of the last bytes; to be called after each channel_on_bytes. */
 void keys_watch(struct peer *p);
 struct json_t *keys_json(const struct peer *p, const struct channel_status *s);
+
+/* ---- peers_anchor.c ---- */
+/* The channel's ops. */
+bool peers_anchor_propose(struct peer *p, uint64_t *up_to, uint32_t *id);
+void peers_anchor_proposed(struct peer *p, uint64_t up_to, uint32_t id);
+bool peers_anchor_open(struct peer *p, bool out, uint32_t id);
+bool peers_anchor_next(struct peer *p, bool out, struct record *r);
+void peers_anchor_close(struct peer *p, bool out);
 
 /* ---- peers_saved.c ---- */
 /* The channel's ops; ctx: the peer. */

@@ -8,6 +8,7 @@
 #include "gateway/wire/codec_mix.h"
 
 #define MODEL_BYTES_S 2000 /* of line, that the model feeds on a slow processor */
+#define DATAGRAM_MODELS 3 /* that a direction of a datagram link may hold: of two anchors, and the one under way */
 #define PUMP_ROUNDS 64 /* frames handed to one link in one turn, so that others get theirs */
 
 /* ---- the channel's services ---- */
@@ -68,13 +69,32 @@ static void op_greeted(void *ctx, const struct channel_marks *theirs)
 
 static enum channel_prime op_prime(void *ctx, bool out, struct record *r)
 {
-    return peers_prime(ctx, out, r);
+    struct peer *p = ctx;
+    if (p->sender.datagram)
+        return peers_anchor_next(p, out, r) ? CHANNEL_PRIME_RECORD : CHANNEL_PRIME_END;
+    return peers_prime(p, out, r);
+}
+
+static bool op_anchor_open(void *ctx, bool out, uint32_t id)
+{
+    return peers_anchor_open(ctx, out, id);
+}
+
+static bool op_anchor_propose(void *ctx, uint64_t *up_to, uint32_t *id)
+{
+    return peers_anchor_propose(ctx, up_to, id);
+}
+
+static void op_anchor_proposed(void *ctx, uint64_t up_to, uint32_t id)
+{
+    peers_anchor_proposed(ctx, up_to, id);
 }
 
 static void op_primed(void *ctx, bool out)
 {
     struct peer *p = ctx;
     priming_drop(out ? &p->prime_out : &p->prime_in);
+    peers_anchor_close(p, out);
 }
 
 static void op_state(void *ctx, enum channel_state state, const char *why)
@@ -148,6 +168,9 @@ static void op_restored(void *ctx, const struct record *r)
 
 static const struct channel_ops channel_ops = {
     .forgotten = op_forgotten,
+    .anchor_open = op_anchor_open,
+    .anchor_propose = op_anchor_propose,
+    .anchor_proposed = op_anchor_proposed,
     .take_back = op_take_back,
     .pending = op_pending,
     .keep_frame = peers_keep_frame,
@@ -277,6 +300,8 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
     p->station = at ? at->station : 0;
     p->mtu = at ? at->mtu : l->mtu;
     describe_datagrams(l, at, &cc);
+    if (l->datagram)
+        cc.codec_memory /= DATAGRAM_MODELS;
     p->sender.datagram = l->datagram;
     rc = keys_fill(p, &cc);
     if (rc == 0) {
@@ -317,6 +342,8 @@ void peers_fini(struct bridge *b)
         receiver_fini(p);
         priming_drop(&p->prime_out);
         priming_drop(&p->prime_in);
+        peers_anchor_close(p, false);
+        peers_anchor_close(p, true);
         free(p->report.json);
         if (p->sender.topics)
             sender_fini(p);

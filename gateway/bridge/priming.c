@@ -1,6 +1,7 @@
 #include "gateway/bridge/priming.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include "base/hash.h"
 #include "store/history.h"
@@ -9,6 +10,9 @@ struct load {
     struct priming *tail;
     int timestamps;
     bool failed;
+    uint64_t up_to;
+    unsigned most;
+    uint64_t bytes_left;
 };
 
 /* What crossed the link: whole seconds are what both kinds of timestamps have in common. */
@@ -23,6 +27,12 @@ static bool add(void *ctx, uint64_t number, const struct msg *m)
 {
     struct load *l = ctx;
     struct priming *t = l->tail;
+    uint64_t bytes = (uint64_t)m->topic_len + m->payload_len;
+    if (number > l->up_to)
+        return true;
+    if (t->count == l->most || bytes > l->bytes_left)
+        return false;
+    l->bytes_left -= bytes;
     struct msg *copy = msg_new(m->topic, m->topic_len, m->payload, m->payload_len, NULL, 0, "");
     if (!copy) {
         l->failed = true;
@@ -61,26 +71,39 @@ static uint32_t hash_of(const struct priming *t)
     return folded ? folded : 1;
 }
 
-int priming_load(struct priming *t, struct store *store, int peer, enum store_direction dir,
-                 int timestamps, uint32_t *hash)
+static int load(struct load *l, struct store *store, int peer, enum store_direction dir, unsigned most, uint64_t max_bytes)
 {
+    struct priming *t = l->tail;
     priming_drop(t);
-    t->tail = calloc(PRIMING_MESSAGES, sizeof *t->tail);
+    t->tail = calloc(l->most, sizeof *t->tail);
     if (!t->tail)
         return -ENOMEM;
-    struct load l = {t, timestamps, false};
-    int rc = store_history_newest(store, peer, dir, PRIMING_MESSAGES, PRIMING_BYTES, add, &l);
-    if (rc == 0 && l.failed)
+    int rc = store_history_newest(store, peer, dir, most, max_bytes, add, l);
+    if (rc == 0 && l->failed)
         rc = -ENOMEM;
     if (rc == 0 && t->count == 0)
         rc = STORE_NONE;
-    if (rc != 0) {
+    if (rc != 0)
         priming_drop(t);
-        return rc;
-    }
     t->left = t->count;
-    *hash = hash_of(t);
-    return 0;
+    return rc;
+}
+
+int priming_load(struct priming *t, struct store *store, int peer, enum store_direction dir,
+                 int timestamps, uint32_t *hash)
+{
+    struct load l = {t, timestamps, false, UINT64_MAX, PRIMING_MESSAGES, UINT64_MAX};
+    int rc = load(&l, store, peer, dir, PRIMING_MESSAGES, PRIMING_BYTES);
+    if (rc == 0)
+        *hash = hash_of(t);
+    return rc;
+}
+
+int priming_load_to(struct priming *t, struct store *store, int peer, enum store_direction dir,
+                    int timestamps, uint64_t up_to, unsigned most, uint64_t max_bytes)
+{
+    struct load l = {t, timestamps, false, up_to, most, max_bytes};
+    return load(&l, store, peer, dir, UINT_MAX, UINT64_MAX);
 }
 
 void priming_drop(struct priming *t)

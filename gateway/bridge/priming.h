@@ -34,6 +34,9 @@ struct priming {
  * store failed, or no memory. Nothing is held but after 0: priming_drop. */
 int priming_load(struct priming *t, struct store *store, int peer, enum store_direction dir,
                  int timestamps, uint32_t *hash) MUST_CHECK;
+/* The same of messages up to a number, at most so many and so many bytes; without a hash. */
+int priming_load_to(struct priming *t, struct store *store, int peer, enum store_direction dir,
+                    int timestamps, uint64_t up_to, unsigned most, uint64_t max_bytes) MUST_CHECK;
 void priming_drop(struct priming *t);
 /* The next record, oldest first; its pointers live until the next call. Return: false: there is no more. */
 bool priming_next(struct priming *t, struct topic_slots *topics, struct record *r) MUST_CHECK;

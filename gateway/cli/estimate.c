@@ -194,7 +194,7 @@ static void fill_defaults(struct arguments *a)
 {
     struct estimate_link *link = &a->terms.link;
     link->frame_bytes = a->frame ? (size_t)a->frame : link->datagram ? SBD_MTU : STREAM_FRAME;
-    /* What gateway/wire/channel_datagram does: datagrams go with the plain codec. */
+    /* The frames of a datagram link each begin from a model that stands still, which a stream does not show: plain is the safe side. */
     link->plain = a->codec >= 0 ? a->codec == 1 : link->datagram;
     link->tag_bytes = SEAL_TAG_DEFAULT;
     link->credit_bytes = a->credit >= 0 ? (size_t)a->credit : link->datagram ? SBD_CREDIT : 0;

@@ -135,7 +135,7 @@ struct channel_ops {
     /* What channel_save_out tells has changed: with the next commit will do. */
     void (*saved_changed)(void *ctx);
     /* A record of a frame given to channel_restore_frame, in their order: it is under way as if
-     * next_record had just given it. */
+     * next_record had just given it. Texts (but a TOPIC's) and payload are not told. */
     void (*restored)(void *ctx, const struct record *r);
     /* The first `count` records given since the epoch began are on the peer's disk. Rises. */
     void (*acked)(void *ctx, uint64_t count);
@@ -172,6 +172,14 @@ struct channel_ops {
     enum channel_prime (*prime)(void *ctx, bool out, struct record *r);
     /* No more of this tail is wanted. */
     void (*primed)(void *ctx, bool out);
+    /* DATAGRAM: anchors: messages that both ends have, kept by both under an id made of them ([P-10.16]).
+     * anchor_open: prime() is to give this one, from its beginning. Return: false: it is not here.
+     * anchor_propose: one that the peer has on its disk as well as we, more of use than the one in
+     * use. Return: false: none. anchor_proposed: the peer's word of one, with messages up to a
+     * number; it is kept where ours make the same id. All may be NULL: there are none. */
+    bool (*anchor_open)(void *ctx, bool out, uint32_t id);
+    bool (*anchor_propose)(void *ctx, uint64_t *up_to, uint32_t *id);
+    void (*anchor_proposed)(void *ctx, uint64_t up_to, uint32_t id);
     void (*state)(void *ctx, enum channel_state state, const char *why);
     /* The link should be reset: the peer has been silent too long, or speaks nonsense. */
     void (*give_up)(void *ctx, const char *why);

@@ -33,6 +33,9 @@ void datagram_free(struct datagram *d)
         free(d->held[i].bytes);
     record_list_fini(&d->carried);
     record_list_fini(&d->filling);
+    datagram_model_drop(&d->out_model);
+    datagram_model_drop(&d->in_models[0]);
+    datagram_model_drop(&d->in_models[1]);
     crypto_wipe(d, sizeof *d);
     free(d);
 }
@@ -100,6 +103,9 @@ static void on_answer(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
             if (c->ops->forgotten)
                 c->ops->forgotten(c->ctx);
             datagram_new_table(c);
+            break;
+        case DATAGRAM_NO_ANCHOR:
+            datagram_on_no_anchor(c, &d->out[i]);
             break;
         case DATAGRAM_FLOOR:
             datagram_on_floor(c, &a);
@@ -179,12 +185,12 @@ static size_t send_frame(struct channel *c, struct out_frame *f, int64_t now_ms)
 }
 
 /* A frame is built when it can leave: until then its records may be overtaken. One at a time, as each must be on our disk first. */
-static bool may_build(const struct channel *c)
+static bool may_build(struct channel *c)
 {
     for (unsigned i = 0; i < c->datagram->frame_count; i++)
         if (!c->datagram->frames[i].kept)
             return false;
-    return datagram_has_data(c);
+    return datagram_has_data(c) && datagram_model_ready(c);
 }
 
 size_t datagram_pump(struct channel *c, size_t room, int64_t now_ms)
@@ -211,7 +217,7 @@ size_t datagram_pump(struct channel *c, size_t room, int64_t now_ms)
 
 bool datagram_wants(const struct channel *c, int64_t now_ms)
 {
-    return c->link_up && (datagram_next_due((struct channel *)c) || c->datagram->refused.due || may_build(c) || ack_due(c, now_ms));
+    return c->link_up && (datagram_next_due((struct channel *)c) || c->datagram->refused.due || may_build((struct channel *)c) || ack_due(c, now_ms));
 }
 
 void datagram_grant_changed(struct channel *c)

@@ -1,4 +1,4 @@
-#include "gateway/wire/channel_internal.h"
+#include "gateway/wire/datagram_internal.h"
 
 /* A new epoch's models are primed from a history tail that both ends have ([P-12]), before the first record of a direction:
  * the sender encodes nothing until it is done, the receiver keeps the frames that come meanwhile. The sender says
@@ -34,6 +34,8 @@ void channel_prime_end(struct channel *c)
 
 bool channel_priming(const struct channel *c)
 {
+    if (c->datagram)
+        return datagram_priming(c);
     return c->live && (c->prime_out == PRIME_UNDER_WAY || c->prime_in == PRIME_UNDER_WAY);
 }
 
@@ -86,6 +88,10 @@ void channel_prime(struct channel *c, int64_t now_ms)
 {
     size_t done = 0;
     bool good = true;
+    if (c->datagram) {
+        datagram_prime(c, now_ms);
+        return;
+    }
     /* Turn by turn, since the peer does the same: so both directions are ready at both ends together. */
     while (good && channel_priming(c) && done < PRIME_SLICE_BYTES) {
         if (c->prime_out == PRIME_UNDER_WAY)

@@ -2,13 +2,7 @@
  * company. Each frame decodes alone. */
 #include <string.h>
 
-#include "gateway/wire/codec_plain.h"
 #include "gateway/wire/datagram_internal.h"
-
-uint8_t datagram_codec(const struct channel *c)
-{
-    return 1;
-}
 
 static struct channel_pending pending(const struct channel *c)
 {
@@ -75,11 +69,6 @@ struct filling {
     bool urgent_alone; /* what is not urgent comes along where it costs nothing */
 };
 
-static struct codec_encoder *fresh_encoder(struct channel *c)
-{
-    return codec_find(c->datagram->out[0].codec)->encoder_new(0);
-}
-
 /* Bytes of texts and payload that a record may have in the room left. In an empty frame it must fit
  * for certain; behind others it may be found too large, and waits for the next. */
 static size_t record_room(const struct filling *f)
@@ -105,8 +94,7 @@ static size_t encode(struct filling *f, const struct record *r)
 /* The encoder has seen a record that is not sent: once more, without it. Return: false = no memory. */
 static bool encode_again(struct filling *f, unsigned count)
 {
-    f->codec->encoder_free(f->encoder);
-    f->encoder = fresh_encoder(f->c);
+    f->encoder = datagram_fresh_encoder(f->c, f->encoder);
     buf_clear(f->out);
     f->size = 0;
     for (unsigned i = 0; i < count; i++)
@@ -196,7 +184,7 @@ unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_
 {
     struct datagram *d = c->datagram;
     struct channel_pending p = pending(c);
-    struct filling f = {.c = c, .out = out, .codec = codec_find(d->out[0].codec), .encoder = fresh_encoder(c),
+    struct filling f = {.c = c, .out = out, .codec = datagram_codec_of(d->out[0].codec), .encoder = datagram_fresh_encoder(c, NULL),
                         .overhead = overhead, .most = content};
     unsigned count = 0;
     struct record r;
@@ -229,30 +217,8 @@ unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_
         good = encode_again(&f, count);
         break;
     }
-    good = good && (count == 0 || f.codec->flush(f.encoder, out) == 0) && out->len <= content;
-    f.codec->encoder_free(f.encoder);
-    record_list_clear(&d->filling);
+    good = good && count > 0 && f.codec->flush(f.encoder, out) == 0 && out->len <= content;
+    if (f.encoder)
+        f.codec->encoder_free(f.encoder);
     return good ? count : 0;
-}
-
-/* ---- back ---- */
-
-bool datagram_decode(struct channel *c, uint8_t codec, const uint8_t *bytes, size_t n)
-{
-    struct codec_limits limits = {.max_message = UINT32_MAX};
-    const struct codec *of = codec_find(codec);
-    struct codec_decoder *decoder = of ? of->decoder_new(0, &limits) : NULL;
-    struct record r;
-    uint64_t needed;
-    bool good = decoder && of->feed(decoder, bytes, n, true) == 0;
-    record_list_clear(&c->records);
-    while (good) {
-        int rc = of->decode(decoder, &r, &needed);
-        if (rc == CODEC_MORE)
-            break;
-        good = rc == 0 && record_list_add(&c->records, &r) == 0;
-    }
-    if (decoder)
-        of->decoder_free(decoder);
-    return good;
 }

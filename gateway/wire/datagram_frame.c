@@ -12,12 +12,15 @@
 /* Flags of an announcement. */
 #define ECHOES    0x01
 #define HAS_NEXT  0x02
-#define ALL_FLAGS 0x03
+#define HAS_ANCHOR 0x04
+#define PROPOSES  0x08
+#define ALL_FLAGS 0x0F
 
 static void put_announcement(struct buf *b, const struct datagram_announcement *a,
                              enum seal_mode mode)
 {
-    buf_put_u8(b, (uint8_t)((a->echoes ? ECHOES : 0) | (a->next_secret ? HAS_NEXT : 0)));
+    buf_put_u8(b, (uint8_t)((a->echoes ? ECHOES : 0) | (a->next_secret ? HAS_NEXT : 0) |
+                            (a->anchor ? HAS_ANCHOR : 0) | (a->proposes ? PROPOSES : 0)));
     buf_put_u8(b, a->codec);
     buf_put_varint(b, a->counter - a->since);
     buf_put_varint(b, a->counter - a->identity.table);
@@ -30,6 +33,12 @@ static void put_announcement(struct buf *b, const struct datagram_announcement *
         buf_put(b, a->echo, sizeof a->echo);
     if (a->next_secret)
         buf_put_be32(b, a->next_secret);
+    if (a->anchor)
+        buf_put_be32(b, a->anchor);
+    if (a->proposes) {
+        buf_put_varint(b, a->proposed_up_to);
+        buf_put_be32(b, a->proposed_id);
+    }
     if (mode != SEAL_FULL) {
         buf_put_u8(b, (uint8_t)strlen(a->name));
         buf_put(b, a->name, strlen(a->name));
@@ -120,6 +129,13 @@ static bool read_announcement(struct reader *r, struct datagram_announcement *a,
         take(r, a->echo, sizeof a->echo);
     if (flags & HAS_NEXT)
         a->next_secret = read_be32(r);
+    if (flags & HAS_ANCHOR)
+        a->anchor = read_be32(r);
+    a->proposes = flags & PROPOSES;
+    if (a->proposes) {
+        a->proposed_up_to = read_varint(r);
+        a->proposed_id = read_be32(r);
+    }
     if (mode != SEAL_FULL) {
         size_t name = read_u8(r);
         const uint8_t *text = read_bytes(r, name);
@@ -166,6 +182,7 @@ size_t datagram_answer_encode(const struct datagram_answer *a, const uint8_t *sa
         buf_put_u8(&b, a->grant);
         buf_put(&b, a->bitmap, a->bitmap_bytes);
         break;
+    case DATAGRAM_NO_ANCHOR:
     case DATAGRAM_FORGOTTEN:
         break;
     case DATAGRAM_FLOOR:
@@ -191,8 +208,8 @@ bool datagram_answer_decode(struct datagram_answer *a, const uint8_t *frame, siz
         a->bitmap_bytes = r.left;
         return !r.bad && a->bitmap_bytes <= FRAME_BITMAP_MAX;
     }
-    if (frame[0] == DATAGRAM_FORGOTTEN) {
-        a->type = DATAGRAM_FORGOTTEN;
+    if (frame[0] == DATAGRAM_FORGOTTEN || frame[0] == DATAGRAM_NO_ANCHOR) {
+        a->type = (enum datagram_answer_type)frame[0];
         return r.left == 0;
     }
     a->type = DATAGRAM_FLOOR;

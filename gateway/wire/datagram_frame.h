@@ -20,7 +20,7 @@
 #define DATAGRAM_SALT_BYTES   12 /* of an epoch's randomness, beside its id */
 #define DATAGRAM_NONCE_BYTES  8  /* that a receiver without memory wants to hear again */
 #define DATAGRAM_ANNOUNCE_MAX                                                                      \
-    (4 + 20 + DATAGRAM_SALT_BYTES + 2 + 22 + 12 + 10 + DATAGRAM_NONCE_BYTES + 4 + 1 +              \
+    (4 + 20 + DATAGRAM_SALT_BYTES + 2 + 22 + 4 + 14 + 12 + 10 + DATAGRAM_NONCE_BYTES + 4 + 1 +              \
      CHANNEL_NAME_MAX)
 #define DATAGRAM_ANSWER_SALT_BYTES 12
 #define DATAGRAM_ANSWER_MAX                                                                        \
@@ -34,7 +34,11 @@ struct datagram_announcement {
     /* Behind the clear part. */
     uint64_t since; /* counter of the oldest epoch of which frames may still come */
     uint64_t behind; /* frames of the epoch before this one that may still come */
-    uint8_t codec;   /* of the epoch's frames */
+    uint8_t codec;   /* of the epoch's frames: version, and log2 of its memory << 3 */
+    uint32_t anchor; /* that they lean on; 0 = the primer alone */
+    bool proposes;   /* an anchor: the messages up to a number, and its id */
+    uint64_t proposed_up_to;
+    uint32_t proposed_id;
     struct channel_identity identity;
     bool echoes;
     uint8_t echo[DATAGRAM_NONCE_BYTES];
@@ -66,10 +70,16 @@ size_t datagram_clear_decode(struct datagram_header *h, enum seal_mode mode, con
 size_t datagram_rest_decode(struct datagram_header *h, enum seal_mode mode, const uint8_t *frame,
                             size_t n, size_t clear) MUST_CHECK;
 
-/* What goes back without data. ACK: of frames on disk. FORGOTTEN: the topic table that the epoch
+/* What goes back without data. ACK: of frames on disk. NO_ANCHOR: what the
+ * epoch's frames lean on is not here. FORGOTTEN: the topic table that the epoch
  * uses is not here. FLOOR: the epoch named is refused; another must have a counter above the
  * floor. */
-enum datagram_answer_type { DATAGRAM_ACK = 0xC0, DATAGRAM_FORGOTTEN = 0xC8, DATAGRAM_FLOOR = 0xCC };
+enum datagram_answer_type {
+    DATAGRAM_ACK = 0xC0,
+    DATAGRAM_NO_ANCHOR = 0xC4,
+    DATAGRAM_FORGOTTEN = 0xC8,
+    DATAGRAM_FLOOR = 0xCC
+};
 struct datagram_answer {
     enum datagram_answer_type type;
     uint64_t ack; /* decode: its low 16 bits */

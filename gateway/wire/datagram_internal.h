@@ -4,12 +4,14 @@
  *     datagram_fill.c      which records a frame takes, and how long it waits for company
  *     datagram_receive.c   frames -> records; the peer's epochs
  *     datagram_saved.c     what survives a restart
+ *     datagram_model.c     what the codec of a frame has seen before it
  *     datagram_seal.c      keys of epochs and answers */
 #ifndef WIRE_DATAGRAM_INTERNAL_H
 #define WIRE_DATAGRAM_INTERNAL_H
 
 #include "gateway/wire/channel_datagram.h"
 #include "gateway/wire/datagram_frame.h"
+#include "gateway/wire/record_check.h"
 #include "gateway/wire/record_list.h"
 #include "gateway/wire/seal.h"
 
@@ -30,13 +32,25 @@
 #define METERED_ACK_DELAY_MS   (METERED_RTO_MS * 2 / 3) /* cheaper than the frame that the peer would send again */
 #define METERED_FLOOR_EVERY_MS 600000
 
+/* A codec that has seen the primer and an anchor, to be copied for each frame. */
+struct datagram_model {
+    uint8_t codec; /* 0 = none */
+    uint32_t anchor;
+    bool out;
+    struct codec_encoder *encoder; /* out */
+    struct codec_decoder *decoder; /* in */
+    size_t primed; /* records of the primer seen */
+    bool ready;
+};
+
 struct out_epoch {
     uint32_t id;
     uint64_t counter;
     uint64_t next; /* number of the next frame */
     uint8_t salt[DATAGRAM_SALT_BYTES];
     bool next_secret; /* keyed with secrets.next */
-    uint8_t codec;
+    uint8_t codec;    /* version, and log2 of its memory << 3 */
+    uint32_t anchor;
 };
 
 struct out_frame {
@@ -62,6 +76,7 @@ struct in_epoch {
     uint8_t salt[DATAGRAM_SALT_BYTES];
     bool next_secret;
     uint8_t codec;
+    uint32_t anchor;
     struct seal_key key;
     bool news; /* something of it is on disk that the peer was not told of */
     /* Bit of a number: modulo FRAME_WINDOW, for cumulative + 1 .. + FRAME_WINDOW. */
@@ -112,6 +127,14 @@ struct datagram {
     struct record_list carried; /* one TOPIC that did not fit the last frame */
     struct record_list filling;
     bool leaving; /* what waited has waited long enough: all that waits goes */
+    uint32_t anchor; /* of new epochs; 0 = the primer alone */
+    uint32_t proposed; /* an anchor that a frame of ours names: once that is acknowledged both ends have it; 0 = none */
+    uint32_t proposed_epoch;
+    uint64_t proposed_number;
+    unsigned acked_since; /* records, since the last was proposed */
+    bool plain; /* the peer has no such model as ours */
+    struct datagram_model out_model, in_models[2];
+    unsigned in_model_turn; /* which is replaced next */
     /* In. in[0] is the newest. */
     struct in_epoch in[DATAGRAM_EPOCHS];
     unsigned in_count;
@@ -142,9 +165,12 @@ size_t datagram_tag_bytes(const struct channel *c);
 void datagram_abandon(struct channel *c);
 /* Makes a frame. Return: false = nothing to send. */
 bool datagram_build(struct channel *c, int64_t now_ms);
+bool datagram_model_ready(struct channel *c);
 struct out_frame *datagram_next_due(struct channel *c);
 void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t grant,
                      const uint8_t *bitmap, size_t bitmap_bytes, int64_t now_ms);
+/* The peer cannot read what leans on the epoch's anchor, or on our model at all. */
+void datagram_on_no_anchor(struct channel *c, const struct out_epoch *e);
 void datagram_on_floor(struct channel *c, const struct datagram_answer *a);
 /* The topic table is begun anew, and a new epoch with it. */
 void datagram_new_table(struct channel *c);
@@ -160,15 +186,35 @@ void datagram_forget_frames(struct channel *c);
 bool datagram_has_data(const struct channel *c);
 /* When it will be, if something waits for company; CHANNEL_NEVER. */
 int64_t datagram_hold_at(const struct channel *c, int64_t now_ms);
-/* Codes records into out: at most `content` bytes. overhead: bytes of the frame beside them. Return: how many records. */
+/* Codes records into out: at most `content` bytes. overhead: bytes of the frame beside them. Return: how many records: the first of
+ * d->filling. */
 unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_t overhead,
                        bool *urgent);
-/* Decodes a frame's records into c->records. Return: false = no such stream. */
-bool datagram_decode(struct channel *c, uint8_t codec, const uint8_t *bytes, size_t n);
+
+/* ---- datagram_model.c ---- */
 /* Of the frames that we make. */
 uint8_t datagram_codec(const struct channel *c);
+/* May the peer's frames be of this codec? */
+bool datagram_codec_known(const struct channel *c, uint8_t codec);
+const struct codec *datagram_codec_of(uint8_t codec);
+/* Is the model for frames of ours made? Else its making is begun. */
+bool datagram_out_model(struct channel *c, uint8_t codec, uint32_t anchor);
+/* A copy of it, into `again` where that is not NULL. NULL: no memory. */
+struct codec_encoder *datagram_fresh_encoder(struct channel *c, struct codec_encoder *again);
+enum datagram_decoding {
+    DATAGRAM_DECODED,  /* into c->records */
+    DATAGRAM_LATER,    /* the model is not made yet, or there is no memory */
+    DATAGRAM_NO_MODEL, /* the anchor is not here */
+    DATAGRAM_NONSENSE,
+};
+enum datagram_decoding datagram_decode(struct channel *c, uint8_t codec, uint32_t anchor, const uint8_t *bytes, size_t n);
+bool datagram_priming(const struct channel *c);
+void datagram_prime(struct channel *c, int64_t now_ms);
+void datagram_model_drop(struct datagram_model *m);
 
 /* ---- datagram_receive.c ---- */
+/* What waited for a model, or for a frame before it. */
+void datagram_take_held(struct channel *c, int64_t now_ms);
 void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms);
 /* As if nothing had ever come. */
 void datagram_forget_in(struct channel *c);
@@ -177,6 +223,10 @@ size_t datagram_disk_bitmap(const struct in_epoch *e, uint8_t bitmap[FRAME_BITMA
 /* The epoch that an acknowledgement should name next; NULL: nothing is new. */
 struct in_epoch *datagram_ack_epoch(struct datagram *d);
 void datagram_ack_told(struct channel *c, struct in_epoch *e, int64_t now_ms);
+
+/* ---- datagram_saved.c ---- */
+/* What the first `count` records of the list are, without their texts and payloads. */
+void datagram_put_contents(struct buf *out, const struct record_list *list, unsigned count);
 
 /* ---- datagram_seal.c ---- */
 bool datagram_sealed(const struct channel *c);

@@ -119,9 +119,14 @@ static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_an
     struct channel_marks ours = {0};
     e->since = a->since;
     e->codec = a->codec;
-    if ((a->name[0] && strcmp(a->name, c->config.own_name) == 0) || !codec_find(a->codec) ||
+    e->anchor = a->anchor;
+    if ((a->name[0] && strcmp(a->name, c->config.own_name) == 0) ||
         (a->name[0] && c->config.peer_name[0] && strcmp(a->name, c->config.peer_name) != 0)) {
         c->status.refused++;
+        return NULL;
+    }
+    if (!datagram_codec_known(c, a->codec)) {
+        refuse(c, e, DATAGRAM_NO_ANCHOR, now_ms);
         return NULL;
     }
     /* Of a process before the newest: welcome where that one has said that such frames may come. */
@@ -149,12 +154,23 @@ static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_an
 
 /* ---- frames ---- */
 
-enum taken { TAKEN, NOT_NOW, NO_TOPIC, NONSENSE };
+enum taken { TAKEN, NOT_NOW, NO_TOPIC, NO_ANCHOR, NONSENSE };
 
 /* A whole record of the frame must do; what does not decode, or the owner cannot take now, was not received. */
 static enum taken take(struct channel *c, const struct in_epoch *e, const uint8_t *bytes, size_t n)
 {
-    enum taken what = datagram_decode(c, e->codec, bytes, n) ? TAKEN : NONSENSE;
+    enum taken what = NONSENSE;
+    switch (datagram_decode(c, e->codec, e->anchor, bytes, n)) {
+    case DATAGRAM_DECODED:
+        what = TAKEN;
+        break;
+    case DATAGRAM_LATER:
+        return NOT_NOW;
+    case DATAGRAM_NO_MODEL:
+        return NO_ANCHOR;
+    case DATAGRAM_NONSENSE:
+        break;
+    }
     for (size_t i = 0; i < c->records.count && what == TAKEN; i++) {
         int rc = c->ops->record(c->ctx, c->records.records[i], c->datagram->given + 1);
         if (rc != 0)
@@ -209,7 +225,7 @@ static void hold(struct channel *c, const struct in_epoch *e, uint64_t number, c
 }
 
 /* What waited for the frame just taken, and what waited for that. */
-static void take_held(struct channel *c, int64_t now_ms)
+void datagram_take_held(struct channel *c, int64_t now_ms)
 {
     struct datagram *d = c->datagram;
     for (unsigned i = 0; i < d->held_count;) {
@@ -319,11 +335,16 @@ void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
     switch (take(c, e, frame + header, content - header)) {
     case TAKEN:
         c->status.stream_bytes_in += content - header;
+        if (h.announces && h.announcement.proposes && c->ops->anchor_proposed)
+            c->ops->anchor_proposed(c->ctx, h.announcement.proposed_up_to, h.announcement.proposed_id);
         received(c, e, number, now_ms);
-        take_held(c, now_ms);
+        datagram_take_held(c, now_ms);
         break;
     case NOT_NOW:
         hold(c, e, number, frame + header, content - header);
+        break;
+    case NO_ANCHOR:
+        refuse(c, e, DATAGRAM_NO_ANCHOR, now_ms);
         break;
     case NO_TOPIC:
         refuse(c, e, DATAGRAM_FORGOTTEN, now_ms);

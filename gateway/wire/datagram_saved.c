@@ -5,12 +5,12 @@
 
 #include "gateway/wire/datagram_internal.h"
 
-#define IN_FORMAT  2
-#define OUT_FORMAT 1
+#define IN_FORMAT  3
+#define OUT_FORMAT 2
 
-static_assert(1 + 8 + 1 + DATAGRAM_EPOCHS * (4 + 8 + 8 + 8 + DATAGRAM_SALT_BYTES + 2 + FRAME_BITMAP_MAX) <= CHANNEL_SAVED_MAX,
+static_assert(1 + 8 + 1 + DATAGRAM_EPOCHS * (4 + 8 + 8 + 8 + DATAGRAM_SALT_BYTES + 6 + FRAME_BITMAP_MAX) <= CHANNEL_SAVED_MAX,
               "what is saved has room");
-static_assert(1 + 8 + 8 + 4 + 2 + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 2) + 4 + 7 * FRAME_WINDOW <=
+static_assert(1 + 8 + 8 + 4 + 2 + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 6) + 8 + 7 * FRAME_WINDOW <=
                   CHANNEL_SAVED_OUT_MAX,
               "what is saved has room");
 
@@ -38,6 +38,7 @@ size_t datagram_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX])
         buf_put(&b, e->salt, sizeof e->salt);
         buf_put_u8(&b, e->next_secret);
         buf_put_u8(&b, e->codec);
+        buf_put_be32(&b, e->anchor);
         buf_put(&b, bitmap, sizeof bitmap);
     }
     size_t n = b.len;
@@ -62,6 +63,7 @@ static bool read_in_epoch(struct channel *c, struct reader *r, struct in_epoch *
     read_into(r, e->salt, sizeof e->salt);
     e->next_secret = read_u8(r);
     e->codec = read_u8(r);
+    e->anchor = read_be32(r);
     const uint8_t *bitmap = read_bytes(r, FRAME_BITMAP_MAX);
     if (r->bad || e->id == 0)
         return false;
@@ -110,6 +112,7 @@ size_t datagram_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_
     buf_put_u8(&b, OUT_FORMAT);
     buf_put_be64(&b, d->counter);
     buf_put_be64(&b, d->table);
+    buf_put_be32(&b, d->anchor);
     buf_put_be32(&b, c->identity.segment);
     buf_put_u8(&b, (uint8_t)(d->begun | d->announced << 1));
     buf_put_u8(&b, (uint8_t)d->out_count);
@@ -121,6 +124,7 @@ size_t datagram_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_
         buf_put(&b, e->salt, sizeof e->salt);
         buf_put_u8(&b, e->next_secret);
         buf_put_u8(&b, e->codec);
+        buf_put_be32(&b, e->anchor);
     }
     unsigned done = 0;
     for (unsigned i = 0; i < d->frame_count; i++)
@@ -146,6 +150,7 @@ bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n)
     if (read_u8(&r) != OUT_FORMAT)
         return false;
     uint64_t counter = read_be64(&r), table = read_be64(&r);
+    uint32_t anchor = read_be32(&r);
     uint32_t segment = read_be32(&r);
     uint8_t flags = read_u8(&r);
     unsigned count = read_u8(&r);
@@ -160,6 +165,7 @@ bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n)
         read_into(&r, e->salt, sizeof e->salt);
         e->next_secret = read_u8(&r);
         e->codec = read_u8(&r);
+        e->anchor = read_be32(&r);
     }
     unsigned done = read_be16(&r);
     if (r.bad || r.left != done * 6ul || done > FRAME_WINDOW)
@@ -168,6 +174,7 @@ bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n)
     if (counter > d->counter)
         d->counter = counter;
     d->table = table;
+    d->anchor = anchor;
     memcpy(d->out, epochs, count * sizeof epochs[0]);
     d->out_count = count;
     d->handed_count = done;
@@ -192,34 +199,60 @@ bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n)
     return true;
 }
 
-/* Reads what a frame of ours carried. Return: false = not such a frame. */
-static bool read_back(struct channel *c, const struct out_epoch *e, uint64_t number, const uint8_t *bytes, size_t n)
+/* ---- what a frame carries, so that it need not be decoded after a restart ---- */
+
+void datagram_put_contents(struct buf *out, const struct record_list *list, unsigned count)
 {
-    uint8_t frame[DATAGRAM_FRAME_MAX];
-    struct datagram_header h;
-    struct seal_key key;
-    size_t tag = datagram_tag_bytes(c), content;
-    if (n > sizeof frame || n <= tag)
-        return false;
-    memcpy(frame, bytes, n);
-    size_t clear = datagram_clear_decode(&h, c->config.seal, frame, n - tag);
-    struct seal_context seal = {e->id, 0, datagram_sealed(c) ? &key : NULL, clear};
-    if (clear == 0 || !datagram_epoch_key(c, SEAL_OURS, e->counter, e->id, e->salt, e->next_secret, &key))
-        return false;
-    bool good = seal_open(&seal, SEAL_SPACE_DATA, number, frame, n, &content);
-    if (datagram_sealed(c))
-        crypto_wipe(&key, sizeof key);
-    size_t header = good ? datagram_rest_decode(&h, c->config.seal, frame, content, clear) : 0;
-    return header > 0 && datagram_decode(c, e->codec, frame + header, content - header);
+    buf_put_varint(out, count);
+    for (unsigned i = 0; i < count; i++) {
+        const struct record *r = list->records[i];
+        bool topic = r->type == RECORD_TOPIC;
+        buf_put_u8(out, (uint8_t)(r->type | (topic ? 0 : r->class) << 4));
+        buf_put_varint(out, topic ? r->slot : r->number);
+        if (r->type == RECORD_MESSAGE || r->type == RECORD_CHUNK) {
+            buf_put_varint(out, r->offset);
+            buf_put_varint(out, r->len);
+            buf_put_varint(out, r->total);
+        }
+        if (topic) {
+            buf_put_varint(out, r->topic_len);
+            buf_put(out, r->topic, r->topic_len);
+        }
+    }
+}
+
+static void get_record(struct reader *in, struct record *r)
+{
+    uint8_t first = read_u8(in);
+    *r = (struct record){.type = (enum record_type)(first & 15), .class = (enum msg_class)(first >> 4)};
+    if (r->type == RECORD_TOPIC)
+        r->slot = (unsigned)read_varint(in);
+    else
+        r->number = read_varint(in);
+    if (r->type == RECORD_MESSAGE || r->type == RECORD_CHUNK) {
+        r->offset = (uint32_t)read_varint(in);
+        r->len = (uint32_t)read_varint(in);
+        r->total = (uint32_t)read_varint(in);
+    }
+    if (r->type == RECORD_TOPIC) {
+        r->topic_len = (uint32_t)read_varint(in);
+        r->topic = (const char *)read_bytes(in, r->topic_len);
+    }
+    in->bad |= r->type >= RECORD_TYPES || r->class >= CLASS_COUNT || (r->type == RECORD_TOPIC && r->slot >= RECORD_TOPIC_SLOTS);
 }
 
 bool datagram_restore_frame(struct channel *c, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n)
 {
     struct datagram *d = c->datagram;
     struct out_epoch *e = datagram_out_epoch(d, epoch);
-    if (!e || !read_back(c, e, number, bytes, n))
+    struct reader in = reader_of(bytes, n);
+    struct record r;
+    uint64_t count = read_varint(&in);
+    for (uint64_t i = 0; i < count && !in.bad; i++)
+        get_record(&in, &r);
+    if (!e || in.bad || in.left == 0 || in.left > DATAGRAM_FRAME_MAX || count > RECORD_LIST_SENT_RECORDS)
         return false;
-    struct out_frame *f = datagram_add_frame(c, epoch, number, bytes, n);
+    struct out_frame *f = datagram_add_frame(c, epoch, number, in.p, in.left);
     if (!f)
         return false;
     f->kept = true;
@@ -231,13 +264,14 @@ bool datagram_restore_frame(struct channel *c, uint32_t epoch, uint64_t number, 
         }
     if (number >= e->next)
         e->next = number + 1;
-    f->records = (unsigned)c->records.count;
+    f->records = (unsigned)count;
     d->records_given += f->records;
-    for (size_t i = 0; i < c->records.count; i++) {
-        const struct record *r = c->records.records[i];
-        f->urgent |= r->type != RECORD_TOPIC && r->type != RECORD_TOPICS_RESET && r->class == CLASS_ALARM;
-        c->ops->restored(c->ctx, r);
+    in = reader_of(bytes, n);
+    count = read_varint(&in);
+    for (uint64_t i = 0; i < count; i++) {
+        get_record(&in, &r);
+        f->urgent |= r.type != RECORD_TOPIC && r.type != RECORD_TOPICS_RESET && r.class == CLASS_ALARM;
+        c->ops->restored(c->ctx, &r);
     }
-    record_list_clear(&c->records);
     return true;
 }

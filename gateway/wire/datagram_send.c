@@ -6,7 +6,9 @@
 
 #include "gateway/wire/datagram_internal.h"
 
-#define ANNOUNCE_EVERY 32 /* frames */
+#define ANNOUNCE_EVERY 32  /* frames */
+#define PROPOSE_FIRST  30  /* records acknowledged before an anchor is proposed: the first, and another */
+#define PROPOSE_AGAIN  600
 
 struct out_epoch *datagram_out_epoch(struct datagram *d, uint32_t id)
 {
@@ -50,6 +52,7 @@ void datagram_forget_frames(struct channel *c)
         remove_frame(d, d->frame_count - 1);
     d->out_count = 0;
     d->begun = d->announced = d->leaving = false;
+    d->proposed = 0;
     record_list_clear(&d->carried);
     c->own_epoch = 0;
 }
@@ -117,7 +120,7 @@ static bool begin_epoch(struct channel *c)
 {
     struct datagram *d = c->datagram;
     uint32_t before = d->out_count > 0 ? d->out[0].id : 0;
-    struct out_epoch e = {.counter = d->counter + 1, .next = 1, .codec = datagram_codec(c)};
+    struct out_epoch e = {.counter = d->counter + 1, .next = 1, .codec = datagram_codec(c), .anchor = d->anchor};
     /* An acknowledgement that rides names half of the epoch: no two that are alive share it. */
     bool taken;
     do {
@@ -167,11 +170,15 @@ static void announce(const struct channel *c, struct datagram_announcement *a)
     const struct out_epoch *e = &d->out[0];
     const struct channel_secrets *s = &c->config.secrets;
     *a = (struct datagram_announcement){
+        .proposes = a->proposes,
+        .proposed_up_to = a->proposed_up_to,
+        .proposed_id = a->proposed_id,
         .counter = e->counter,
         .epoch = e->id,
         .since = d->out[d->out_count - 1].counter,
         .behind = e->next - first_of(d, e),
         .codec = e->codec,
+        .anchor = e->anchor,
         .identity = c->identity,
         .echoes = d->has_echo,
     };
@@ -181,6 +188,20 @@ static void announce(const struct channel *c, struct datagram_announcement *a)
     if (datagram_sealed(c) && s->has_next)
         a->next_secret = seal_secret_id(&d->terms, s->next);
     memcpy(a->name, c->config.own_name, sizeof a->name);
+}
+
+/* Names an anchor in this frame, where there is one worth it. */
+static void propose(struct channel *c, struct datagram_header *h)
+{
+    struct datagram *d = c->datagram;
+    struct datagram_announcement *a = &h->announcement;
+    if (!c->ops->anchor_propose || d->proposed || !d->announced || d->out[0].codec == 1 ||
+        d->acked_since < (d->anchor ? PROPOSE_AGAIN : PROPOSE_FIRST))
+        return;
+    d->acked_since = 0;
+    if (!c->ops->anchor_propose(c->ctx, &a->proposed_up_to, &a->proposed_id) || a->proposed_id == d->anchor)
+        return;
+    h->announces = a->proposes = true;
 }
 
 static struct in_epoch *ride_along(struct channel *c, struct datagram_header *h)
@@ -198,6 +219,27 @@ static struct in_epoch *ride_along(struct channel *c, struct datagram_header *h)
     return e;
 }
 
+static uint8_t check_of(const struct datagram *d, unsigned count)
+{
+    uint64_t check = RECORD_CHECK_START;
+    for (unsigned i = 0; i < count; i++)
+        check = record_check_add(check, d->filling.records[i]);
+    return (uint8_t)record_check_fold(check);
+}
+
+/* To be kept: what the frame carries, in short, and the frame. */
+static void keep(struct channel *c, const struct out_frame *f)
+{
+    struct buf b;
+    if (!c->ops->keep_frame)
+        return;
+    buf_init(&b, 1 << 18);
+    datagram_put_contents(&b, &c->datagram->filling, f->records);
+    buf_put(&b, f->bytes, f->n);
+    c->ops->keep_frame(c->ctx, f->epoch, f->number, buf_bytes(&b), b.len);
+    buf_fini(&b);
+}
+
 bool datagram_build(struct channel *c, int64_t now_ms)
 {
     struct datagram *d = c->datagram;
@@ -209,10 +251,13 @@ bool datagram_build(struct channel *c, int64_t now_ms)
     /* The peer keeps so many epochs, and cannot know which of them are over. */
     if (!d->begun && d->out_count > 0 && d->counter + 1 - d->out[d->out_count - 1].counter >= DATAGRAM_EPOCHS)
         datagram_abandon(c);
+    if (d->begun && (d->out[0].codec != datagram_codec(c) || d->out[0].anchor != d->anchor))
+        d->begun = false;
     if (!d->begun && !begin_epoch(c))
         return false;
     struct out_epoch *e = &d->out[0];
     struct datagram_header h = {.number = e->next, .epoch_low = (uint8_t)e->id, .announces = announces(c, e->next)};
+    propose(c, &h);
     if (h.announces)
         announce(c, &h.announcement);
     struct in_epoch *told = ride_along(c, &h);
@@ -222,10 +267,13 @@ bool datagram_build(struct channel *c, int64_t now_ms)
         c->ops->give_up(c->ctx, "the link's frames are too small");
         return false;
     }
-    bool urgent = false;
+    bool urgent = false, checked = datagram_codec_of(e->codec)->version > 1;
     struct buf records;
     buf_init(&records, 1 << 18);
-    unsigned count = datagram_fill(c, &records, mtu - header - tag, header + tag, &urgent);
+    size_t beside = header + checked + tag;
+    unsigned count = datagram_fill(c, &records, mtu - beside, beside, &urgent);
+    if (checked)
+        frame[header++] = check_of(d, count);
     size_t n = header + records.len;
     if (count > 0)
         memcpy(frame + header, buf_bytes(&records), records.len);
@@ -241,16 +289,28 @@ bool datagram_build(struct channel *c, int64_t now_ms)
         return false;
     }
     e->next++;
+    if (h.announcement.proposes) {
+        d->proposed = h.announcement.proposed_id;
+        d->proposed_epoch = f->epoch;
+        d->proposed_number = f->number;
+    }
     f->records = count;
     f->urgent = urgent;
     f->payload_end = c->payload_given;
     d->records_given += count;
     f->kept = !c->ops->keep_frame;
-    if (c->ops->keep_frame)
-        c->ops->keep_frame(c->ctx, f->epoch, f->number, f->bytes, f->n);
+    keep(c, f);
+    record_list_clear(&d->filling);
     if (told)
         datagram_ack_told(c, told, now_ms);
     return true;
+}
+
+/* The model that new frames will be coded with is made, or its making begun. */
+bool datagram_model_ready(struct channel *c)
+{
+    struct datagram *d = c->datagram;
+    return datagram_out_model(c, datagram_codec(c), d->anchor);
 }
 
 /* ---- what became of them ---- */
@@ -272,6 +332,11 @@ static void settle(struct channel *c, unsigned i, int64_t now_ms)
     if (c->ops->drop_frame)
         c->ops->drop_frame(c->ctx, f.epoch, f.number);
     remove_frame(d, i);
+    d->acked_since += f.records;
+    if (d->proposed && f.epoch == d->proposed_epoch && f.number == d->proposed_number) {
+        d->anchor = d->proposed;
+        d->proposed = 0;
+    }
     for (unsigned k = 0; k < f.records; k++)
         c->ops->acked_record(c->ctx, f.first_record + k);
 }
@@ -321,6 +386,16 @@ void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t gr
         if (c->ops->saved_changed)
             c->ops->saved_changed(c->ctx);
     }
+}
+
+void datagram_on_no_anchor(struct channel *c, const struct out_epoch *e)
+{
+    struct datagram *d = c->datagram;
+    if (e->anchor == 0)
+        d->plain = true;
+    d->anchor = d->proposed = 0;
+    d->acked_since = 0;
+    datagram_abandon(c);
 }
 
 void datagram_on_floor(struct channel *c, const struct datagram_answer *a)

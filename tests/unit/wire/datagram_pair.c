@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 enum seal_mode sim_seal = SEAL_NONE;
+unsigned sim_codec = 1;
 
 uint32_t sim_random(struct sim *s)
 {
@@ -48,7 +49,7 @@ static void fly(struct sim *s, int to, const uint8_t *bytes, size_t n)
 static bool is_kept(const struct disk *d, const uint8_t *bytes, size_t n)
 {
     for (unsigned i = 0; i < KEPT; i++)
-        if (d->kept[i].used && d->kept[i].n == n && memcmp(d->kept[i].bytes, bytes, n) == 0)
+        if (d->kept[i].used && d->kept[i].n >= n && memcmp(d->kept[i].bytes + d->kept[i].n - n, bytes, n) == 0)
             return true;
     return false;
 }
@@ -61,6 +62,7 @@ static void on_output(void *ctx, const uint8_t *bytes, size_t n, uint64_t token,
     if (token != 0)
         assert_true(is_kept(&e->disk, bytes, n));
     e->last = (uint16_t)n;
+    memcpy(e->last_frame, bytes, n);
     e->frames++;
     e->bytes += n;
     e->largest = n > e->largest ? (unsigned)n : e->largest;
@@ -149,9 +151,12 @@ static void on_keep_frame(void *ctx, uint32_t epoch, uint64_t number, const uint
     unsigned i = 0;
     while (i < KEPT && e->live.kept[i].used)
         i++;
-    assert_true(i < KEPT && n <= MTU);
-    e->live.kept[i] = (struct kept){true, epoch, number, (uint16_t)n, {0}};
-    memcpy(e->live.kept[i].bytes, bytes, n);
+    struct sim *s = e->sim;
+    assert_true(i < KEPT && n <= UINT16_MAX && s->blob_count < BLOBS);
+    uint8_t *copy = s->blobs[s->blob_count++] = malloc(n);
+    assert_non_null(copy);
+    memcpy(copy, bytes, n);
+    e->live.kept[i] = (struct kept){true, epoch, number, (uint16_t)n, copy};
     want_commit(e, 0);
 }
 
@@ -331,7 +336,7 @@ struct sim *sim_new(uint64_t seed, bool metered)
                                             .metered = metered,
                                             .mtu = MTU,
                                             .max_message = 1048576,
-                                            .codec_version = 1};
+                                            .codec_version = sim_codec};
         snprintf(e->config.own_name, sizeof e->config.own_name, "end-%d", i);
         snprintf(e->config.peer_name, sizeof e->config.peer_name, "end-%d", !i);
         sim_start(s, i);
@@ -343,6 +348,8 @@ void sim_free(struct sim *s)
 {
     for (int i = 0; i < 2; i++)
         channel_free(s->end[i].channel);
+    for (unsigned i = 0; i < s->blob_count; i++)
+        free(s->blobs[i]);
     free(s);
 }
 
@@ -374,6 +381,8 @@ void sim_step(struct sim *s, int64_t until)
         if (e->commit_at_ms <= s->now_ms)
             commit(e);
         channel_on_timer(e->channel, s->now_ms);
+        while (channel_priming(e->channel))
+            channel_prime(e->channel, s->now_ms);
         for (int k = 0; k < 3 && channel_wants(e->channel, s->now_ms); k++)
             channel_pump(e->channel, MTU, s->now_ms);
         int64_t at = channel_wants(e->channel, s->now_ms) ? s->now_ms + 300
@@ -422,4 +431,6 @@ void sim_arguments(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "sealed") == 0)
         sim_seal = SEAL_FULL;
+    if (argc > 1 && strcmp(argv[1], "mix") == 0)
+        sim_codec = 2;
 }

@@ -20,7 +20,7 @@ struct kept {
     uint32_t epoch;
     uint64_t number;
     uint16_t n;
-    uint8_t bytes[MTU];
+    uint8_t *bytes; /* what the frame carries, and the frame; never changed, so that copies of a disk share it */
 };
 
 struct disk {
@@ -49,7 +49,8 @@ struct end {
     unsigned frames, largest, greetings, copies, give_ups;
     uint64_t bytes;
     uint8_t payload[300];
-    uint16_t last;               /* bytes of the frame that left last */
+    uint16_t last; /* bytes of the frame that left last, and itself */
+    uint8_t last_frame[MTU];
     int64_t made_ms[MESSAGES + 1];
     unsigned unknown;            /* of so many records say that their slot is not known */
     unsigned forgotten;
@@ -71,7 +72,11 @@ struct outcome {
     int64_t at_ms;
 };
 
+#define BLOBS 8192
+
 struct sim {
+    uint8_t *blobs[BLOBS]; /* all that kept ever pointed to */
+    unsigned blob_count;
     uint64_t seed;
     int64_t now_ms;
     double loss, twice, fail, unknown;
@@ -81,8 +86,9 @@ struct sim {
     struct outcome outcome[FLYING];
 };
 
-/* Of all links: the programs are run once with checksums and once with keys. */
+/* Of all links: the programs are run once with checksums, once with keys, and with the mixing codec. */
 extern enum seal_mode sim_seal;
+extern unsigned sim_codec;
 /* Takes it from a test program's arguments. */
 void sim_arguments(int argc, char **argv);
 

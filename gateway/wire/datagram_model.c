@@ -1,0 +1,201 @@
+/* The models that frames of datagram links are coded with ([P-10.16]). Each frame decodes alone: its coder begins from a copy of a
+ * model that has seen what both ends have, the codec's primer, and behind it the anchor's messages. The copy is a memcpy;
+ * the model itself is made once, a little at a time. */
+#include <string.h>
+
+#include "gateway/wire/datagram_internal.h"
+#include "gateway/wire/primer.h"
+
+#define SLICE_BYTES 640 /* of texts in one call: under 10 ms */
+#define RECORD_COST 16  /* what a record takes beside them, in bytes of it */
+#define MEMORY_LOG2 20  /* more is of little use to messages that are few */
+#define MEMORY_LEAST_LOG2 18
+
+static unsigned version_of(uint8_t codec)
+{
+    return codec & 7;
+}
+
+static size_t memory_of(uint8_t codec)
+{
+    return codec >> 3 ? (size_t)1 << (codec >> 3) : 0;
+}
+
+uint8_t datagram_codec(const struct channel *c)
+{
+    unsigned log2 = MEMORY_LOG2;
+    size_t memory = c->config.codec_memory ? c->config.codec_memory : (size_t)1 << MEMORY_LOG2;
+    if (c->config.codec_version < 2 || c->datagram->plain || memory >> MEMORY_LEAST_LOG2 == 0)
+        return 1;
+    while (memory >> log2 == 0)
+        log2--;
+    return (uint8_t)(2 | log2 << 3);
+}
+
+bool datagram_codec_known(const struct channel *c, uint8_t codec)
+{
+    unsigned log2 = codec >> 3;
+    if (version_of(codec) == 1)
+        return log2 == 0;
+    return version_of(codec) == 2 && c->config.codec_version >= 2 && log2 >= MEMORY_LEAST_LOG2 && log2 <= MEMORY_LOG2;
+}
+
+const struct codec *datagram_codec_of(uint8_t codec)
+{
+    return codec_find(version_of(codec));
+}
+
+/* ---- a model's making ---- */
+
+void datagram_model_drop(struct datagram_model *m)
+{
+    const struct codec *codec = m->codec ? datagram_codec_of(m->codec) : NULL;
+    if (m->encoder)
+        codec->encoder_free(m->encoder);
+    if (m->decoder)
+        codec->decoder_free(m->decoder);
+    *m = (struct datagram_model){0};
+}
+
+/* Return: false = no memory. */
+static bool begin(struct datagram_model *m, bool out, uint8_t codec, uint32_t anchor)
+{
+    static const struct codec_limits limits = {.max_message = UINT32_MAX};
+    const struct codec *of = datagram_codec_of(codec);
+    datagram_model_drop(m);
+    m->codec = codec;
+    m->anchor = anchor;
+    m->out = out;
+    if (out)
+        m->encoder = of->encoder_new(memory_of(codec));
+    else
+        m->decoder = of->decoder_new(memory_of(codec), &limits);
+    m->ready = !of->prime_encoder;
+    return m->encoder || m->decoder;
+}
+
+static int learn(struct datagram_model *m, const struct record *r)
+{
+    const struct codec *of = datagram_codec_of(m->codec);
+    return m->out ? of->prime_encoder(m->encoder, r) : of->prime_decoder(m->decoder, r);
+}
+
+static bool model_under_way(const struct datagram_model *m)
+{
+    return m->codec && !m->ready;
+}
+
+static struct datagram_model *under_way(const struct channel *c)
+{
+    struct datagram *d = c->datagram;
+    struct datagram_model *all[] = {&d->out_model, &d->in_models[0], &d->in_models[1]};
+    for (unsigned i = 0; i < 3; i++)
+        if (model_under_way(all[i]))
+            return all[i];
+    return NULL;
+}
+
+bool datagram_priming(const struct channel *c)
+{
+    return under_way(c);
+}
+
+/* One record more. Return: bytes of it; 0 = it is done, or given up. */
+static size_t step(struct channel *c, struct datagram_model *m)
+{
+    struct record r;
+    if (m->primed < primer_count()) {
+        r = primer_record(m->primed++);
+    } else if (!m->anchor || c->ops->prime(c->ctx, m->out, &r) != CHANNEL_PRIME_RECORD) {
+        if (m->anchor)
+            c->ops->primed(c->ctx, m->out);
+        m->ready = true;
+        return 0;
+    }
+    if (learn(m, &r) == 0)
+        return r.len + r.topic_len + RECORD_COST;
+    datagram_model_drop(m);
+    c->ops->give_up(c->ctx, "out of memory");
+    return 0;
+}
+
+void datagram_prime(struct channel *c, int64_t now_ms)
+{
+    struct datagram_model *m = under_way(c);
+    size_t done = 0, n = 1;
+    while (m && done < SLICE_BYTES && n > 0)
+        done += n = step(c, m);
+    if (m && m->ready && !m->out)
+        datagram_take_held(c, now_ms);
+}
+
+/* ---- their use ---- */
+
+bool datagram_out_model(struct channel *c, uint8_t codec, uint32_t anchor)
+{
+    struct datagram_model *m = &c->datagram->out_model;
+    if (m->codec != codec || m->anchor != anchor) {
+        if (anchor && (!c->ops->anchor_open || !c->ops->anchor_open(c->ctx, true, anchor))) {
+            c->datagram->anchor = 0; /* gone, as from a store that was set back: the primer alone will do */
+            return false;
+        }
+        if (!begin(m, true, codec, anchor))
+            datagram_model_drop(m);
+    }
+    return m->ready;
+}
+
+struct codec_encoder *datagram_fresh_encoder(struct channel *c, struct codec_encoder *again)
+{
+    const struct datagram_model *m = &c->datagram->out_model;
+    const struct codec *of = datagram_codec_of(m->codec);
+    struct codec_encoder *e = again ? again : of->encoder_new(memory_of(m->codec));
+    if (e)
+        of->copy_encoder(e, m->encoder);
+    return e;
+}
+
+enum datagram_decoding datagram_decode(struct channel *c, uint8_t codec, uint32_t anchor, const uint8_t *bytes, size_t n)
+{
+    static const struct codec_limits limits = {.max_message = UINT32_MAX};
+    struct datagram *d = c->datagram;
+    const struct codec *of = datagram_codec_of(codec);
+    struct datagram_model *m = NULL;
+    for (unsigned i = 0; i < 2; i++)
+        if (d->in_models[i].codec == codec && d->in_models[i].anchor == anchor)
+            m = &d->in_models[i];
+    if (!m) {
+        m = &d->in_models[model_under_way(&d->in_models[0]) || d->in_model_turn == 1];
+        if (model_under_way(m))
+            return DATAGRAM_LATER;
+        d->in_model_turn = m == &d->in_models[0];
+        if (anchor && (!c->ops->anchor_open || !c->ops->anchor_open(c->ctx, false, anchor)))
+            return DATAGRAM_NO_MODEL;
+        if (!begin(m, false, codec, anchor)) {
+            datagram_model_drop(m);
+            return DATAGRAM_LATER;
+        }
+    }
+    if (!m->ready)
+        return DATAGRAM_LATER;
+    struct codec_decoder *decoder = of->decoder_new(memory_of(codec), &limits);
+    struct record r;
+    uint64_t needed, check = RECORD_CHECK_START;
+    size_t checked = of->version > 1 ? 1 : 0;
+    record_list_clear(&c->records);
+    if (!decoder)
+        return DATAGRAM_LATER;
+    of->copy_decoder(decoder, m->decoder);
+    bool good = n >= checked && of->feed(decoder, bytes + checked, n - checked, true) == 0;
+    while (good) {
+        int rc = of->decode(decoder, &r, &needed);
+        if (rc == CODEC_MORE)
+            break;
+        good = rc == 0 && record_list_add(&c->records, &r) == 0;
+        if (good)
+            check = record_check_add(check, &r);
+    }
+    of->decoder_free(decoder);
+    good = good && (!checked || bytes[0] == (uint8_t)record_check_fold(check));
+    return good ? DATAGRAM_DECODED : DATAGRAM_NONSENSE;
+}
