@@ -10,19 +10,19 @@
 #define OUT_MAX        (AT_LINE_MAX + AT_BLOB_MAX + 64)
 
 enum at_phase {
-    PHASE_IDLE,   /* nothing is under way */
-    PHASE_LINES,  /* a command was sent; its lines come */
-    PHASE_PROMPT, /* +SBDWB was sent; READY comes */
+    PHASE_IDLE,    /* nothing is under way */
+    PHASE_LINES,   /* a command was sent; its lines come */
+    PHASE_PROMPT,  /* +SBDWB was sent; READY comes */
     PHASE_VERDICT, /* the counted bytes were sent; their digit comes */
     PHASE_COUNTED, /* +SBDRB was sent; counted bytes come, or lines before them */
-    PHASE_TAIL,   /* what was wanted is here; its result code comes, or stays out */
+    PHASE_TAIL,    /* what was wanted is here; its result code comes, or stays out */
     PHASE_HUSH,
     PHASE_LISTEN,
     PHASE_COUNT
 };
 
 enum at_token {
-    TOKEN_ECHO,
+    TOKEN_ECHO, /* in the order of the table's columns */
     TOKEN_OK,
     TOKEN_FAIL, /* another result code */
     TOKEN_READY,
@@ -41,34 +41,31 @@ enum at_action {
     KEEP_INFO,  /* the wanted line: only the result code is missing now */
     KEEP_DIGIT, /* the same with a digit */
     SEND_BLOB,
-    FINISH,    /* done, unless what was wanted has not come: then a stray */
-    FAIL,      /* the command failed */
-    LAST,      /* the result code behind what was wanted */
+    FINISH, /* done, unless what was wanted has not come: then a stray */
+    FAIL,   /* the command failed */
+    LAST,   /* the result code behind what was wanted */
 };
 
 /* What a line means in each phase. */
+/* clang-format off */
 static const uint8_t actions[PHASE_COUNT][TOKEN_COUNT] = {
-    [PHASE_IDLE] = {[TOKEN_ECHO] = BUG, [TOKEN_OK] = STRAY, [TOKEN_FAIL] = STRAY, [TOKEN_READY] = STRAY,
-                    [TOKEN_DIGIT] = STRAY, [TOKEN_INFO] = BUG, [TOKEN_NEWS] = TELL, [TOKEN_OTHER] = STRAY},
-    [PHASE_LINES] = {[TOKEN_ECHO] = SKIP, [TOKEN_OK] = FINISH, [TOKEN_FAIL] = FAIL, [TOKEN_READY] = STRAY,
-                     [TOKEN_DIGIT] = KEEP_DIGIT, [TOKEN_INFO] = KEEP_INFO, [TOKEN_NEWS] = TELL,
-                     [TOKEN_OTHER] = SKIP},
-    [PHASE_PROMPT] = {[TOKEN_ECHO] = SKIP, [TOKEN_OK] = STRAY, [TOKEN_FAIL] = FAIL, [TOKEN_READY] = SEND_BLOB,
-                      [TOKEN_DIGIT] = KEEP_DIGIT, [TOKEN_INFO] = BUG, [TOKEN_NEWS] = TELL, [TOKEN_OTHER] = STRAY},
-    [PHASE_VERDICT] = {[TOKEN_ECHO] = SKIP, [TOKEN_OK] = STRAY, [TOKEN_FAIL] = FAIL, [TOKEN_READY] = STRAY,
-                       [TOKEN_DIGIT] = KEEP_DIGIT, [TOKEN_INFO] = BUG, [TOKEN_NEWS] = TELL, [TOKEN_OTHER] = STRAY},
-    [PHASE_COUNTED] = {[TOKEN_ECHO] = SKIP, [TOKEN_OK] = STRAY, [TOKEN_FAIL] = FAIL, [TOKEN_READY] = STRAY,
-                       [TOKEN_DIGIT] = STRAY, [TOKEN_INFO] = BUG, [TOKEN_NEWS] = TELL, [TOKEN_OTHER] = STRAY},
-    [PHASE_TAIL] = {[TOKEN_ECHO] = SKIP, [TOKEN_OK] = LAST, [TOKEN_FAIL] = LAST, [TOKEN_READY] = STRAY,
-                    [TOKEN_DIGIT] = STRAY, [TOKEN_INFO] = SKIP, [TOKEN_NEWS] = TELL, [TOKEN_OTHER] = SKIP},
-    [PHASE_HUSH] = {[TOKEN_ECHO] = BUG, [TOKEN_OK] = SKIP, [TOKEN_FAIL] = SKIP, [TOKEN_READY] = SKIP,
-                    [TOKEN_DIGIT] = SKIP, [TOKEN_INFO] = BUG, [TOKEN_NEWS] = TELL, [TOKEN_OTHER] = SKIP},
-    [PHASE_LISTEN] = {[TOKEN_ECHO] = BUG, [TOKEN_OK] = SKIP, [TOKEN_FAIL] = SKIP, [TOKEN_READY] = SKIP,
-                      [TOKEN_DIGIT] = SKIP, [TOKEN_INFO] = BUG, [TOKEN_NEWS] = TELL, [TOKEN_OTHER] = SKIP},
+    /*                  ECHO  OK      FAIL   READY      DIGIT       INFO       NEWS  OTHER */
+    [PHASE_IDLE]    = { BUG,  STRAY,  STRAY, STRAY,     STRAY,      BUG,       TELL, STRAY },
+    [PHASE_LINES]   = { SKIP, FINISH, FAIL,  STRAY,     KEEP_DIGIT, KEEP_INFO, TELL, SKIP },
+    [PHASE_PROMPT]  = { SKIP, STRAY,  FAIL,  SEND_BLOB, KEEP_DIGIT, BUG,       TELL, STRAY },
+    [PHASE_VERDICT] = { SKIP, STRAY,  FAIL,  STRAY,     KEEP_DIGIT, BUG,       TELL, STRAY },
+    [PHASE_COUNTED] = { SKIP, STRAY,  FAIL,  STRAY,     STRAY,      BUG,       TELL, STRAY },
+    [PHASE_TAIL]    = { SKIP, LAST,   LAST,  STRAY,     STRAY,      SKIP,      TELL, SKIP },
+    [PHASE_HUSH]    = { BUG,  SKIP,   SKIP,  SKIP,      SKIP,       BUG,       TELL, SKIP },
+    [PHASE_LISTEN]  = { BUG,  SKIP,   SKIP,  SKIP,      SKIP,       BUG,       TELL, SKIP },
 };
+/* clang-format on */
+static_assert(TOKEN_OTHER == 7 && TOKEN_COUNT == 8, "the columns of the table");
 
-/* Lines that come by themselves; +SBDIX is one where no session is waited for: the result of one that was given up. */
-static const char *const news_begin[] = {"SBDRING", "+CIEV:", "+AREG:", "HARDWARE FAILURE", "+SBDIX"};
+/* Lines that come by themselves; +SBDIX is one where no session is waited for: the result of one
+ * that was given up. */
+static const char *const news_begin[] = {"SBDRING", "+CIEV:", "+AREG:", "HARDWARE FAILURE",
+                                         "+SBDIX"};
 /* Glued to another line on some firmware, which then still means what it says. */
 #define GLUED "SBDRING"
 
@@ -104,9 +101,9 @@ bool at_chat_busy(const struct at_chat *c)
 
 void at_chat_ask(struct at_chat *c, const struct at_request *request, int64_t now_ms)
 {
-    static const uint8_t first_phase[] = {[AT_LINES] = PHASE_LINES,   [AT_DIGIT] = PHASE_LINES,
-                                          [AT_WRITE] = PHASE_PROMPT,  [AT_READ] = PHASE_COUNTED,
-                                          [AT_HUSH] = PHASE_HUSH,     [AT_LISTEN] = PHASE_LISTEN};
+    static const uint8_t first_phase[] = {
+        [AT_LINES] = PHASE_LINES,  [AT_DIGIT] = PHASE_LINES, [AT_WRITE] = PHASE_PROMPT,
+        [AT_READ] = PHASE_COUNTED, [AT_HUSH] = PHASE_HUSH,   [AT_LISTEN] = PHASE_LISTEN};
     assert(!at_chat_busy(c));
     assert(request->blob_bytes <= AT_BLOB_MAX && request->blob_max <= AT_BLOB_MAX);
     c->request = *request;
@@ -122,8 +119,10 @@ void at_chat_ask(struct at_chat *c, const struct at_request *request, int64_t no
     bool said = true;
     if (request->form == AT_HUSH)
         said = buf_put_u8(&c->out, '\r');
-    else if (request->form != AT_LISTEN) /* never LF behind it: that would be the first counted byte */
-        said = buf_put(&c->out, request->command, strlen(request->command)) && buf_put_u8(&c->out, '\r');
+    else if (request->form !=
+             AT_LISTEN) /* never LF behind it: that would be the first counted byte */
+        said = buf_put(&c->out, request->command, strlen(request->command)) &&
+               buf_put_u8(&c->out, '\r');
     if (!said)
         c->deadline_ms = now_ms; /* out of memory: as good as a modem that hears nothing */
 }
@@ -138,7 +137,8 @@ static bool begins(const char *line, const char *with)
 /* Our own command, perhaps behind the rest of what somebody else had typed. */
 static bool is_echo(const struct at_chat *c, const char *line)
 {
-    if (c->phase == PHASE_IDLE || c->request.form == AT_HUSH || c->request.form == AT_LISTEN || c->echoed)
+    if (c->phase == PHASE_IDLE || c->request.form == AT_HUSH || c->request.form == AT_LISTEN ||
+        c->echoed)
         return false;
     size_t n = strlen(line), m = strlen(c->request.command);
     return n >= m && strcmp(line + n - m, c->request.command) == 0;
@@ -153,12 +153,14 @@ static enum at_token token_of(const struct at_chat *c, const char *line)
 {
     if (is_echo(c, line))
         return TOKEN_ECHO;
-    if (c->phase == PHASE_LINES && wants_line(c) && c->request.info[0] != '\0' && begins(line, c->request.info))
+    if (c->phase == PHASE_LINES && wants_line(c) && c->request.info[0] != '\0' &&
+        begins(line, c->request.info))
         return TOKEN_INFO;
     for (size_t i = 0; i < sizeof(news_begin) / sizeof(news_begin[0]); i++)
         if (begins(line, news_begin[i]))
             return TOKEN_NEWS;
-    bool numeric = (c->phase == PHASE_LINES || c->phase == PHASE_TAIL) && c->request.form == AT_LINES; /* V0 */
+    bool numeric =
+        (c->phase == PHASE_LINES || c->phase == PHASE_TAIL) && c->request.form == AT_LINES; /* V0 */
     if (strcmp(line, "OK") == 0 || (numeric && strcmp(line, "0") == 0))
         return TOKEN_OK;
     if (numeric && strcmp(line, "4") == 0)
@@ -244,7 +246,8 @@ static enum at_event act(struct at_chat *c, enum at_action action, const char *l
     return AT_NOTHING;
 }
 
-/* A whole line is in c->line. News that is glued to another line is told first, and the line stays. */
+/* A whole line is in c->line. News that is glued to another line is told first, and the line stays.
+ */
 static enum at_event on_line(struct at_chat *c, int64_t now_ms)
 {
     char *glued = strstr(c->line, GLUED);
@@ -263,7 +266,8 @@ static enum at_event on_line(struct at_chat *c, int64_t now_ms)
     return act(c, (enum at_action)actions[c->phase][token], c->line, now_ms);
 }
 
-/* Colours of a debug stream, which some firmware mixes in: ESC [ numbers letter. Return: is the byte part of one? */
+/* Colours of a debug stream, which some firmware mixes in: ESC [ numbers letter. Return: is the
+ * byte part of one? */
 static bool in_escape(struct at_chat *c, uint8_t byte)
 {
     if (byte == 0x1b) {
@@ -302,10 +306,12 @@ static void line_byte(struct at_chat *c, uint8_t byte)
 
 /* ---- counted bytes ---- */
 
-/* The high byte of a length says whether it can be one; CR, LF and all that lines begin with are greater. */
+/* The high byte of a length says whether it can be one; CR, LF and all that lines begin with are
+ * greater. */
 static bool counted_begins(const struct at_chat *c, uint8_t byte)
 {
-    return c->line_len == 0 && !c->line_too_long && c->escape == 0 && byte <= c->request.blob_max >> 8;
+    return c->line_len == 0 && !c->line_too_long && c->escape == 0 &&
+           byte <= c->request.blob_max >> 8;
 }
 
 static void on_counted(struct at_chat *c, uint8_t byte, int64_t now_ms)

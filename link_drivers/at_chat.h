@@ -20,30 +20,30 @@
 #include "base/attr.h"
 #include "base/buf.h"
 
-#define AT_LINE_MAX 160  /* bytes with the NUL; a modem's longest line of interest has 60 */
-#define AT_BLOB_MAX 1960 /* bytes of one counted phase: the MO buffer of a voice ISU */
-#define AT_SUM_BYTES 2   /* behind them: their sum modulo 65536, high byte first (+SBDWB, +SBDRB) */
+#define AT_LINE_MAX  160  /* bytes with the NUL; a modem's longest line of interest has 60 */
+#define AT_BLOB_MAX  1960 /* bytes of one counted phase: the MO buffer of a voice ISU */
+#define AT_SUM_BYTES 2 /* behind them: their sum modulo 65536, high byte first (+SBDWB, +SBDRB) */
 
 enum at_form {
     AT_LINES, /* lines up to a result code (OK, ERROR ...) */
     AT_DIGIT, /* the same, and one of them is a digit: 0 = done (+SBDD) */
     AT_WRITE, /* the modem says READY, takes counted bytes, gives a digit, and a result code */
-    AT_READ,  /* length, counted bytes, sum, and a result code; no line break before them (+SBDRB) */
-    AT_HUSH,  /* a lone CR, which ends a line that somebody left half typed; then all that comes is
-                 passed over until nothing came for timeout_ms */
+    AT_READ, /* length, counted bytes, sum, and a result code; no line break before them (+SBDRB) */
+    AT_HUSH, /* a lone CR, which ends a line that somebody left half typed; then all that comes is
+                passed over until nothing came for timeout_ms */
     AT_LISTEN /* says nothing; passes over what comes for timeout_ms, but for news */
 };
 
 struct at_request {
     const char *command; /* without its CR; lives until the answer. HUSH and LISTEN: unused */
     enum at_form form;
-    const char *info;       /* the answer's line begins so; "" = the first line that is not news; NULL =
-                               no line is wanted. A result code OK that comes without the wanted line is
-                               left over from something else ... */
-    bool info_may_miss;     /* ... unless this is set: not every firmware has that line */
-    int64_t timeout_ms;     /* until the answer begins (READ, WRITE: until each of its parts) */
-    int64_t tail_ms;        /* for the result code behind what was wanted; it may stay out */
-    const uint8_t *blob;    /* WRITE: at most AT_BLOB_MAX, lives until the answer */
+    const char *info;   /* the answer's line begins so; "" = the first line that is not news; NULL =
+                           no line is wanted. A result code OK that comes without the wanted line is
+                           left over from something else ... */
+    bool info_may_miss; /* ... unless this is set: not every firmware has that line */
+    int64_t timeout_ms; /* until the answer begins (READ, WRITE: until each of its parts) */
+    int64_t tail_ms;    /* for the result code behind what was wanted; it may stay out */
+    const uint8_t *blob; /* WRITE: at most AT_BLOB_MAX, lives until the answer */
     size_t blob_bytes;
     size_t blob_max; /* READ: the most that this modem may say, at most AT_BLOB_MAX */
 };
@@ -62,8 +62,8 @@ struct at_chat {
     struct buf out; /* for the modem; the owner takes from the front */
     /* The last answer, valid until the next ask: */
     enum at_outcome outcome;
-    int digit;                /* DIGIT, WRITE: 0..9, -1 = none came */
-    char info[AT_LINE_MAX];   /* the wanted line, "" = none came */
+    int digit;                 /* DIGIT, WRITE: 0..9, -1 = none came */
+    char info[AT_LINE_MAX];    /* the wanted line, "" = none came */
     uint8_t blob[AT_BLOB_MAX]; /* READ */
     size_t blob_bytes;
     /* AT_NEWS: the line; valid until the next call. */
@@ -92,9 +92,11 @@ void at_chat_reset(struct at_chat *c);
 /* Puts the command into out. Nothing may be under way. */
 void at_chat_ask(struct at_chat *c, const struct at_request *request, int64_t now_ms);
 bool at_chat_busy(const struct at_chat *c);
-/* Takes bytes up to the first event; *bytes and *n move on behind what was taken. To be called until it returns
- * AT_NOTHING: all was taken then. At AT_ANSWER the next command may be asked before the rest is given. */
-enum at_event at_chat_feed(struct at_chat *c, const uint8_t **bytes, size_t *n, int64_t now_ms) MUST_CHECK;
+/* Takes bytes up to the first event; *bytes and *n move on behind what was taken. To be called
+ * until it returns AT_NOTHING: all was taken then. At AT_ANSWER the next command may be asked
+ * before the rest is given. */
+enum at_event at_chat_feed(struct at_chat *c, const uint8_t **bytes, size_t *n,
+                           int64_t now_ms) MUST_CHECK;
 /* When at_chat_on_time is due; INT64_MAX = nothing is waited for. */
 int64_t at_chat_deadline(const struct at_chat *c);
 /* Return: AT_ANSWER when the wait is over, else AT_NOTHING. */

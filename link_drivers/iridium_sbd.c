@@ -11,11 +11,12 @@
 #define READ_BYTES     512
 #define READS_AN_EVENT 8
 #define REOPEN_MAX_MS  30000
-/* Before a session of our own accord the host is asked for a frame that may come along, and has so long. */
-#define COMPANY_MS     200
+/* Before a session of our own accord the host is asked for a frame that may come along, and has so
+ * long. */
+#define COMPANY_MS 200
 /* A frame that would wait longer than this for a session is given back. */
-#define GIVE_BACK_MS   60000
-#define ALARM_PLACES   2
+#define GIVE_BACK_MS 60000
+#define ALARM_PLACES 2
 /* Silences before other rates are tried: a modem that was just switched on needs some. */
 #define RATE_TRIES_AT_HOME 12
 #define RATE_TRIES_EACH    2
@@ -52,7 +53,8 @@ void sbd_save_note(struct sbd *s, int64_t now_ms)
     size_t n = sbd_note_write(&s->note, &s->budget, now_ms, bytes);
     int error = n > 0 && s->host->ops->note_write ? s->host->ops->note_write(s->host, bytes, n) : 0;
     if (error < 0) /* worth a credit at most: what is sent twice is known at the far end */
-        s->host->ops->trace(s->host, 2, "the state of the link cannot be noted: error=\"%s\"", strerror(-error));
+        s->host->ops->trace(s->host, 2, "the state of the link cannot be noted: error=\"%s\"",
+                            strerror(-error));
 }
 
 static void load_note(struct sbd *s, int64_t now_ms)
@@ -62,14 +64,16 @@ static void load_note(struct sbd *s, int64_t now_ms)
     if (n == 0)
         return;
     if (!sbd_note_read(&s->note, &s->budget, bytes, n, now_ms, wall_ms(s))) {
-        s->host->ops->trace(s->host, 2, "the noted state of the link is not readable, and passed over");
+        s->host->ops->trace(s->host, 2,
+                            "the noted state of the link is not readable, and passed over");
         return;
     }
     s->next_session_ms = now_ms + s->note.wait_ms;
     s->blocked = s->note.blocked && s->note.wait_ms > 0;
     s->settled_until_ms = now_ms + sbd_scaled(s, SETTLED_MS);
     if (s->note.pending) /* the session may still go on, and must not be spoken into */
-        s->quiet_until_ms = now_ms - s->note.passed_ms + sbd_scaled(s, s->options->session_timeout_ms);
+        s->quiet_until_ms =
+            now_ms - s->note.passed_ms + sbd_scaled(s, s->options->session_timeout_ms);
 }
 
 /* ---- what the host is told ---- */
@@ -97,14 +101,17 @@ void sbd_report_session(struct sbd *s, const long *v, size_t n, int64_t credits)
     char json[256];
     if (!s->host->ops->report)
         return;
-    size_t at = (size_t)snprintf(json, sizeof(json), "{\"mo_status\":%ld,\"failures\":%u", v[0], (unsigned)s->note.failures);
+    size_t at = (size_t)snprintf(json, sizeof(json), "{\"mo_status\":%ld,\"failures\":%u", v[0],
+                                 (unsigned)s->note.failures);
     if (n >= 6)
-        at += (size_t)snprintf(json + at, sizeof(json) - at,
-                               ",\"momsn\":%ld,\"mt_status\":%ld,\"mt_bytes\":%ld,\"mt_queued\":%ld", v[1], v[2], v[4], v[5]);
+        at +=
+            (size_t)snprintf(json + at, sizeof(json) - at,
+                             ",\"momsn\":%ld,\"mt_status\":%ld,\"mt_bytes\":%ld,\"mt_queued\":%ld",
+                             v[1], v[2], v[4], v[5]);
     if (s->signal >= 0)
         at += (size_t)snprintf(json + at, sizeof(json) - at, ",\"signal\":%d", s->signal);
-    snprintf(json + at, sizeof(json) - at, ",\"credits\":%lld,\"credits_total\":%llu}", (long long)credits,
-             (unsigned long long)s->budget.total);
+    snprintf(json + at, sizeof(json) - at, ",\"credits\":%lld,\"credits_total\":%llu}",
+             (long long)credits, (unsigned long long)s->budget.total);
     s->host->ops->report(s->host, STATION_NONE, json, s->options->location);
 }
 
@@ -113,7 +120,8 @@ void sbd_report_place(struct sbd *s, const char *line)
 {
     long v[3];
     char json[128];
-    if (!s->host->ops->report || at_numbers(line, v, 3) != 3 || (v[0] == 0 && v[1] == 0 && v[2] == 0))
+    if (!s->host->ops->report || at_numbers(line, v, 3) != 3 ||
+        (v[0] == 0 && v[1] == 0 && v[2] == 0))
         return;
     double x = (double)v[0], y = (double)v[1], z = (double)v[2], degree = acos(-1) / 180;
     snprintf(json, sizeof(json), "{\"latitude\":%.2f,\"longitude\":%.2f,\"radius_km\":10}",
@@ -158,14 +166,18 @@ static int64_t idle_until(struct sbd *s, int64_t now_ms)
     if (s->frame.held)
         earlier(&at, s->frame.known_done || s->frame.known_refused ? now_ms : s->next_session_ms);
     else if (mailbox_wanted(s, now_ms))
-        earlier(&at, s->company_until_ms > s->next_session_ms ? s->company_until_ms : s->next_session_ms);
+        earlier(&at, s->company_until_ms > s->next_session_ms ? s->company_until_ms
+                                                              : s->next_session_ms);
     else if (s->options->poll_ms > 0) /* not allowed now: a while later again */
-        earlier(&at, sbd_mailbox_due(s, now_ms) ? sbd_budget_renews_ms(&s->budget, now_ms)
-                                                : s->last_done_ms + sbd_scaled(s, s->options->poll_ms));
+        earlier(&at, sbd_mailbox_due(s, now_ms)
+                         ? sbd_budget_renews_ms(&s->budget, now_ms)
+                         : s->last_done_ms + sbd_scaled(s, s->options->poll_ms));
     if (registration_wanted(s) && !mailbox_wanted(s, now_ms)) /* whose session registers as well */
-        earlier(&at, s->register_at_ms > s->next_session_ms ? s->register_at_ms : s->next_session_ms);
+        earlier(&at,
+                s->register_at_ms > s->next_session_ms ? s->register_at_ms : s->next_session_ms);
     if (s->short_of_room && sbd_is_up(s) && !s->frame.held)
-        earlier(&at, now_ms < s->next_session_ms ? s->next_session_ms : sbd_budget_renews_ms(&s->budget, now_ms));
+        earlier(&at, now_ms < s->next_session_ms ? s->next_session_ms
+                                                 : sbd_budget_renews_ms(&s->budget, now_ms));
     return at < now_ms ? now_ms : at;
 }
 
@@ -187,7 +199,8 @@ static void arm(struct sbd *s, int64_t now_ms)
 
 static void set_watch(struct sbd *s)
 {
-    s->host->ops->watch(s->host, s->port.fd, s->chat.out.len > 0 ? WATCH_READ | WATCH_WRITE : WATCH_READ);
+    s->host->ops->watch(s->host, s->port.fd,
+                        s->chat.out.len > 0 ? WATCH_READ | WATCH_WRITE : WATCH_READ);
 }
 
 static struct tty_mode mode_of(const struct sbd *s)
@@ -209,11 +222,13 @@ static void close_port(struct sbd *s)
     s->signal = s->service = -1;
 }
 
-/* The frame in hand is given back: where its session had begun, nobody knows yet; the note has it. */
+/* The frame in hand is given back: where its session had begun, nobody knows yet; the note has it.
+ */
 static void drop(struct sbd *s, const char *why, int64_t now_ms)
 {
     close_port(s);
-    s->reopen_at_ms = now_ms + retry_delay_ms(++s->open_failures, REOPEN_MAX_MS, s->host->ops->random(s->host));
+    s->reopen_at_ms =
+        now_ms + retry_delay_ms(++s->open_failures, REOPEN_MAX_MS, s->host->ops->random(s->host));
     if (s->frame.held)
         sbd_settle(s, s->frame.in_session ? SEND_UNKNOWN : SEND_FAILED, now_ms);
     link_report(&s->report, s->host, LINK_DOWN, "%s", why);
@@ -257,7 +272,8 @@ static void try_open(struct sbd *s, int64_t now_ms)
     s->baud = (uint32_t)s->options->baud;
     struct tty_mode mode = mode_of(s);
     if (serial_port_open(&s->port, s->options->device, &mode, why) < 0) {
-        s->reopen_at_ms = now_ms + retry_delay_ms(++s->open_failures, REOPEN_MAX_MS, s->host->ops->random(s->host));
+        s->reopen_at_ms = now_ms + retry_delay_ms(++s->open_failures, REOPEN_MAX_MS,
+                                                  s->host->ops->random(s->host));
         link_report(&s->report, s->host, LINK_DOWN, "%s", why);
         return;
     }
@@ -422,8 +438,8 @@ static size_t sbd_room(void *ctx, station_t station, int64_t now_ms)
     return 0;
 }
 
-static int sbd_send(void *ctx, station_t station, const uint8_t *bytes, size_t n, uint64_t token, bool urgent,
-                    int64_t now_ms)
+static int sbd_send(void *ctx, station_t station, const uint8_t *bytes, size_t n, uint64_t token,
+                    bool urgent, int64_t now_ms)
 {
     struct sbd *s = ctx;
     if (station != STATION_NONE || !sbd_is_up(s))
@@ -445,8 +461,8 @@ static int sbd_send(void *ctx, station_t station, const uint8_t *bytes, size_t n
     s->frame.in_session = false;
     uint32_t crc = crc32_add(0, bytes, n);
     s->frame.known_refused = n == s->refused_bytes && crc == s->refused_crc;
-    s->frame.known_done = s->note.settled && now_ms < s->settled_until_ms && n == s->note.settled_bytes &&
-                          crc == s->note.settled_crc;
+    s->frame.known_done = s->note.settled && now_ms < s->settled_until_ms &&
+                          n == s->note.settled_bytes && crc == s->note.settled_crc;
     if (s->step == SBD_IDLE) /* not from here: the host is in the midst of its own */
         s->host->ops->timer(s->host, now_ms);
     return 0;
@@ -534,8 +550,8 @@ static void sbd_status(void *ctx, struct link_status *out)
     char credits[32] = "";
     if (s->budget.total > 0)
         snprintf(credits, sizeof(credits), ", %llu credits", (unsigned long long)s->budget.total);
-    snprintf(out->detail, sizeof(out->detail), "%s%s%s%s", s->alert ? s->alert : "", s->alert ? ": " : "", s->report.why,
-             credits);
+    snprintf(out->detail, sizeof(out->detail), "%s%s%s%s", s->alert ? s->alert : "",
+             s->alert ? ": " : "", s->report.why, credits);
 }
 
 const struct link_driver sbd_driver = {

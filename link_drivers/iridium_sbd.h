@@ -1,19 +1,22 @@
-/* The iridium-sbd driver: Iridium Short Burst Data through a modem on a serial port (9602, 9603, voice
- * units). DATAGRAM: a frame of ours is one MO message, a frame for us one MT message; each started
- * credit_bytes are billed.
+/* The iridium-sbd driver: Iridium Short Burst Data through a modem on a serial port (9602, 9603,
+ * voice units). DATAGRAM: a frame of ours is one MO message, a frame for us one MT message; each
+ * started credit_bytes are billed.
  *
  *     iridium_sbd.c          the driver: port, frame in hand, timers, what is told to the host
  *     iridium_sbd_cycle.c    the dialogue with the modem, a row a command
+ *     iridium_sbd_setup.c    ... to set it up and register it
+ *     iridium_sbd_session.c  ... to look at its buffers, and for a session
  *     iridium_sbd_policy.c   what a session's result means, and the wait behind it
  *     iridium_sbd_budget.c   credits spent and left
  *     iridium_sbd_note.c     what survives the process
  *     iridium_sbd_options.c  the operator's keys
  *     at_chat.c              AT commands and answers as such
  *
- * The order of a cycle keeps every message: what lies in the MT buffer is read, and is on the host's
- * disk, before a session (which clears it); the session is noted before it begins; the MO buffer is
- * cleared after it, since the modem would send (and bill) it again. Where the result of a session is
- * lost, the modem's own count of sessions (MOMSN) tells whether the frame was handed over. */
+ * The order of a cycle keeps every message: what lies in the MT buffer is read, and is on the
+ * host's disk, before a session (which clears it); the session is noted before it begins; the MO
+ * buffer is cleared after it, since the modem would send (and bill) it again. Where the result of a
+ * session is lost, the modem's own count of sessions (MOMSN) tells whether the frame was handed
+ * over. */
 #ifndef LINK_DRIVERS_IRIDIUM_SBD_H
 #define LINK_DRIVERS_IRIDIUM_SBD_H
 

@@ -15,7 +15,8 @@ void sbd_budget_init(struct sbd_budget *b, int64_t time_scale)
 
 const char *sbd_budget_read(struct sbd_budget *b, const char *item)
 {
-    static const char wrong[] = "not a part of a budget: 40/day, 900/month and 20% (kept for alarms) are";
+    static const char wrong[] =
+        "not a part of a budget: 40/day, 900/month and 20% (kept for alarms) are";
     static const struct {
         const char *unit;
         int span;
@@ -29,7 +30,8 @@ const char *sbd_budget_read(struct sbd_budget *b, const char *item)
             continue;
         memcpy(digits, item, n - m);
         digits[n - m] = '\0';
-        if (!integer_parse(digits, &value) || value < (units[i].span == SBD_SPANS ? 0 : 1) || value > units[i].most)
+        if (!integer_parse(digits, &value) || value < (units[i].span == SBD_SPANS ? 0 : 1) ||
+            value > units[i].most)
             return wrong;
         if (units[i].span == SBD_SPANS)
             b->alarm_percent = value;

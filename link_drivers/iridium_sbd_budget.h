@@ -18,13 +18,15 @@ struct sbd_budget {
     int64_t alarm_percent;
     int64_t length_ms[SBD_SPANS];
     int64_t spent[SBD_SPANS];
-    int64_t began_ms[SBD_SPANS]; /* monotonic; before the start of the process where it was restored */
-    uint64_t total;              /* credits ever */
+    int64_t
+        began_ms[SBD_SPANS]; /* monotonic; before the start of the process where it was restored */
+    uint64_t total;          /* credits ever */
 };
 
 /* time_scale: a day is so many times shorter (tests). */
 void sbd_budget_init(struct sbd_budget *b, int64_t time_scale);
-/* Reads one item of `budget =`: 40/day, 900/month or 20%. Return: NULL, or what is wrong with it (static). */
+/* Reads one item of `budget =`: 40/day, 900/month or 20%. Return: NULL, or what is wrong with it
+ * (static). */
 const char *sbd_budget_read(struct sbd_budget *b, const char *item);
 /* What bytes cost in one message: started multiples of credit_bytes. */
 int64_t sbd_credits(size_t bytes, int64_t credit_bytes);

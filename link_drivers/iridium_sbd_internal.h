@@ -10,8 +10,8 @@
 #include "link_drivers/link_report.h"
 #include "link_drivers/serial_port.h"
 
-/* That a frame was handed over by an earlier process is remembered for so long: a frame that is asked for once more by
- * the far end, much later, must go. */
+/* That a frame was handed over by an earlier process is remembered for so long: a frame that is
+ * asked for once more by the far end, much later, must go. */
 #define SETTLED_MS (3600 * 1000ll)
 
 /* What the dialogue does now. Each but the first and those marked is one command to the modem. */
@@ -75,11 +75,11 @@ struct sbd {
     unsigned vain;          /* beginnings in a row that came to nothing */
     unsigned silences;      /* wakes in a row that nobody answered */
     int64_t quiet_until_ms; /* a session that was left may go on until then */
-    uint64_t echoes;        /* as counted at the end of the set-up: one more tells of a restart ... */
-    bool echo_stays;        /* ... unless this modem does not switch it off */
-    bool old_firmware;      /* may hang in a session while it does not know the time */
+    uint64_t echoes;   /* as counted at the end of the set-up: one more tells of a restart ... */
+    bool echo_stays;   /* ... unless this modem does not switch it off */
+    bool old_firmware; /* may hang in a session while it does not know the time */
     char imei[SBD_IMEI_MAX], firmware[24], kind[24];
-    int signal, service;    /* -1 = not said */
+    int signal, service; /* -1 = not said */
     bool knows_modem;
 
     /* The frame in hand */
@@ -95,12 +95,12 @@ struct sbd {
     bool refused_for_budget; /* only alarms are taken now */
 
     /* Sessions */
-    bool going;       /* a session is to follow this look at the buffers */
-    bool after_done;  /* this look follows a session that went well */
-    bool mo_dirty;    /* the MO buffer may hold what must not be sent again */
-    bool late_done;   /* a result came after it had been given up, and it was good */
+    bool going;      /* a session is to follow this look at the buffers */
+    bool after_done; /* this look follows a session that went well */
+    bool mo_dirty;   /* the MO buffer may hold what must not be sent again */
+    bool late_done;  /* a result came after it had been given up, and it was good */
     bool ring, rang_during, ring_stale;
-    long queued;      /* messages at the gateway, as it last said */
+    long queued; /* messages at the gateway, as it last said */
     long momsn;
     int64_t session_began_ms;
     int64_t next_session_ms; /* none before */
@@ -110,9 +110,10 @@ struct sbd {
     bool unregistered;
     unsigned register_failures;
     int64_t register_at_ms; /* not before */
-    bool blocked; /* down until next_session_ms */
+    bool blocked;           /* down until next_session_ms */
     int64_t last_done_ms, last_look_ms;
-    int64_t company_until_ms; /* a session of our own accord waits so long for a frame; 0 = not asked */
+    int64_t
+        company_until_ms; /* a session of our own accord waits so long for a frame; 0 = not asked */
     int64_t settled_until_ms;
     uint32_t refused_crc; /* of the frame that the gateway would not take; refused_bytes 0 = none */
     size_t refused_bytes;
@@ -145,13 +146,36 @@ void sbd_report_place(struct sbd *s, const char *line);
 
 /* Begins with the modem anew, from an open port. */
 void sbd_begin(struct sbd *s, int64_t now_ms);
+/* Goes to a step, and asks the modem what belongs to it. */
 void sbd_enter(struct sbd *s, enum sbd_step step, int64_t now_ms);
 /* The answer to the command under way is there. */
 void sbd_on_answer(struct sbd *s, int64_t now_ms);
+/* A line that nobody asked for. */
+void sbd_on_news(struct sbd *s, const char *line, int64_t now_ms);
+/* Begins again after an answer that was none; a modem that never answers as it should is told. */
+void sbd_begin_again(struct sbd *s, int64_t now_ms);
+
+/* What an answer leads to: the next step. One that has gone another way by itself returns s->step.
+ */
+typedef enum sbd_step sbd_handler(struct sbd *s, int64_t now_ms);
+
+/* ---- iridium_sbd_setup.c ---- */
+
+sbd_handler sbd_on_awake, sbd_on_echo_off, sbd_on_set_up, sbd_on_model, sbd_on_firmware,
+    sbd_on_imei, sbd_on_registered, sbd_on_register, sbd_no_register, sbd_no_imei;
+/* The next registration, after least_ms at the earliest. */
+void sbd_register_later(struct sbd *s, int64_t least_ms, int64_t now_ms);
+
+/* ---- iridium_sbd_session.c ---- */
+
 /* What was read is on the host's disk; or it was waited for long enough. */
 void sbd_on_committed(struct sbd *s, int64_t now_ms);
-void sbd_on_news(struct sbd *s, const char *line, int64_t now_ms);
 /* Should the gateway be asked for messages, apart from what a frame brings along? */
 bool sbd_mailbox_due(const struct sbd *s, int64_t now_ms);
+
+sbd_handler sbd_on_look, sbd_on_read, sbd_on_mt_clear, sbd_on_mo_clear, sbd_on_time_known,
+    sbd_on_written, sbd_on_session, sbd_on_wait_told, sbd_on_radio_on, sbd_on_place, sbd_no_read,
+    sbd_no_mo_clear, sbd_not_written, sbd_no_session, sbd_no_wait_told, sbd_no_radio, sbd_no_place,
+    sbd_no_mt_clear;
 
 #endif

@@ -38,8 +38,8 @@ size_t sbd_note_write(const struct sbd_note *note, const struct sbd_budget *budg
     return n;
 }
 
-bool sbd_note_read(struct sbd_note *note, struct sbd_budget *budget, const uint8_t *bytes, size_t n, int64_t now_ms,
-                   int64_t wall_ms)
+bool sbd_note_read(struct sbd_note *note, struct sbd_budget *budget, const uint8_t *bytes, size_t n,
+                   int64_t now_ms, int64_t wall_ms)
 {
     if (n < 4)
         return false;
@@ -65,7 +65,8 @@ bool sbd_note_read(struct sbd_note *note, struct sbd_budget *budget, const uint8
     got.wait_ms = (int64_t)read_be64(&r);
     got.wall_ms = (int64_t)read_be64(&r);
     /* Without a clock at both ends time stood still meanwhile: nothing is spent too early. */
-    int64_t passed = wall_ms > 0 && got.wall_ms > 0 && wall_ms > got.wall_ms ? wall_ms - got.wall_ms : 0;
+    int64_t passed =
+        wall_ms > 0 && got.wall_ms > 0 && wall_ms > got.wall_ms ? wall_ms - got.wall_ms : 0;
     got.passed_ms = passed;
     got.wait_ms = got.wait_ms > passed ? got.wait_ms - passed : 0;
     bill.total = read_be64(&r);

@@ -14,28 +14,30 @@
 #define SBD_NOTE_MAX 160
 
 struct sbd_note {
-    bool pending;     /* a session was begun, and its result is not known */
-    bool with_frame;  /* ... and it carried this frame: */
+    bool pending;    /* a session was begun, and its result is not known */
+    bool with_frame; /* ... and it carried this frame: */
     uint32_t frame_crc;
     uint16_t frame_bytes;
-    bool settled;     /* another frame, of an earlier session, was handed over though nobody has been told: */
+    bool settled; /* another frame, of an earlier session, was handed over though nobody has been
+                     told: */
     uint32_t settled_crc;
     uint16_t settled_bytes;
-    uint16_t momsn;   /* as +SBDSX had it before */
+    uint16_t momsn;          /* as +SBDSX had it before */
     char imei[SBD_IMEI_MAX]; /* of the modem that counts so */
-    uint16_t failures;  /* in a row */
-    int64_t wait_ms;    /* until the next session may begin */
-    bool blocked;       /* ... and the link is down until then */
-    int64_t wall_ms;    /* when it was written; 0 = not known */
-    int64_t passed_ms;  /* once read: since then, 0 = not known */
+    uint16_t failures;       /* in a row */
+    int64_t wait_ms;         /* until the next session may begin */
+    bool blocked;            /* ... and the link is down until then */
+    int64_t wall_ms;         /* when it was written; 0 = not known */
+    int64_t passed_ms;       /* once read: since then, 0 = not known */
 };
 
 /* Puts note and bill as they are at now_ms. Return: bytes. */
 size_t sbd_note_write(const struct sbd_note *note, const struct sbd_budget *budget, int64_t now_ms,
                       uint8_t out[SBD_NOTE_MAX]);
-/* The other way; of budget only what was spent. wall_ms: now, 0 = not known. Waits come out shortened by the time that
- * passed. Return: false when these bytes are no note: both are untouched. */
-bool sbd_note_read(struct sbd_note *note, struct sbd_budget *budget, const uint8_t *bytes, size_t n, int64_t now_ms,
-                   int64_t wall_ms) MUST_CHECK;
+/* The other way; of budget only what was spent. wall_ms: now, 0 = not known. Waits come out
+ * shortened by the time that passed. Return: false when these bytes are no note: both are
+ * untouched. */
+bool sbd_note_read(struct sbd_note *note, struct sbd_budget *budget, const uint8_t *bytes, size_t n,
+                   int64_t now_ms, int64_t wall_ms) MUST_CHECK;
 
 #endif

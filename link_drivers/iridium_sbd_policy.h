@@ -29,7 +29,8 @@ struct sbd_policy {
     enum sbd_remedy remedy;
     bool alert; /* somebody must know */
     bool never; /* this very frame will not be taken another time either */
-    bool stop;  /* nothing can pass until somebody acts: the link is down for wait_ms, then tried once */
+    bool stop;  /* nothing can pass until somebody acts: the link is down for wait_ms, then tried
+                   once */
     const char *words;
 };
 

@@ -1,5 +1,6 @@
-/* `longwire probe DEVICE`: which modem answers on a serial port, at which rate, and how it stands. Free of charge: no
- * session, no registration; and nothing is changed that outlasts the modem's power.
+/* `longwire probe DEVICE`: which modem answers on a serial port, at which rate, and how it stands.
+ * Free of charge: no session, no registration; and nothing is changed that outlasts the modem's
+ * power.
  *
  * A loop of its own that waits: nothing else runs in this process. */
 #include "gateway/cli/probe.h"
@@ -43,8 +44,10 @@ static bool turn(struct probe *p)
             buf_consume(&p->chat.out, (size_t)put);
     }
     int64_t wait = at_chat_deadline(&p->chat) - now_ms();
-    struct pollfd fd = {.fd = p->port.fd, .events = (short)(POLLIN | (p->chat.out.len > 0 ? POLLOUT : 0))};
-    if (!p->gone && poll(&fd, 1, wait < 0 ? 0 : (int)wait) > 0 && (fd.revents & (POLLIN | POLLHUP | POLLERR))) {
+    struct pollfd fd = {.fd = p->port.fd,
+                        .events = (short)(POLLIN | (p->chat.out.len > 0 ? POLLOUT : 0))};
+    if (!p->gone && poll(&fd, 1, wait < 0 ? 0 : (int)wait) > 0 &&
+        (fd.revents & (POLLIN | POLLHUP | POLLERR))) {
         uint8_t bytes[256];
         const uint8_t *at = bytes;
         ssize_t got = serial_port_read(&p->port, bytes, sizeof(bytes));
@@ -68,10 +71,14 @@ static bool ask(struct probe *p, const struct at_request *request)
 }
 
 /* Return: the wanted line of the answer, "" when there is none. */
-static const char *line_of(struct probe *p, const char *command, const char *info, int64_t timeout_ms)
+static const char *line_of(struct probe *p, const char *command, const char *info,
+                           int64_t timeout_ms)
 {
-    struct at_request r = {
-        .command = command, .info = info, .info_may_miss = true, .timeout_ms = timeout_ms, .tail_ms = TAIL_MS};
+    struct at_request r = {.command = command,
+                           .info = info,
+                           .info_may_miss = true,
+                           .timeout_ms = timeout_ms,
+                           .tail_ms = TAIL_MS};
     return ask(p, &r) ? p->chat.info : "";
 }
 
@@ -136,8 +143,8 @@ static void tell_buffers(struct probe *p)
     }
     printf("%-10s outgoing %s, incoming %s\n", "buffers", v[0] == 1 ? "holds a message" : "empty",
            v[2] == 1 ? "holds an unread message" : "empty");
-    printf("%-10s MOMSN %ld; ring %s; %ld waiting at the gateway as of the last session\n", "sessions", v[1],
-           v[4] == 1 ? "pending" : "none", v[5]);
+    printf("%-10s MOMSN %ld; ring %s; %ld waiting at the gateway as of the last session\n",
+           "sessions", v[1], v[4] == 1 ? "pending" : "none", v[5]);
 }
 
 static void tell_modem(struct probe *p, unsigned rate)
