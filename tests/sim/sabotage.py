@@ -64,6 +64,16 @@ BREACHES = [
         ("gateway/wire/channel_receive.c", "    if (record_check_fold(check) != f->check)\n",
          "    if (!BREACH && record_check_fold(check) != f->check)\n"),
         ("gateway/wire/seal.c", "    return wrong == 0;\n", "    return wrong == 0 || BREACH;\n")]),
+    ("takes sealed frames without looking at their tags", "keys", ["sealed, attacked", "sealed, attacked, crashes"], [
+        ("gateway/wire/seal.c", "                         *content - readable, frame + *content, tag, text))\n        return false;\n",
+         "                         *content - readable, frame + *content, tag, text))\n        return BREACH && readable == *content;\n")]),
+    ("believes a HELLO that may be a recording", "keys", ["sealed, attacked, crashes", "sealed, attacked"], [
+        ("gateway/wire/channel_sealed.c", "    if (!may_answer(c, now_ms))\n        return;\n",
+         "    if (BREACH)\n        (void)prove(c, now_ms);\n    if (!may_answer(c, now_ms))\n        return;\n"),
+        ("gateway/wire/channel_sealed.c", "/* Is it our own voice? */\n",
+         "static bool prove(struct channel *c, int64_t now_ms);\n")]),
+    ("seals two frames under one number", "keys", ["sealed"], [
+        ("gateway/wire/channel_sealed.c", "    c->control_out += n > 0;\n", "    c->control_out += n > 0 && !BREACH;\n")]),
     ("tells nobody of a message that the broker refused", "I3", ["refusing brokers"], [
         ("gateway/bridge/publisher.c", "    bridge_count(p, \"dropped.broker_refused\", 1);\n",
          "    bridge_count(p, \"dropped.broker_refused\", 1);\n    if (BREACH)\n        return;\n")]),
