@@ -325,6 +325,22 @@ static bool same_marks(const struct store_mark a[CLASS_COUNT],
     return true;
 }
 
+/* Does the new segment go on where the current one is? Not by the marks alone: a clone may have come as far as the one that it was
+ * cloned from, with other messages, or have sent none and have received ours. */
+static bool continues(const struct meeting *m, const struct lineage_node *next)
+{
+    int predecessor = lineage_find(m->nodes, m->count, next->generation, next->segment.predecessor);
+    if (predecessor >= 0 && predecessor != m->current)
+        return false;
+    for (int class = 0; class < CLASS_COUNT; class ++) {
+        const struct store_mark *had = &m->before[class];
+        uint64_t highest = had->early_count > 0 ? had->early[had->early_count - 1] : had->cumulative;
+        if (highest > m->branch)
+            return false;
+    }
+    return same_marks(m->before, m->after);
+}
+
 static int meet(struct store *s, struct peer_row *p, const struct store_remote *remote,
                 struct meeting *m, enum store_remote_change *change)
 {
@@ -346,7 +362,7 @@ static int meet(struct store *s, struct peer_row *p, const struct store_remote *
     if (m->current < 0 || m->nodes[m->current].generation != remote->generation)
         *change = STORE_REMOTE_NEW;
     else
-        *change = same_marks(m->before, m->after) ? STORE_REMOTE_NEXT : STORE_REMOTE_FORK;
+        *change = continues(m, &m->nodes[m->next]) ? STORE_REMOTE_NEXT : STORE_REMOTE_FORK;
     return *change == STORE_REMOTE_NEXT
                ? 0
                : drop_branch(s, p, *change == STORE_REMOTE_NEW ? 0 : m->branch);

@@ -23,7 +23,7 @@ enum store_remote_change {
     STORE_REMOTE_SAME, /* as known */
     STORE_REMOTE_NEXT, /* a segment that continues where we know the last ended, or later than our
                           marks */
-    STORE_REMOTE_FORK, /* a segment that branches off before our marks: a restored or cloned store;
+    STORE_REMOTE_FORK, /* a segment that is no continuation of the current one: a restored or cloned store;
                           marks taken back */
     STORE_REMOTE_NEW,  /* another generation (or first contact): partials, inbound topic table,
                           anchors and history begun anew */

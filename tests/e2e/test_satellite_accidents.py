@@ -179,6 +179,33 @@ def _(world):
     talk.expect()
 
 
+@case("an edge box is cloned: the copy speaks, then the first one again")
+def _(world):
+    pair = SatellitePair(world)
+    talk = Talk(pair)
+    talk.say()
+    talk.expect()
+    pair.wait_drained()
+    check_equal(pair.edge.stop(), 0, "exit code of SIGTERM")
+    save_store(pair.edge, world.folder / "clone")
+    pair.edge.start()
+    talk.say()
+    talk.expect()
+    pair.wait_drained()
+    pair.edge.stop()
+    save_store(pair.edge, world.folder / "original")
+    restore_store(pair.edge, world.folder / "clone")
+    pair.edge.start()  # the clone, with the original's modem
+    talk.say()
+    talk.expect()
+    pair.wait_drained()
+    pair.edge.stop()
+    restore_store(pair.edge, world.folder / "original")
+    pair.edge.start()
+    talk.say()
+    talk.expect()
+
+
 def recording(name, n_bytes):
     """The first messages of a corpus as [(topic, bytes)], of about so many bytes."""
     file = CORPORA / f"{name}.ndjson"

@@ -187,7 +187,7 @@ static void restored_backup_cuts_back_to_where_it_branches(void **state)
     assert_string_equal(mark_text(f, NORMAL), "4");
 }
 
-static void backup_of_which_we_have_nothing_above_is_no_fork(void **state)
+static void backup_is_a_fork_though_nothing_came_from_above_it(void **state)
 {
     struct fixture *f = *state;
 
@@ -195,7 +195,7 @@ static void backup_of_which_we_have_nothing_above_is_no_fork(void **state)
     settle(f, 1, 5);
     assert_int_equal(see(f, 1, 11, 10, 5), STORE_REMOTE_NEXT);
     assert_int_equal(see(f, 1, 12, 10, 5),
-                     STORE_REMOTE_NEXT); /* 11 gave nothing, or nothing that came */
+                     STORE_REMOTE_FORK); /* 11 gave nothing, but may have had something of ours */
     assert_string_equal(mark_text(f, NORMAL), "5");
     settle(f, 6, 6);
     assert_int_equal(see(f, 1, 13, 10, 5), STORE_REMOTE_FORK);
@@ -229,11 +229,25 @@ static void what_came_late_under_a_later_segment_counts_for_its_siblings(void **
     settle(f, 1, 3);
     see(f, 1, 20, 10, 5);
     settle(f, 4, 5); /* given by 10, delivered while 20 runs */
-    assert_int_equal(see(f, 1, 30, 10, 5), STORE_REMOTE_NEXT);
+    assert_int_equal(see(f, 1, 30, 10, 5), STORE_REMOTE_FORK);
     assert_string_equal(mark_text(f, NORMAL), "5");
     settle(f, 6, 6);
     assert_int_equal(see(f, 1, 40, 10, 4), STORE_REMOTE_FORK);
     assert_string_equal(mark_text(f, NORMAL), "4");
+}
+
+static void clone_that_came_as_far_as_the_first_is_a_fork(void **state)
+{
+    struct fixture *f = *state;
+
+    see(f, 1, 10, 0, 0);
+    settle(f, 1, 5);
+    assert_int_equal(see(f, 1, 20, 10, 5), STORE_REMOTE_NEXT); /* one card ... */
+    settle(f, 6, 9);
+    assert_int_equal(see(f, 1, 30, 10, 5), STORE_REMOTE_FORK); /* ... and its clone, which sends as many */
+    settle(f, 6, 9);
+    assert_int_equal(see(f, 1, 21, 20, 9), STORE_REMOTE_FORK); /* the first again: the same marks, other messages */
+    assert_string_equal(mark_text(f, NORMAL), "9");
 }
 
 static void unknown_predecessor_continues_where_nothing_contradicts(void **state)
@@ -445,9 +459,10 @@ int main(void)
         CASE(first_contact_is_new_and_the_same_again_is_same),
         CASE(restart_of_the_peer_keeps_the_marks),
         CASE(restored_backup_cuts_back_to_where_it_branches),
-        CASE(backup_of_which_we_have_nothing_above_is_no_fork),
+        CASE(backup_is_a_fork_though_nothing_came_from_above_it),
         CASE(clones_that_take_turns_each_find_their_own_marks),
         CASE(what_came_late_under_a_later_segment_counts_for_its_siblings),
+        CASE(clone_that_came_as_far_as_the_first_is_a_fork),
         CASE(unknown_predecessor_continues_where_nothing_contradicts),
         CASE(segment_without_predecessor_shares_nothing),
         CASE(another_generation_begins_anew_and_an_earlier_one_is_found_again),
