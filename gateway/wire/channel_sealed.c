@@ -281,6 +281,7 @@ static void on_resume(struct channel *c, bool answer, uint8_t *frame, size_t n, 
     /* Both may ask at once: then each question is the other's answer. */
     bool asked = c->greet == GREET_RESUME && c->greet_tries > 0;
     if (!c->meeting.proven) { /* it is not needed any more */
+        drop_unproven(c);
         meeting_end(&c->meeting);
         c->send_hello = c->send_confirm = false;
     }
@@ -433,6 +434,7 @@ size_t channel_sealed_pump(struct channel *c, size_t room, int64_t now_ms)
     c->send_resume = c->send_resume && c->live;
     c->send_resumed = c->send_resumed && c->live;
     if (c->meeting.begun && c->meeting.sent >= SEALED_NUMBER_MAX) {
+        drop_unproven(c);
         meeting_end(&c->meeting);
         c->send_confirm = c->send_marks = c->send_hello = false;
         return 0;

@@ -261,6 +261,45 @@ static void a_played_back_hello_makes_a_metered_end_talk_ever_less(void **state)
     pair_free(p);
 }
 
+/* Each is answered, as it might be true; the numbers of what answers run out, and a new part is drawn. */
+static void a_flood_of_old_hellos_leaves_the_living_epoch_alone(void **state)
+{
+    struct pair *p = attacked(&(struct pair_options){.rate = 100000, .delay_ms = 20, .seed = 223});
+    struct kept hellos[8];
+    unsigned n = 0;
+    while (n < 8) {
+        unsigned from = tape_n;
+        pair_up(p, 2);
+        pair_send(p, 0, CLASS_NORMAL, 20);
+        assert_true(pair_drain(p, 60000));
+        for (unsigned i = from; i < tape_n; i++)
+            if (tape[i % KEPT_MAX].from == 0 && tape[i % KEPT_MAX].n > 40) {
+                hellos[n++] = tape[i % KEPT_MAX];
+                break;
+            }
+        pair_kill(p, 0);
+        pair_kill(p, 1);
+    }
+    pair_send(p, 0, CLASS_NORMAL, 20);
+    assert_true(pair_drain(p, 60000));
+    pair_run(p, 10000);
+    unsigned greeteds = p->owner[1].greeteds;
+    uint32_t epoch = status(p, 1).epoch;
+    for (int i = 0; i < 3000; i++) {
+        pair_inject(p, 1, hellos[i % 8].bytes, hellos[i % 8].n);
+        pair_run(p, 20);
+        if (i % 100 == 0)
+            pair_send(p, i / 100 % 2, CLASS_NORMAL, 20);
+    }
+    assert_true(pair_drain(p, 60000));
+    assert_int_equal(p->owner[1].greeteds, greeteds);
+    assert_int_equal(status(p, 1).epoch, epoch);
+    print_message("# %d of 3000 counted as replayed\n", (int)status(p, 1).replayed);
+    assert_true(status(p, 1).replayed > 2900);
+    assert_int_equal(nonces_reused(), 0);
+    pair_free(p);
+}
+
 static void numbers_that_run_out_begin_a_new_epoch(void **state)
 {
     struct pair *p = attacked(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 222});
@@ -290,6 +329,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(nor_on_a_half_duplex_line_a_metered_one_or_with_forward_secrecy),
         cmocka_unit_test(a_session_that_is_played_back_does_nothing_and_is_counted),
         cmocka_unit_test(a_played_back_hello_makes_a_metered_end_talk_ever_less),
+        cmocka_unit_test(a_flood_of_old_hellos_leaves_the_living_epoch_alone),
         cmocka_unit_test(numbers_that_run_out_begin_a_new_epoch),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
