@@ -9,6 +9,8 @@
 
 #define KEEPALIVE_S 60
 #define LEN_MAX     (128 << 10) /* larger payloads show nothing more, and take the processor's time */
+#define LEN_HUGE    (1 << 20)
+#define TOPICS_MANY 4000        /* of each route; a peer has 4,096 slots for all */
 #define ANY_LINE    (HAZARD_DELAY | HAZARD_HALF | HAZARD_METERED)
 
 const struct sim_family sim_families[] = {
@@ -41,6 +43,9 @@ const struct sim_family sim_families[] = {
     {"clocks and crashes", HAZARD_EXPIRY | HAZARD_DISCARD | HAZARD_CLOCK | HAZARD_OUTAGE | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB, 0},
     {"expiring messages", HAZARD_EXPIRY, HAZARD_OUTAGE | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB | HAZARD_CLOCK | HAZARD_BROKER},
     {"refusing brokers", HAZARD_REFUSE, HAZARD_OUTAGE | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB | HAZARD_BROKER | HAZARD_SESSION},
+    {"many topics", HAZARD_TOPICS | HAZARD_TCP, HAZARD_OUTAGE | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB, true},
+    {"megabytes", HAZARD_HUGE | HAZARD_TCP, HAZARD_OUTAGE | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB | HAZARD_BROKER,
+     true},
     {"everything", 0, ~(unsigned)HAZARD_DATAGRAM},
     {"sealed", HAZARD_SEALED, ANY_LINE | HAZARD_NOISE | HAZARD_OUTAGE | HAZARD_SILENCE | HAZARD_LARGE | HAZARD_TCP | HAZARD_CRASH_EDGE},
     {"sealed, attacked", HAZARD_SEALED | HAZARD_ATTACKER, ANY_LINE | HAZARD_NOISE | HAZARD_OUTAGE | HAZARD_SILENCE | HAZARD_TCP},
@@ -81,6 +86,8 @@ static void plan_line(struct sim_plan *p, struct sim_rng *r)
     p->line.tcp = has(p, HAZARD_TCP);
     p->line.half_duplex = has(p, HAZARD_HALF) && !p->line.tcp;
     f->rate_bytes_s = p->line.tcp ? (uint32_t)rng_range(r, 2000, 1000000) : rates[rng_range(r, 0, 6)];
+    if (has(p, HAZARD_TOPICS | HAZARD_HUGE))
+        f->rate_bytes_s = 50000 + f->rate_bytes_s / 10;
     f->piece_max_bytes = p->line.tcp ? 1460 : (uint32_t)rng_range(r, 1, f->rate_bytes_s / 20 + 2);
     f->delay_ms = rng_range(r, 0, 5);
     if (has(p, HAZARD_DELAY)) {
@@ -151,7 +158,7 @@ static void plan_routes(struct sim_plan *p, unsigned site, struct sim_rng *r)
     for (unsigned i = 0; i < n; i++) {
         struct sim_route *route = &p->routes[site][i];
         *route = (struct sim_route){
-            .topics = (unsigned)rng_skewed(r, 1, 40),
+            .topics = (unsigned)(has(p, HAZARD_TOPICS) ? rng_range(r, TOPICS_MANY / 2, TOPICS_MANY) : rng_skewed(r, 1, 40)),
             .class = kinds[i].class,
             .qos = coin(r, 75) ? 2 : coin(r, 80) ? 1 : 0,
             .retain = (enum sim_retain)rng_range(r, SIM_RETAIN_PASS, SIM_RETAIN_ON_CHANGE),
@@ -248,11 +255,20 @@ static void plan_traffic(struct sim_plan *p, struct sim_rng *r)
     if (p->len_max > LEN_MAX)
         p->len_max = LEN_MAX;
     p->messages = (unsigned)rng_skewed(r, 10, 400);
+    if (has(p, HAZARD_TOPICS)) {
+        p->len_max = 40;
+        p->messages = (unsigned)rng_range(r, 5000, 7000);
+    } else if (has(p, HAZARD_HUGE)) {
+        p->len_max = LEN_HUGE;
+        p->messages = (unsigned)rng_range(r, 3, 12);
+    }
     /* Sizes are skewed: the mean is about a tenth of the largest. Load the line to between a tenth and twice what it carries. */
     int64_t bytes = (int64_t)p->messages * ((int64_t)p->len_max / 10 + 40);
     p->active_ms = bytes * 1000 / rate * 100 / rng_range(r, 10, 200);
     if (p->active_ms < 30000)
         p->active_ms = 30000;
+    if (has(p, HAZARD_TOPICS))
+        p->active_ms = p->messages * 20;
     if (p->active_ms > 12 * 3600 * 1000)
         p->active_ms = 12 * 3600 * 1000;
     p->fault_every_ms = p->active_ms / rng_skewed(r, 2, 40) + 1000;

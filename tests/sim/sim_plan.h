@@ -29,6 +29,8 @@ enum sim_hazard {
     HAZARD_DATAGRAM = 1 << 19,   /* the link carries whole frames: lost, late, doubled, overtaken, their fate told wrongly */
     HAZARD_EXPIRY = 1 << 20,     /* messages with an expiry interval (MQTT 5) */
     HAZARD_REFUSE = 1 << 21,     /* brokers will not have some messages */
+    HAZARD_TOPICS = 1 << 22,     /* more topics than a peer has slots */
+    HAZARD_HUGE = 1 << 23,       /* payloads up to a megabyte */
     HAZARD_SEALED = 1 << 24,     /* both ends hold a secret */
     HAZARD_ATTACKER = 1 << 25,   /* somebody on the line who does not (with HAZARD_SEALED alone) */
 };
@@ -36,6 +38,7 @@ enum sim_hazard {
 struct sim_family {
     const char *name;
     unsigned must, may;          /* hazards */
+    bool slow;                   /* a seed takes seconds: few of them will do */
 };
 extern const struct sim_family sim_families[];
 extern const unsigned sim_family_count;
