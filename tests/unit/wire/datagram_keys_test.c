@@ -1,0 +1,106 @@
+/* A key is changed on a datagram link, where each end is started anew with other keys in its file: what is queued goes on under the key
+ * that both have, also in epochs that began before the file was changed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "gateway/wire/channel.h"
+#include "tests/unit/wire/datagram_pair.h"
+
+#define MINUTE 60000
+
+static const uint8_t keys[3][SECRET_BYTES] = {{0}, {1, 2, 3}, {4, 5, 6}};
+
+/* The owner's part: what is in the file, and whether the peer has shown that it holds the next. */
+static void start_with(struct sim *s, int side, int current, int next, bool use_next)
+{
+    struct channel_secrets *k = &s->end[side].config.secrets;
+    memset(k, 0, sizeof *k);
+    memcpy(k->current, keys[current], SECRET_BYTES);
+    k->has_next = next >= 0;
+    if (k->has_next)
+        memcpy(k->next, keys[next], SECRET_BYTES);
+    k->use_next = use_next;
+    sim_start(s, side);
+}
+
+static void talk(struct sim *s, unsigned n)
+{
+    for (int side = 0; side < 2; side++)
+        sim_make(s, side, n);
+    if (!sim_drain(s, 3000 * MINUTE))
+        fail_msg("not everything arrived");
+}
+
+static bool next_in_use(const struct sim *s, int side)
+{
+    struct channel_status st;
+    channel_status(s->end[side].channel, &st);
+    return st.next_in_use;
+}
+
+/* From key `old` to key `new`, one end after the other; between all steps both talk. */
+static void change(struct sim *s, int old, int new)
+{
+    for (int side = 0; side < 2; side++) {
+        start_with(s, side, old, new, false);
+        talk(s, 3);
+    }
+    for (int i = 0; i < 10 && !(next_in_use(s, 0) && next_in_use(s, 1)); i++)
+        talk(s, 1);
+    assert_true(next_in_use(s, 0) && next_in_use(s, 1));
+    for (int side = 0; side < 2; side++) {
+        start_with(s, side, new, -1, false);
+        talk(s, 3);
+    }
+}
+
+static void change_twice(bool metered)
+{
+    struct sim *s = sim_new(11, metered);
+    talk(s, 5);
+    change(s, 0, 1);
+    change(s, 1, 2);
+    sim_free(s);
+}
+
+static void a_key_is_changed_twice(void **state)
+{
+    change_twice(false);
+}
+
+static void a_key_is_changed_twice_on_a_metered_link(void **state)
+{
+    change_twice(true);
+}
+
+/* Frames that were handed over, and may be sent again, are of the key that they were sealed with. */
+static void what_was_under_way_when_the_file_changed_arrives(void **state)
+{
+    struct sim *s = sim_new(12, false);
+    talk(s, 5);
+    change(s, 0, 1);
+    s->loss = 0.5;
+    for (int side = 0; side < 2; side++)
+        sim_make(s, side, 20);
+    sim_run(s, 5000);
+    start_with(s, 0, 1, 2, false);
+    sim_run(s, 5000);
+    start_with(s, 1, 1, 2, false);
+    s->loss = 0;
+    assert_true(sim_drain(s, 3000 * MINUTE));
+    sim_free(s);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_key_is_changed_twice),
+        cmocka_unit_test(a_key_is_changed_twice_on_a_metered_link),
+        cmocka_unit_test(what_was_under_way_when_the_file_changed_arrives),
+    };
+    sim_seal = SEAL_FULL;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
