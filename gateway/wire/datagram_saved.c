@@ -5,14 +5,37 @@
 
 #include "gateway/wire/datagram_internal.h"
 
-#define IN_FORMAT  3
-#define OUT_FORMAT 2
+#define IN_FORMAT  4
+#define OUT_FORMAT 3
 
-static_assert(1 + 8 + 1 + DATAGRAM_EPOCHS * (4 + 8 + 8 + 8 + DATAGRAM_SALT_BYTES + 6 + FRAME_BITMAP_MAX) <= CHANNEL_SAVED_MAX,
+static_assert(1 + 8 + 1 + DATAGRAM_EPOCHS * (4 + 8 + 8 + 8 + DATAGRAM_SALT_BYTES + 9 + FRAME_BITMAP_MAX) <= CHANNEL_SAVED_MAX,
               "what is saved has room");
-static_assert(1 + 8 + 8 + 4 + 2 + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 6) + 8 + 7 * FRAME_WINDOW <=
+static_assert(1 + 8 + 8 + 4 + 2 + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 9) + 12 + 7 * FRAME_WINDOW <=
                   CHANNEL_SAVED_OUT_MAX,
               "what is saved has room");
+
+/* Of the next secret; 0 = there is none. */
+static uint32_t next_id(const struct channel *c)
+{
+    const struct channel_secrets *s = &c->config.secrets;
+    return datagram_sealed(c) && s->has_next ? seal_secret_id(&c->datagram->terms, s->next) : 0;
+}
+
+/* A secret is saved by its id: when an epoch is read back, the operator may have moved it from one file to the other. */
+static void put_secret(const struct channel *c, struct buf *b, bool next)
+{
+    const struct channel_secrets *s = &c->config.secrets;
+    buf_put_be32(b, datagram_sealed(c) ? seal_secret_id(&c->datagram->terms, next && s->has_next ? s->next : s->current) : 0);
+}
+
+/* Return: false: it is in neither file any more. */
+static bool read_secret(const struct channel *c, struct reader *r, bool *next)
+{
+    const struct channel_secrets *s = &c->config.secrets;
+    uint32_t id = read_be32(r);
+    *next = datagram_sealed(c) && s->has_next && id == seal_secret_id(&c->datagram->terms, s->next);
+    return !datagram_sealed(c) || *next || id == seal_secret_id(&c->datagram->terms, s->current);
+}
 
 /* ---- in ---- */
 
@@ -36,7 +59,7 @@ size_t datagram_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX])
         buf_put_be64(&b, e->since);
         buf_put_be64(&b, e->cumulative);
         buf_put(&b, e->salt, sizeof e->salt);
-        buf_put_u8(&b, e->next_secret);
+        put_secret(c, &b, e->next_secret);
         buf_put_u8(&b, e->codec);
         buf_put_be32(&b, e->anchor);
         buf_put(&b, bitmap, sizeof bitmap);
@@ -54,14 +77,14 @@ static void read_into(struct reader *r, uint8_t *out, size_t n)
         memcpy(out, bytes, n);
 }
 
-static bool read_in_epoch(struct channel *c, struct reader *r, struct in_epoch *e)
+static bool read_in_epoch(struct channel *c, struct reader *r, struct in_epoch *e, bool *has_key)
 {
     *e = (struct in_epoch){.id = read_be32(r)};
     e->counter = read_be64(r);
     e->since = read_be64(r);
     e->cumulative = read_be64(r);
     read_into(r, e->salt, sizeof e->salt);
-    e->next_secret = read_u8(r);
+    *has_key = read_secret(c, r, &e->next_secret);
     e->codec = read_u8(r);
     e->anchor = read_be32(r);
     const uint8_t *bitmap = read_bytes(r, FRAME_BITMAP_MAX);
@@ -91,10 +114,11 @@ bool datagram_load(struct channel *c, const uint8_t *bytes, size_t n)
         return false;
     for (unsigned i = 0; i < count; i++) {
         struct in_epoch *e = &d->in[d->in_count];
-        if (!read_in_epoch(c, &r, e))
+        bool has_key;
+        if (!read_in_epoch(c, &r, e, &has_key))
             return false;
         /* Its key is gone from the files: what comes of it can be read no more. */
-        if (datagram_epoch_key(c, SEAL_THEIRS, e->counter, e->id, e->salt, e->next_secret, &e->key))
+        if (has_key && datagram_epoch_key(c, SEAL_THEIRS, e->counter, e->id, e->salt, e->next_secret, &e->key))
             d->in_count++;
     }
     d->floor = floor;
@@ -114,6 +138,7 @@ size_t datagram_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_
     buf_put_be64(&b, d->table);
     buf_put_be32(&b, d->anchor);
     buf_put_be32(&b, c->identity.segment);
+    buf_put_be32(&b, next_id(c));
     buf_put_u8(&b, (uint8_t)(d->begun | d->announced << 1));
     buf_put_u8(&b, (uint8_t)d->out_count);
     for (unsigned i = 0; i < d->out_count; i++) {
@@ -122,7 +147,7 @@ size_t datagram_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_
         buf_put_be64(&b, e->counter);
         buf_put_be64(&b, e->next);
         buf_put(&b, e->salt, sizeof e->salt);
-        buf_put_u8(&b, e->next_secret);
+        put_secret(c, &b, e->next_secret);
         buf_put_u8(&b, e->codec);
         buf_put_be32(&b, e->anchor);
     }
@@ -151,21 +176,25 @@ bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n)
         return false;
     uint64_t counter = read_be64(&r), table = read_be64(&r);
     uint32_t anchor = read_be32(&r);
-    uint32_t segment = read_be32(&r);
+    uint32_t segment = read_be32(&r), told = read_be32(&r);
     uint8_t flags = read_u8(&r);
     unsigned count = read_u8(&r);
     struct out_epoch epochs[DATAGRAM_EPOCHS];
     if (r.bad || count > DATAGRAM_EPOCHS)
         return false;
-    for (unsigned i = 0; i < count; i++) {
-        struct out_epoch *e = &epochs[i];
+    /* What is of a key that is gone from the files the peer may be unable to read too: its records go again. */
+    unsigned kept = 0;
+    bool has_key = false, newest_kept = false;
+    for (unsigned i = 0; i < count; i++, kept += has_key) {
+        struct out_epoch *e = &epochs[kept];
         *e = (struct out_epoch){.id = read_be32(&r)};
         e->counter = read_be64(&r);
         e->next = read_be64(&r);
         read_into(&r, e->salt, sizeof e->salt);
-        e->next_secret = read_u8(&r);
+        has_key = read_secret(c, &r, &e->next_secret);
         e->codec = read_u8(&r);
         e->anchor = read_be32(&r);
+        newest_kept |= i == 0 && has_key;
     }
     unsigned done = read_be16(&r);
     if (r.bad || r.left != done * 6ul || done > FRAME_WINDOW)
@@ -175,16 +204,17 @@ bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n)
         d->counter = counter;
     d->table = table;
     d->anchor = anchor;
-    memcpy(d->out, epochs, count * sizeof epochs[0]);
-    d->out_count = count;
+    memcpy(d->out, epochs, kept * sizeof epochs[0]);
+    d->out_count = kept;
     d->handed_count = done;
     for (unsigned i = 0; i < done; i++) {
         d->handed[i].epoch = read_be32(&r);
         d->handed[i].number = read_be16(&r);
     }
-    /* The same process as before (a configuration read anew): its epoch goes on. Another says who it is in an epoch of its
+    /* The same process as before (a configuration read anew): its epoch goes on, unless the peer is to be told of a further
+     * secret, which an epoch's announcement does. Another process says who it is in an epoch of its
      * own, since a restored copy of this store may be saying other things under the same numbers. */
-    if ((flags & 1) && segment == c->identity.segment && count > 0 &&
+    if ((flags & 1) && segment == c->identity.segment && newest_kept && (next_id(c) == 0 || next_id(c) == told) &&
         datagram_epoch_key(c, SEAL_OURS, d->out[0].counter, d->out[0].id, d->out[0].salt, d->out[0].next_secret, &d->out_key)) {
         d->begun = true;
         d->announced = flags & 2;

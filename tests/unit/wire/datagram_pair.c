@@ -295,7 +295,7 @@ static void commit(struct end *e)
 }
 
 /* Kill -9 and a new start. */
-void sim_start(struct sim *s, int side)
+void sim_reload(struct sim *s, int side)
 {
     struct end *e = &s->end[side];
     channel_free(e->channel);
@@ -303,8 +303,6 @@ void sim_start(struct sim *s, int side)
     memset(e->given, 0, sizeof e->given);
     e->given_count = 0;
     e->commit_at_ms = CHANNEL_NEVER;
-    e->identity.predecessor = e->identity.segment;
-    e->identity.segment = sim_random(s);
     for (unsigned i = 0; i < FLYING; i++)
         if (s->outcome[i].side == side)
             s->outcome[i].used = false;
@@ -319,6 +317,14 @@ void sim_start(struct sim *s, int side)
             k->used = false;
     }
     channel_link_up(e->channel, s->now_ms);
+}
+
+void sim_start(struct sim *s, int side)
+{
+    struct end *e = &s->end[side];
+    e->identity.predecessor = e->identity.segment;
+    e->identity.segment = sim_random(s);
+    sim_reload(s, side);
 }
 
 struct sim *sim_new(uint64_t seed, bool metered)

@@ -98,6 +98,8 @@ struct sim *sim_new(uint64_t seed, bool metered);
 void sim_free(struct sim *s);
 /* Kill -9 of an end and a new start. */
 void sim_start(struct sim *s, int side);
+/* The same process reads its configuration again: the channel is made anew, from what is committed. */
+void sim_reload(struct sim *s, int side);
 /* Queues messages 1, 2 ...; each fiftieth is an alarm. */
 void sim_make(struct sim *s, int side, unsigned count);
 unsigned sim_length(unsigned number);
