@@ -449,6 +449,8 @@ static int sbd_send(void *ctx, station_t station, const uint8_t *bytes, size_t n
     if (!has_room(s, now_ms) ||
         !sbd_budget_allows(&s->budget, sbd_credits(n, s->options->credit_bytes), urgent, now_ms)) {
         s->refused_for_budget = !urgent && has_room(s, now_ms);
+        if (s->refused_for_budget)
+            sbd_alert(s, SBD_BUDGET_WORDS);
         s->short_of_room = true;
         arm(s, now_ms);
         return -EAGAIN;

@@ -14,6 +14,8 @@
  * asked for once more by the far end, much later, must go. */
 #define SETTLED_MS (3600 * 1000ll)
 
+#define SBD_BUDGET_WORDS "the budget is used up but for what is kept for alarms"
+
 /* What the dialogue does now. Each but the first and those marked is one command to the modem. */
 enum sbd_step {
     SBD_CLOSED, /* no port */

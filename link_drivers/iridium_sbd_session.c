@@ -61,7 +61,7 @@ static enum sbd_step set_out(struct sbd *s, int64_t now_ms)
         int64_t credits = sbd_credits(s->frame.n, s->options->credit_bytes);
         if (sbd_budget_allows(&s->budget, credits, s->frame.urgent, now_ms))
             return SBD_WRITE;
-        sbd_alert(s, "the budget is used up");
+        sbd_alert(s, SBD_BUDGET_WORDS);
         sbd_settle(s, SEND_FAILED, now_ms);
         return SBD_IDLE;
     }

@@ -367,14 +367,17 @@ void peers_pump(struct bridge *b)
         if (p->restart_channel)
             channel_restart(p->channel, "the peer has a new store", now);
         p->restart_channel = false;
+        bool refused = false;
         for (int k = 0; p->link_up && k < PUMP_ROUNDS && !b->failed; k++) {
             size_t room = b->env.link_room(b->env.ctx, p->link, p->station);
             if (room == 0 || channel_pump(p->channel, room, now) == 0)
                 break;
             if (p->refused_token) {
-                channel_sent(p->channel, p->refused_token, CHANNEL_SENT_FAILED, now);
+                channel_sent(p->channel, p->refused_token, CHANNEL_SENT_REFUSED, now);
                 p->refused_token = 0;
-                break;
+                if (refused)
+                    break;
+                refused = true; /* an alarm may still pass */
             }
         }
     }
@@ -498,9 +501,11 @@ void bridge_link_bytes(struct bridge *b, size_t link, uint64_t station, const ui
 
 void bridge_link_writable(struct bridge *b, size_t link, uint64_t station, const struct store_now *now)
 {
-    (void)link;
     (void)station;
     b->now = *now;
+    for (size_t i = 0; i < b->peer_count; i++)
+        if (b->peers[i].link == link)
+            channel_writable(b->peers[i].channel);
     bridge_turn(b);
 }
 

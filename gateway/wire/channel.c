@@ -298,6 +298,12 @@ void channel_grant_changed(struct channel *c, int64_t now_ms)
     c->grant_at_ms = now_ms + channel_rto_ms(c, 0);
 }
 
+void channel_writable(struct channel *c)
+{
+    if (c->datagram)
+        datagram_writable(c);
+}
+
 void channel_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms)
 {
     if (c->datagram)

@@ -238,8 +238,11 @@ void channel_committed(struct channel *c, uint64_t frame, int64_t now_ms);
 /* The grant has grown after it was too small for the peer. */
 void channel_grant_changed(struct channel *c, int64_t now_ms);
 /* DATAGRAM: what became of a frame: the link has it, has it not, or does not know. As enum send_outcome of link_drivers/driver.h,
- * which wire/ does not know. */
-enum channel_sent { CHANNEL_SENT_DONE, CHANNEL_SENT_FAILED, CHANNEL_SENT_UNKNOWN };
+ * which wire/ does not know. REFUSED: the link did not take it, though it had room: until channel_writable it takes only frames
+ * with an alarm (a budget). */
+enum channel_sent { CHANNEL_SENT_DONE, CHANNEL_SENT_FAILED, CHANNEL_SENT_UNKNOWN, CHANNEL_SENT_REFUSED };
+/* The link says that it takes frames: whatever was refused may be offered again. */
+void channel_writable(struct channel *c);
 void channel_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms);
 /* Timers: does what is due; then channel_deadline tells when to call again (CHANNEL_NEVER: not
  * needed). */

@@ -135,7 +135,7 @@ void datagram_on_frame(struct channel *c, const uint8_t *bytes, size_t n, int64_
 
 static bool ack_due(const struct channel *c, int64_t now_ms)
 {
-    return c->ack_wanted && (c->ack_now || now_ms >= c->ack_at_ms) && datagram_ack_epoch(c->datagram);
+    return !c->datagram->alarms_only && c->ack_wanted && (c->ack_now || now_ms >= c->ack_at_ms) && datagram_ack_epoch(c->datagram);
 }
 
 static size_t send_ack(struct channel *c, int64_t now_ms)
@@ -190,6 +190,8 @@ static bool may_build(struct channel *c)
     for (unsigned i = 0; i < c->datagram->frame_count; i++)
         if (!c->datagram->frames[i].kept)
             return false;
+    if (c->datagram->alarms_only && !datagram_alarm_waits(c))
+        return false;
     return datagram_has_data(c) && datagram_model_ready(c);
 }
 
@@ -235,6 +237,11 @@ void datagram_kept(struct channel *c)
         c->datagram->frames[i].kept = true;
 }
 
+void datagram_writable(struct channel *c)
+{
+    c->datagram->alarms_only = false;
+}
+
 void datagram_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms)
 {
     struct datagram *d = c->datagram;
@@ -243,6 +250,11 @@ void datagram_sent(struct channel *c, uint64_t token, int outcome, int64_t now_m
         if (f->token != token)
             continue;
         switch ((enum channel_sent)outcome) {
+        case CHANNEL_SENT_REFUSED:
+            d->alarms_only = !f->urgent;
+            f->due = true;
+            f->sent_count -= f->sent_count > 0;
+            break;
         case CHANNEL_SENT_FAILED:
             f->due = true;
             f->sent_count -= f->sent_count > 0;

@@ -22,6 +22,7 @@ bool datagram_wants(const struct channel *c, int64_t now_ms);
 void datagram_committed(struct channel *c, uint64_t frame, int64_t now_ms);
 void datagram_kept(struct channel *c);
 void datagram_grant_changed(struct channel *c);
+void datagram_writable(struct channel *c);
 void datagram_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms);
 void datagram_on_timer(struct channel *c, int64_t now_ms);
 int64_t datagram_deadline(const struct channel *c, int64_t now_ms);

@@ -18,6 +18,12 @@ static bool urgent_waits(const struct channel_pending *p)
     return p->alarm || p->high;
 }
 
+bool datagram_alarm_waits(const struct channel *c)
+{
+    struct channel_pending p = pending(c);
+    return p.alarm;
+}
+
 /* Places of the window that may be taken now. */
 static bool has_place(const struct channel *c, const struct channel_pending *p)
 {

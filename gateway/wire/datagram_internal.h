@@ -126,6 +126,7 @@ struct datagram {
     unsigned handed_count;
     struct record_list carried; /* one TOPIC that did not fit the last frame */
     struct record_list filling;
+    bool alarms_only; /* the link refused a frame without one */
     bool leaving; /* what waited has waited long enough: all that waits goes */
     uint32_t anchor; /* of new epochs; 0 = the primer alone */
     uint32_t proposed; /* an anchor that a frame of ours names: once that is acknowledged both ends have it; 0 = none */
@@ -184,6 +185,7 @@ void datagram_forget_frames(struct channel *c);
 /* ---- datagram_fill.c ---- */
 /* May a frame of new records be made now? */
 bool datagram_has_data(const struct channel *c);
+bool datagram_alarm_waits(const struct channel *c);
 /* When it will be, if something waits for company; CHANNEL_NEVER. */
 int64_t datagram_hold_at(const struct channel *c, int64_t now_ms);
 /* Codes records into out: at most `content` bytes. overhead: bytes of the frame beside them. Return: how many records: the first of

@@ -85,6 +85,8 @@ struct out_frame *datagram_next_due(struct channel *c)
     struct out_frame *best = NULL;
     for (unsigned i = 0; i < d->frame_count; i++) {
         struct out_frame *f = &d->frames[i];
+        if (d->alarms_only && !f->urgent)
+            continue;
         if (f->due && f->kept && (!best || (f->urgent && !best->urgent)))
             best = f;
     }
