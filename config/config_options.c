@@ -337,7 +337,8 @@ static const struct option peer_rows[] = {
      .names = codec_names,
      .fallback = "auto",
      .help = "How hard messages are squeezed: full always; auto, unless the link is faster than "
-             "that; fast, headers alone; plain, for debugging, not at all."},
+             "that; fast, with a smaller model at twice the "
+             "speed; plain, for debugging, not at all."},
     {.key = "codec_memory",
      .type = OPTION_SIZE,
      .offset = offsetof(struct config_peer, codec_memory),

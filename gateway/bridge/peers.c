@@ -289,7 +289,7 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
         .max_message = (uint32_t)c->max_message,
         .codec_version = codec_version(b, c),
         .codec_memory = model_memory(b, c),
-        .effort = c->codec == CODEC_FAST ? CODEC_EFFORT_STORED : CODEC_EFFORT_FULL,
+        .effort = c->codec == CODEC_FAST ? CODEC_EFFORT_FAST : CODEC_EFFORT_FULL,
         /* Where bytes cost, or the line is known to be slower than any model, the fewest. */
         .effort_fixed = c->codec != CODEC_AUTO || cl->metered || (l->rate_bytes_s && l->rate_bytes_s < MODEL_BYTES_S),
     };

@@ -35,6 +35,7 @@ enum codec_outcome {
 /* Where a line is faster than the model, the model is what the line waits for. */
 enum codec_effort {
     CODEC_EFFORT_FULL,   /* the fewest bytes */
+    CODEC_EFFORT_FAST,   /* several times the speed, and still far fewer bytes than there were */
     CODEC_EFFORT_STORED, /* payloads as they are: as quick as the disks */
 };
 

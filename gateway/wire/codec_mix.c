@@ -105,9 +105,11 @@ static int code(struct codec_encoder *e, const struct record *r, const struct mi
 
 static int encode(struct codec_encoder *e, const struct record *r, struct buf *out, uint64_t *needed)
 {
-    struct mix_choice choice = e->effort == CODEC_EFFORT_STORED
-                                   ? (struct mix_choice){.stored = true}
-                                   : mix_records_choose(e->records, r);
+    struct mix_choice choice = {.stored = true};
+
+    if (e->effort != CODEC_EFFORT_STORED)
+        choice = mix_records_choose(e->records, r);
+    choice.fast = e->effort == CODEC_EFFORT_FAST && !choice.stored;
 
     if (code(e, r, &choice, out) < 0)
         return -ENOMEM;

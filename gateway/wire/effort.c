@@ -23,28 +23,31 @@ static void begin_window(struct effort *e, uint64_t arrived, int64_t now_ms)
     e->arrived = arrived;
 }
 
-static void hold(struct effort *e, int64_t now_ms)
+/* The step down brought nothing: back, and not again so soon. */
+static void step_up(struct effort *e, int64_t now_ms)
 {
-    e->now = CODEC_EFFORT_FULL;
+    e->now--;
+    e->settling = true;
     e->hold_ms = e->hold_ms == 0 ? EFFORT_HOLD_MS : 2 * e->hold_ms;
     if (e->hold_ms > EFFORT_HOLD_MAX_MS)
         e->hold_ms = EFFORT_HOLD_MAX_MS;
     e->held_until_ms = now_ms + e->hold_ms;
 }
 
+static void step_down(struct effort *e, uint64_t rate)
+{
+    e->rate[e->now++] = rate;
+    e->settling = true;
+}
+
 static void judge(struct effort *e, uint64_t rate, uint64_t busy_percent, int64_t now_ms)
 {
-    if (e->now == CODEC_EFFORT_FULL) {
-        if (busy_percent < BUSY_PERCENT || now_ms < e->held_until_ms)
-            return;
-        e->now = CODEC_EFFORT_STORED;
-        e->full_rate = rate;
-        e->settling = true;
-    } else if (e->settling) {
+    if (e->settling)
         e->settling = false;
-    } else if (rate * 100 < e->full_rate * GAIN_PERCENT) {
-        hold(e, now_ms);
-    }
+    else if (e->now != CODEC_EFFORT_FULL && rate * 100 < e->rate[e->now - 1] * GAIN_PERCENT)
+        step_up(e, now_ms);
+    else if (e->now != CODEC_EFFORT_STORED && busy_percent >= BUSY_PERCENT && now_ms >= e->held_until_ms)
+        step_down(e, rate);
 }
 
 enum codec_effort effort_look(struct effort *e, bool backlog, uint64_t arrived, int64_t now_ms)

@@ -2,8 +2,8 @@
  * behind a backlog goes into encoding, and whether more arrives when less is squeezed. Pure; the
  * clock that it measures with is the owner's.
  *
- * It falls only where the codec has a good part of the time, and stays fallen only where that brings more
- * messages to the peer: a slow processor on a slow line squeezes. A backlog that is gone ends it. */
+ * It steps down, a level at a time, only where the codec has a good part of the time, and stays down only where that
+ * brings more messages to the peer: a slow processor on a slow line squeezes. A backlog that is gone ends it. */
 #ifndef WIRE_EFFORT_H
 #define WIRE_EFFORT_H
 
@@ -22,8 +22,8 @@ struct effort {
     bool open;              /* a window is being measured: */
     int64_t since_ms;
     uint64_t worked_us, arrived; /* in it; payload bytes that had arrived when it began */
-    bool settling;          /* the first window after a fall still brings what was encoded before it */
-    uint64_t full_rate;     /* payload bytes a second that arrived before the fall */
+    bool settling;          /* the first window after a step still brings what was encoded before it */
+    uint64_t rate[CODEC_EFFORT_STORED]; /* payload bytes a second that arrived at each level before it was left */
     int64_t hold_ms, held_until_ms;
 };
 

@@ -25,9 +25,10 @@ void mix_binary_prepare(struct mix_binary *b, uint32_t position, int fixed)
     b->before_byte = mix_reference_byte(&b->before, w);
     /* A column keeps its name from message to message, however far insertions have moved it. */
     b->column = fixed >= 0       ? (unsigned)fixed
-                : b->last.on     ? w->columns[b->last.place & w->mask]
+                : b->last.on && w->head - b->last.place <= w->mask / MIX_WINDOW_COLUMNS
+                    ? w->columns[b->last.place & w->mask / MIX_WINDOW_COLUMNS]
                                  : position & 255;
-    w->columns[w->head & w->mask] = (uint8_t)b->column;
+    w->columns[w->head & w->mask / MIX_WINDOW_COLUMNS] = (uint8_t)b->column;
 
     b->lean = 0;
     b->carried = 0x1000;

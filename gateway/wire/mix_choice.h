@@ -8,6 +8,7 @@
 
 struct mix_choice {
     bool stored;            /* as it is */
+    bool fast;
     enum mix_format format;
 };
 

@@ -54,7 +54,7 @@ static uint16_t *slot_of(uint16_t *line, uint32_t hash, unsigned node)
             return slot;
     }
     uint16_t *worst = line + place;
-    for (unsigned k = 1; k < 4; k++)
+    for (unsigned k = 1; k < 4 && h >> 24 & 7; k++)
         if (seen(line[place ^ k]) < seen(*worst))
             worst = line + (place ^ k);
     *worst = (uint16_t)(check << 8);
@@ -93,61 +93,91 @@ static uint32_t *run_counter(struct mix_contexts *c, unsigned i, unsigned bits)
     return &c->run_map[i][run->byte >> (7 - bits) & 1][run->count > 63 ? 63 : run->count];
 }
 
-void mix_contexts_begin(struct mix_contexts *c, unsigned kind, const uint32_t hash[MIX_CONTEXTS])
+/* Order 4, and the field or column with what it was. */
+static const uint8_t fast_ones[MIX_CONTEXTS_FAST] = {1, 3};
+
+static inline void begin_one(struct mix_contexts *c, unsigned i, uint32_t hash)
+{
+    c->hash[i] = c->nibble[i] = hash;
+    c->line[i] = line_of(c, hash);
+    c->run[i] = run_of(c, hash);
+}
+
+void mix_contexts_begin(struct mix_contexts *c, unsigned kind, bool fast, const uint32_t hash[MIX_CONTEXTS])
 {
     c->kind = kind * 256;
-    for (unsigned i = 0; i < MIX_CONTEXTS; i++) {
-        c->hash[i] = c->nibble[i] = hash[i];
-        c->line[i] = line_of(c, hash[i]);
-        c->run[i] = run_of(c, hash[i]);
+    c->fast = fast;
+    for (unsigned n = 0; fast && n < MIX_CONTEXTS_FAST; n++)
+        begin_one(c, fast_ones[n], hash[fast_ones[n]]);
+    for (unsigned i = 0; !fast && i < MIX_CONTEXTS; i++)
+        begin_one(c, i, hash[i]);
+}
+
+static inline void predict_one(struct mix_contexts *c, unsigned i, unsigned node, unsigned bits, int16_t *in)
+{
+    c->slot[i] = slot_of(c->line[i], c->nibble[i], node);
+    unsigned state = *c->slot[i] & 255;
+    in[0] = in[1] = in[2] = 0;
+    if (state) {
+        int p = mix_counter_p(c->state_map[i][c->kind + state]);
+        in[0] = (int16_t)mix_stretch(p);
+        in[1] = (int16_t)((p - 32768) / 32);
     }
+    if (run_votes(c, i, node, bits))
+        in[2] = (int16_t)mix_stretch(mix_counter_p(*run_counter(c, i, bits)));
 }
 
 void mix_contexts_predict(struct mix_contexts *c, unsigned node, unsigned bits, int16_t *in)
 {
-    for (unsigned i = 0; i < MIX_CONTEXTS; i++, in += MIX_CONTEXT_INPUTS) {
-        c->slot[i] = slot_of(c->line[i], c->nibble[i], node);
-        unsigned state = *c->slot[i] & 255;
-        in[0] = in[1] = in[2] = 0;
-        if (state) {
-            int p = mix_counter_p(c->state_map[i][c->kind + state]);
-            in[0] = (int16_t)mix_stretch(p);
-            in[1] = (int16_t)((p - 32768) / 32);
-        }
-        if (run_votes(c, i, node, bits))
-            in[2] = (int16_t)mix_stretch(mix_counter_p(*run_counter(c, i, bits)));
+    if (c->fast)
+        memset(in, 0, MIX_CONTEXTS * MIX_CONTEXT_INPUTS * sizeof *in);
+    for (unsigned n = 0; c->fast && n < MIX_CONTEXTS_FAST; n++)
+        predict_one(c, fast_ones[n], node, bits, in + (size_t)fast_ones[n] * MIX_CONTEXT_INPUTS);
+    for (unsigned i = 0; !c->fast && i < MIX_CONTEXTS; i++)
+        predict_one(c, i, node, bits, in + (size_t)i * MIX_CONTEXT_INPUTS);
+}
+
+static inline void update_one(struct mix_contexts *c, unsigned i, unsigned node, unsigned bits, int bit)
+{
+    unsigned state = *c->slot[i] & 255;
+
+    if (state)
+        mix_counter_update(&c->state_map[i][c->kind + state], bit, STATE_LIMIT);
+    *c->slot[i] = (uint16_t)((*c->slot[i] & 0xff00) | mix_states[state].next[bit]);
+    if (run_votes(c, i, node, bits))
+        mix_counter_update(run_counter(c, i, bits), bit, RUN_LIMIT);
+    if (bits == 3) {
+        c->nibble[i] = mix_hash2(c->hash[i], 0x51ed27 + (node << 1 | (unsigned)bit));
+        c->line[i] = line_of(c, c->nibble[i]);
     }
 }
 
 void mix_contexts_update(struct mix_contexts *c, unsigned node, unsigned bits, int bit)
 {
-    for (unsigned i = 0; i < MIX_CONTEXTS; i++) {
-        unsigned state = *c->slot[i] & 255;
-        if (state)
-            mix_counter_update(&c->state_map[i][c->kind + state], bit, STATE_LIMIT);
-        *c->slot[i] = (uint16_t)((*c->slot[i] & 0xff00) | mix_states[state].next[bit]);
-        if (run_votes(c, i, node, bits))
-            mix_counter_update(run_counter(c, i, bits), bit, RUN_LIMIT);
-    }
-    if (bits == 3) {
-        for (unsigned i = 0; i < MIX_CONTEXTS; i++) {
-            c->nibble[i] = mix_hash2(c->hash[i], 0x51ed27 + (node << 1 | (unsigned)bit));
-            c->line[i] = line_of(c, c->nibble[i]);
-        }
+    for (unsigned n = 0; c->fast && n < MIX_CONTEXTS_FAST; n++)
+        update_one(c, fast_ones[n], node, bits, bit);
+    for (unsigned i = 0; !c->fast && i < MIX_CONTEXTS; i++)
+        update_one(c, i, node, bits, bit);
+}
+
+static inline void end_one(struct mix_contexts *c, unsigned i, uint8_t byte)
+{
+    struct mix_run *run = c->run[i];
+
+    if (run->check != (uint16_t)c->hash[i])
+        return;
+    if (run->count == 0 || run->byte != byte) {
+        run->byte = byte;
+        run->count = 1;
+    } else if (run->count < 255) {
+        run->count++;
     }
 }
 
 void mix_contexts_end(struct mix_contexts *c, uint8_t byte)
 {
-    for (unsigned i = 0; i < MIX_CONTEXTS; i++) {
-        struct mix_run *run = c->run[i];
-        if (run->check != (uint16_t)c->hash[i])
-            continue;
-        if (run->count == 0 || run->byte != byte) {
-            run->byte = byte;
-            run->count = 1;
-        } else if (run->count < 255) {
-            run->count++;
-        }
-    }
+    for (unsigned n = 0; c->fast && n < MIX_CONTEXTS_FAST; n++)
+        end_one(c, fast_ones[n], byte);
+    for (unsigned i = 0; !c->fast && i < MIX_CONTEXTS; i++)
+        end_one(c, i, byte);
 }

@@ -7,13 +7,15 @@
 #ifndef WIRE_MIX_CONTEXTS_H
 #define WIRE_MIX_CONTEXTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define MIX_CONTEXTS       15
+#define MIX_CONTEXTS_FAST  2  /* of them, where speed counts more */
 #define MIX_CONTEXT_INPUTS 3
 #define MIX_LINE           32 /* histories in a line: 64 bytes, a cache line */
-#define MIX_CONTEXT_KINDS  3  /* adaptive maps are apart for words, numbers and binary */
+#define MIX_CONTEXT_KINDS  4  /* adaptive maps are apart for words, numbers, binary and containers */
 
 struct mix_run {
     uint16_t check;
@@ -30,6 +32,7 @@ struct mix_contexts {
     uint32_t run_map[MIX_CONTEXTS][2][64];
 
     unsigned kind;
+    bool fast;
     uint32_t hash[MIX_CONTEXTS], nibble[MIX_CONTEXTS];
     uint16_t *line[MIX_CONTEXTS], *slot[MIX_CONTEXTS];
     struct mix_run *run[MIX_CONTEXTS];
@@ -37,8 +40,8 @@ struct mix_contexts {
 
 /* The tables belong to the caller, who has filled in histories and runs, and are zero. */
 void mix_contexts_init(struct mix_contexts *c, uint32_t lines, uint32_t run_count);
-/* A byte begins: kind 0 .. 2, and its contexts' hashes. */
-void mix_contexts_begin(struct mix_contexts *c, unsigned kind, const uint32_t hash[MIX_CONTEXTS]);
+/* A byte begins: kind 0 .. 3, its contexts' hashes, and whether only the fast ones are asked. */
+void mix_contexts_begin(struct mix_contexts *c, unsigned kind, bool fast, const uint32_t hash[MIX_CONTEXTS]);
 /* Writes MIX_CONTEXTS * MIX_CONTEXT_INPUTS inputs. node: 1, then the bits so far below it. */
 void mix_contexts_predict(struct mix_contexts *c, unsigned node, unsigned bits, int16_t *in);
 void mix_contexts_update(struct mix_contexts *c, unsigned node, unsigned bits, int bit);

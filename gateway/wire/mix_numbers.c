@@ -81,9 +81,28 @@ static bool relate(const struct mix_number_field *f, const struct mix_number_rec
     return false;
 }
 
+/* A field has two places. What is new takes the second, and moves to the first when it is met again: so
+ * fields that are seen once do not drive out those that come every time. */
+static struct mix_number_field *places_of(const struct mix_numbers *n, uint32_t key)
+{
+    return &n->fields[2 * mix_spread(key, n->field_count / 2)];
+}
+
+static struct mix_number_field *find(const struct mix_numbers *n, uint32_t key)
+{
+    struct mix_number_field *f = places_of(n, key);
+
+    if (f[0].check != (uint16_t)key && f[1].check == (uint16_t)key) {
+        struct mix_number_field first = f[0];
+        f[0] = f[1];
+        f[1] = first;
+    }
+    return f;
+}
+
 bool mix_numbers_open(struct mix_numbers *n, uint32_t key)
 {
-    struct mix_number_field *f = &n->fields[mix_spread(key, n->field_count)];
+    struct mix_number_field *f = find(n, key);
 
     n->key = key;
     n->field = NULL;
@@ -208,8 +227,8 @@ static bool refine(struct mix_number_field *f, unsigned decimals)
 void mix_numbers_close(struct mix_numbers *n, int64_t value, unsigned decimals, unsigned digits,
                        bool padded)
 {
-    struct mix_number_field *f = &n->fields[mix_spread(n->key, n->field_count)];
     bool known = n->field != NULL;
+    struct mix_number_field *f = known ? n->field : places_of(n, n->key) + 1;
 
     if (decimals > MIX_DECIMALS_MAX || magnitude(value) > VALUE_MAX)
         return;

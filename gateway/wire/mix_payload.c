@@ -22,7 +22,7 @@ static_assert(MIX_VALUE_INPUTS <= MIX_TEXT_NUMBER_INPUTS, "numbers of all format
 static_assert(MIX_BINARY_INPUTS <= MIX_TEXT_NUMBER_INPUTS, "numbers of all formats share their inputs");
 
 /* Weight sets a selector chooses from, at the reference size. */
-static const uint16_t selector_sets[MIX_SELECTORS] = {256, 648, 512, 512, 1024, 512};
+static const uint16_t selector_sets[MIX_SELECTORS + 1] = {768, 648, 640, 768, 1536, 512, 144};
 static const uint16_t map_contexts[MIX_MAPS] = {256, 1024};
 
 /* Where everything stands in the storage. */
@@ -31,10 +31,10 @@ struct layout {
     size_t histories, runs, window, columns, ends, fields, places, binary_columns, topics;
     size_t long_matches, short_matches, sets, uses, maps[MIX_MAPS];
     uint32_t lines, run_count, window_size, field_count, place_count, column_count, topic_count;
-    uint32_t match_count, set_count[MIX_SELECTORS], map_count[MIX_MAPS];
+    uint32_t match_count, set_count[MIX_SELECTORS + 1], map_count[MIX_MAPS];
 };
 
-#define PAYLOAD_BYTES (80u << 10)
+#define PAYLOAD_BYTES (96u << 10)
 static_assert(sizeof(struct mix_payload) <= PAYLOAD_BYTES, "counted as less than it takes");
 
 static size_t take(struct layout *l, size_t bytes)
@@ -68,13 +68,13 @@ static void lay_out(struct layout *l, size_t memory)
     take(l, sizeof(struct mix_payload));
     l->window_size = power_of_two(scaled(memory, 1u << 18, 1u << 13, 1u << 20));
     l->run_count = scaled(memory, 1u << 16, 1u << 11, 1u << 17);
-    l->field_count = scaled(memory, 2048, 128, 8192);
+    l->field_count = 2 * scaled(memory, 2048, 64, 8192);
     l->place_count = scaled(memory, 8192, 512, 32768);
-    l->column_count = scaled(memory, 4096, 256, 8192);
+    l->column_count = scaled(memory, 8192, 512, 16384);
     l->topic_count = scaled(memory, 4100, 260, 4100);
     l->match_count = scaled(memory, 1u << 14, 1u << 10, 1u << 16);
     l->window = take(l, l->window_size);
-    l->columns = take(l, l->window_size);
+    l->columns = take(l, l->window_size / MIX_WINDOW_COLUMNS);
     l->ends = take(l, l->window_size / 8);
     l->runs = take(l, l->run_count * sizeof(struct mix_run));
     l->fields = take(l, l->field_count * sizeof(struct mix_number_field));
@@ -84,7 +84,7 @@ static void lay_out(struct layout *l, size_t memory)
     l->long_matches = take(l, l->match_count * sizeof(uint32_t));
     l->short_matches = take(l, l->match_count * sizeof(uint32_t));
     uint32_t sets = 0;
-    for (unsigned k = 0; k < MIX_SELECTORS; k++) {
+    for (unsigned k = 0; k <= MIX_FAST; k++) {
         l->set_count[k] = scaled(memory, selector_sets[k], 16, selector_sets[k]);
         sets += l->set_count[k];
     }
@@ -147,7 +147,7 @@ struct mix_payload *mix_payload_init(void *storage, size_t memory)
     m->window.head = 1;
     mix_contexts_init(&m->contexts, l.lines, l.run_count);
     uint32_t first = 0;
-    for (unsigned k = 0; k < MIX_SELECTORS; k++) {
+    for (unsigned k = 0; k <= MIX_FAST; k++) {
         m->mixer.first[k] = first;
         m->mixer.count[k] = l.set_count[k];
         first += l.set_count[k];
@@ -215,7 +215,8 @@ static bool contains(const struct mix_payload *m)
     return m->format == MIX_PROTOBUF || m->format == MIX_CBOR;
 }
 
-void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format format, uint32_t length)
+void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format format, bool fast,
+                       uint32_t length)
 {
     struct mix_topic *t = &m->topics[topic];
     const struct mix_window *w = &m->window;
@@ -223,6 +224,7 @@ void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format fo
     m->topic = t;
     m->topic_index = topic;
     m->format = format;
+    m->fast = fast;
     m->begin = w->head;
     m->position = 0;
     m->length = length;
@@ -353,8 +355,11 @@ static void text_contexts(const struct mix_payload *m, uint32_t x[MIX_CONTEXTS])
     x[7] = mix_hash2(c4 & 0xffff00, (uint32_t)(m->history >> 32) & 255);
     x[8] = mix_hash3(match, last, least(m->long_match.agreed, 31) | m->long_match.missed << 8);
     x[9] = t->number_known ? mix_hash3(t->field, t->trend | t->last_diverged << 8, last | t->value_at << 9)
-                           : mix_hash3(t->class_field, t->value, 77);
+           : t->armored     ? mix_hash3(t->value_at, match | c1 << 9, 78)
+                            : mix_hash3(t->class_field, t->value, 77);
     x[10] = t->spelled ? mix_hash3(told, t->class_field, 5)
+            : t->armored && !t->number_known
+                ? mix_hash3(t->value_at, match, m->long_match.missed | least(m->long_match.agreed, 3) << 2)
                        : mix_hash3(t->field, t->last_diverged, t->last_length - t->value_at);
     x[11] = mix_hash3(t->word, t->last_word, c1);
     x[12] = mix_hash2(t->word, c1);
@@ -459,12 +464,12 @@ static void byte_begin(struct mix_payload *m)
         m->aligned = m->binary.last;
         binary_contexts(m, x);
     } else {
-        mix_text_prepare(&m->text);
+        mix_text_prepare(&m->text, m->fast);
         text_contexts(m, x);
     }
     for (unsigned i = 0; i < MIX_CONTEXTS; i++)
         x[i] = mix_hash2(x[i] + i * 0x3c6ef372u, i + (binary ? 101 : 1));
-    mix_contexts_begin(&m->contexts, binary ? 2 : m->text.last_is_number ? 1 : 0, x);
+    mix_contexts_begin(&m->contexts, contains(m) ? 3 : binary ? 2 : m->text.last_is_number ? 1 : 0, m->fast, x);
 }
 
 static unsigned strength(int vote, int strong)
@@ -502,9 +507,9 @@ int mix_payload_predict(struct mix_payload *m)
             expected[k] = mix_expectation_predict(e, &m->value.map, k, node, bits,
                                                   mix_expectation_byte(e) == last, in + 2 * k);
         }
-        if (m->value.open && m->value.size)
+        if (m->value.open && m->value.size && !m->fast)
             mix_value_predict(&m->value, node, bits, in + 2 * MIX_EXPECTATIONS);
-        else
+        else if (!m->fast)
             mix_binary_predict(&m->binary, node, bits, in + 2 * MIX_EXPECTATIONS);
     } else {
         for (unsigned k = 0; k < MIX_EXPECTATIONS; k++)
@@ -515,28 +520,31 @@ int mix_payload_predict(struct mix_payload *m)
     *in++ = 256; /* bias */
     memset(in, 0, (size_t)(m->mixer.in + MIX_INPUTS - in) * sizeof *in);
 
-    unsigned kind = binary ? 3 : t->in_string ? 2 : t->last_is_number ? 1 : 0;
+    unsigned contained = contains(m);
+    unsigned kind = contained ? 4 : binary ? 3 : t->in_string ? 2 : t->last_is_number ? 1 : 0;
     unsigned against = vote[3] == 0 ? 0 : (vote[3] > 0) != (vote[2] > 0) ? 2 : 1;
     unsigned last_vote = vote[1] == 0 ? 0 : t->last.agreed ? 2 : 1;
-    uint32_t select[MIX_SELECTORS] = {
-        node,
+    uint32_t select[MIX_SELECTORS + 1] = {
+        node + 256 * (binary + contained),
         ((strength(vote[0], 8) * 27 + last_vote * 9 + strength(vote[2], 12) * 3 + against) << 3) | bits,
         (kind * 8 + bits) * 16 + (binary ? least(m->position, 15)
                                          : (t->last_diverged & 7) * 2 +
                                                (t->expected[MIX_EXPECT_LINE].diverged != 0)),
-        binary ? 256 + m->binary.column : t->field & 255,
-        !binary && t->weighed ? 512 + (t->place * 4 + t->steady) * 8 + bits
-                              : (m->topic_index & 15) * 32 + least(t->value_at, 3) * 8 + bits,
+        binary ? 256 + m->binary.column + 256 * contained : t->field & 255,
+        !binary && t->weighed ? 1024 + (t->place * 4 + t->steady) * 8 + bits
+                              : binary * 512u + (m->topic_index & 15) * 32 +
+                                    least(binary ? m->position : t->value_at, 3) * 8 + bits,
         binary && m->value.open && m->value.size ? 216 + 2 * m->value.choices + (bits > 3)
         : binary && expected[MIX_EXPECT_OTHER]   ? 248 + expected[0] * 2 + expected[1] - 1
         : binary                                 ? 256 + ((uint32_t)m->history & 255)
                  : (expected[0] * 3 + expected[1]) * 24 + bits * 3 + least(t->decimals, 2),
+        (binary * 9 + strength(vote[0], 8) * 3 + strength(vote[2], 12)) * 8 + bits,
     };
     unsigned shadow = (m->long_match.on || (!binary && t->last.on)) * 512u +
                       (((!binary && t->last.on ? mix_reference_byte(&t->last, &m->window)
                                                : mix_reference_byte(&m->long_match, &m->window)) ^
                         node ^ t->last_diverged << 4) & 511);
-    return mix_mixer_predict(&m->mixer, select, kind * 8 + bits, (uint32_t[MIX_MAPS]){node, shadow});
+    return mix_mixer_predict(&m->mixer, m->fast, select, kind * 8 + bits, (uint32_t[MIX_MAPS]){node, shadow});
 }
 
 /* Binary: learns how far apart like pairs of bytes stand (records within a message). */
@@ -633,8 +641,8 @@ static void byte_end(struct mix_payload *m, uint8_t c)
         mix_reference_follow_binary(&m->long_match, &m->window, c);
     } else {
         mix_text_follow(&m->text, c);
-        mix_reference_follow_text(&m->aligned, &m->window, c);
-        mix_reference_follow_text(&m->long_match, &m->window, c);
+        mix_reference_follow_text(&m->aligned, &m->window, m->text.armored, c);
+        mix_reference_follow_text(&m->long_match, &m->window, m->text.armored, c);
     }
     mix_reference_follow_match(&m->short_match, &m->window, c);
     m->history = m->history << 8 | c;

@@ -56,6 +56,7 @@ struct mix_payload {
     struct mix_topic *topic;
     uint32_t topic_index;
     enum mix_format format;
+    bool fast;
     uint32_t begin, position; /* place of its first byte; bytes so far */
     uint32_t length;          /* binary: all its bytes */
     uint8_t checksum[MIX_CHECKSUM_MAX]; /* that it should end with */
@@ -81,8 +82,9 @@ uint32_t mix_payload_pseudo(const struct mix_payload *m, enum mix_pseudo which);
 /* A topic got a text: where that is of another class, what it learned of the old one no longer counts. */
 void mix_payload_name(struct mix_payload *m, uint32_t topic, const char *text, size_t n);
 
-/* length: of a binary message; text tells its end as it comes. */
-void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format format, uint32_t length);
+/* fast: with the fewer of the contexts, one weight set, and no distribution of numbers. length: of a binary message; text tells its end as it comes. */
+void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format format, bool fast,
+                       uint32_t length);
 /* Probability of a 1 in 1/65536. */
 int mix_payload_predict(struct mix_payload *m);
 void mix_payload_update(struct mix_payload *m, int bit);

@@ -62,8 +62,12 @@ static uint64_t value_of(const struct mix_records *w, const struct record *r,
         return r->number - r->previous - 1;
     case STEP_SLOT_NEW:
         return r->slot == mix_records_new_slot(w);
+    case STEP_STRAND:
+        return r->slot == RECORD_NO_SLOT
+                   ? MIX_STRAND_TEXT
+                   : mix_strands_of(&w->strands, &w->slots[r->slot % w->slot_count].strand);
     case STEP_SLOT:
-        return r->slot == RECORD_NO_SLOT ? RECORD_TOPIC_SLOTS : r->slot;
+        return r->slot;
     case STEP_FLAGS_SAME:
         return flags_of(r) == slot_of(w)->flags;
     case STEP_FLAGS:
@@ -76,7 +80,8 @@ static uint64_t value_of(const struct mix_records *w, const struct record *r,
     case STEP_PROPS_LENGTH:
         return r->props_len;
     case STEP_FORM:
-        return (choice->stored ? FORM_STORED : (unsigned)choice->format) | (piece ? FORM_PIECE : 0u);
+        return (choice->stored ? FORM_STORED : (unsigned)choice->format) | (piece ? FORM_PIECE : 0u) |
+               (choice->fast ? FORM_FAST : 0u);
     case STEP_TOTAL:
         return r->total;
     case STEP_LENGTH:

@@ -14,8 +14,9 @@
 
 static const uint8_t symbol_bits[STEP_SYMBOLS] = {
     [STEP_UNIT_END] = 1, [STEP_USUAL] = 1,       [STEP_TYPE] = 3,        [STEP_CLASS] = 2,
-    [STEP_PREVIOUS_KNOWN] = 1, [STEP_NUMBER_HOW] = 2, [STEP_SLOT_NEW] = 1, [STEP_SLOT] = 13,  [STEP_FLAGS_SAME] = 1,
-    [STEP_FLAGS] = 8,    [STEP_FORM] = 4,        [STEP_CHUNK_KNOWN] = 1, [STEP_GAP_REASON] = 4,
+    [STEP_PREVIOUS_KNOWN] = 1, [STEP_NUMBER_HOW] = 2, [STEP_SLOT_NEW] = 1, [STEP_SLOT] = 12,
+    [STEP_STRAND] = MIX_STRAND_BITS,  [STEP_FLAGS_SAME] = 1,
+    [STEP_FLAGS] = 8,    [STEP_FORM] = 5,        [STEP_CHUNK_KNOWN] = 1, [STEP_GAP_REASON] = 4,
     /* the others are numbers */
 };
 
@@ -28,7 +29,7 @@ static uint32_t counter_count(size_t memory)
     return n < 1024 ? 1024 : n > 4 * COUNTERS_REFERENCE ? 4 * COUNTERS_REFERENCE : (uint32_t)n;
 }
 
-#define RECORDS_BYTES 4096
+#define RECORDS_BYTES 8192
 static_assert(sizeof(struct mix_records) <= RECORDS_BYTES, "counted as less than it takes");
 
 static uint32_t slots_of(size_t memory)
@@ -155,15 +156,23 @@ static void contexts(const struct mix_records *w, enum step step, uint32_t c[MIX
         c[1] = r->type;
         c[2] = mix_hash3(w->type, recent[0], r->type);
         break;
-    case STEP_SLOT:
-        c[0] = mix_hash2(recent[0], 1);
-        c[1] = mix_hash3(recent[0], recent[1], 2);
-        c[2] = mix_hash3(mix_hash2(recent[0], recent[1]), recent[2], 3);
-        c[3] = mix_hash3(mix_hash3(recent[0], recent[1], recent[2]),
-                         mix_hash3(recent[3], recent[4], recent[5]), 4);
-        c[4] = mix_hash2(w->next_slot, r->type);
-        c[5] = r->type;
+    case STEP_STRAND:
+        mix_strands_contexts(&w->strands, recent, c);
         break;
+    case STEP_SLOT: {
+        if (r->type == RECORD_TOPIC) {
+            c[4] = w->next_slot;
+            break;
+        }
+        const uint32_t *own = w->strands.strand[w->strand].recent;
+        c[0] = mix_hash3(own[0], w->strand, 1);
+        c[1] = mix_hash3(own[0], own[1], 2);
+        c[2] = mix_hash3(mix_hash2(own[0], own[1]), own[2], 3);
+        c[3] = mix_hash3(mix_hash3(own[0], own[1], own[2]), mix_hash3(own[3], own[4], own[5]), 4);
+        c[4] = mix_hash3(recent[0], w->strand, 5);
+        c[5] = mix_hash2(w->strand, 6);
+        break;
+    }
     case STEP_FLAGS_SAME:
     case STEP_FLAGS:
         c[1] = w->slot_index;
@@ -246,7 +255,7 @@ static enum mix_records_state ask_string(struct mix_records *w, enum step step, 
         buf_commit(&w->bytes, length);
     }
     if (!w->even)
-        mix_payload_begin(w->payload, topic, format, length);
+        mix_payload_begin(w->payload, topic, format, step == STEP_PAYLOAD && w->form & FORM_FAST, length);
     if (length == OPEN_END)
         ask_end_flag(w);
     else if (length == 0)
@@ -341,6 +350,9 @@ static enum mix_records_state done(struct mix_records *w)
     case RECORD_MESSAGE:
         memmove(w->recent + 1, w->recent, (MIX_RECENT_SLOTS - 1) * sizeof *w->recent);
         w->recent[0] = w->slot_index + 1;
+        mix_strands_add(&w->strands, r->slot == RECORD_NO_SLOT ? MIX_STRAND_TEXT
+                                                               : mix_strands_of(&w->strands, &slot_of(w)->strand),
+                        w->slot_index);
         slot_of(w)->seen = true;
         if (!w->even && r->len == r->total)
             mix_past_add(&slot_of(w)->past, buf_bytes(&w->bytes) + w->at[STEP_PAYLOAD - STEP_SYMBOLS], r->len);
@@ -403,6 +415,7 @@ static enum mix_records_state take_topic(struct mix_records *w, const char *text
         return ask(w, STEP_FLAGS_SAME);
     }
     *slot_of(w) = (struct mix_slot){0};
+    mix_strands_name(&w->strands, &slot_of(w)->strand, text, n);
     mix_payload_name(w->payload, mix_payload_topic(w->payload, w->slot_index), text, n);
     return done(w);
 }
@@ -443,7 +456,7 @@ static enum mix_records_state after_numbers(struct mix_records *w)
 {
     switch (w->record.type) {
     case RECORD_MESSAGE:
-        return ask(w, w->type == RECORD_TOPIC ? STEP_SLOT_NEW : STEP_SLOT);
+        return ask(w, w->type == RECORD_TOPIC ? STEP_SLOT_NEW : STEP_STRAND);
     case RECORD_GAP:
         return ask(w, STEP_GAP_SPAN);
     default:
@@ -535,7 +548,12 @@ static enum mix_records_state advance(struct mix_records *w, uint64_t v)
     case STEP_NUMBER:
         return v < UINT64_MAX - r->previous ? take_number(w, r->previous + 1 + v) : MIX_RECORDS_BAD;
     case STEP_SLOT_NEW:
-        return v ? take_slot(w, mix_records_new_slot(w)) : ask(w, STEP_SLOT);
+        if (v)
+            return take_slot(w, mix_records_new_slot(w));
+        return ask(w, r->type == RECORD_TOPIC ? STEP_SLOT : STEP_STRAND);
+    case STEP_STRAND:
+        w->strand = (unsigned)v;
+        return v == MIX_STRAND_TEXT ? take_slot(w, RECORD_TOPIC_SLOTS) : ask(w, STEP_SLOT);
     case STEP_SLOT:
         return take_slot(w, v);
     case STEP_FLAGS_SAME:

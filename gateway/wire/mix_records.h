@@ -14,10 +14,11 @@
 #include "base/buf.h"
 #include "gateway/wire/mix_choice.h"
 #include "gateway/wire/mix_payload.h"
+#include "gateway/wire/mix_strands.h"
 #include "gateway/wire/mix_symbols.h"
 #include "gateway/wire/record.h"
 
-#define MIX_RECENT_SLOTS 6
+#define MIX_RECENT_SLOTS 3
 
 enum mix_records_state {
     MIX_RECORDS_MORE,     /* a further decision is wanted */
@@ -34,6 +35,7 @@ struct mix_slot {
     uint8_t flags, form;
     bool seen;
     struct mix_past past;
+    struct mix_strand_name strand;
 };
 
 /* Numbers and half-sent messages of the classes. */
@@ -65,6 +67,7 @@ struct mix_records {
     enum msg_class class;
     enum record_type type;
     uint32_t recent[MIX_RECENT_SLOTS];
+    struct mix_strands strands;
     unsigned named_slot, next_slot; /* of the last topic record, and the one after */
     int64_t origin, origin_step, gap_s;
     uint32_t last_length;
@@ -78,6 +81,7 @@ struct mix_records {
     enum mix_phase phase;
     uint8_t flags;
     unsigned form;
+    unsigned strand;
     uint32_t slot_index;
     uint32_t length, string_done; /* of the string under way; bytes coded */
     bool even;              /* its bytes are coded as they are */

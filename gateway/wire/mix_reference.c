@@ -82,7 +82,7 @@ static void miss(struct mix_reference *r)
         r->missed++;
 }
 
-void mix_reference_follow_text(struct mix_reference *r, const struct mix_window *w, uint8_t c)
+void mix_reference_follow_text(struct mix_reference *r, const struct mix_window *w, bool armored, uint8_t c)
 {
     if (!r->on)
         return;
@@ -91,8 +91,8 @@ void mix_reference_follow_text(struct mix_reference *r, const struct mix_window 
         hit(r);
     } else {
         miss(r);
-        if (mix_is_value(c)) { /* within a value: keep in step, but never pass its end */
-            if (mix_is_value(expected))
+        if (armored ? mix_is_armor(c) : mix_is_value(c)) { /* within a value: keep in step, but never pass its end */
+            if (armored ? mix_is_armor(expected) : mix_is_value(expected))
                 r->place++;
         } else {               /* at a delimiter: go to the same one */
             for (uint32_t k = 0; k < DELIMITER_SEEK; k++) {

@@ -30,8 +30,8 @@ int mix_reference_predict(struct mix_reference *r, const struct mix_window *w, u
                           unsigned bits, bool binary, uint32_t *counters, int16_t in[2]);
 void mix_reference_update(struct mix_reference *r, int bit);
 
-/* The byte at w->head was c (not yet put). */
-void mix_reference_follow_text(struct mix_reference *r, const struct mix_window *w, uint8_t c);
+/* The byte at w->head was c (not yet put). armored: all but commas and stars belong to values. */
+void mix_reference_follow_text(struct mix_reference *r, const struct mix_window *w, bool armored, uint8_t c);
 void mix_reference_follow_binary(struct mix_reference *r, const struct mix_window *w, uint8_t c);
 void mix_reference_follow_match(struct mix_reference *r, const struct mix_window *w, uint8_t c);
 /* Binary, after the byte was put: looks for a place in its message that fits what came lately better. */
@@ -39,6 +39,11 @@ void mix_reference_align(struct mix_reference *r, const struct mix_window *w, ui
 
 /* Bytes of values (digits, letters, point) in text; everything else delimits. */
 bool mix_is_value(uint8_t c);
+/* In bits written as text, six a character (AIS): everything does but what ends the field. */
+static inline bool mix_is_armor(uint8_t c)
+{
+    return c != ',' && c != '*';
+}
 bool mix_is_letter(uint8_t c);
 static inline bool mix_is_digit(uint8_t c)
 {

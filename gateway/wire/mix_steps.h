@@ -28,6 +28,7 @@ enum step {
     STEP_NUMBER_HOW, /* enum number_how */
     STEP_NUMBER,
     STEP_SLOT_NEW,  /* the topic just named, or in a topic record the slot after it */
+    STEP_STRAND,    /* of a message: whose turn it is */
     STEP_SLOT,
     STEP_FLAGS_SAME, /* as in the slot's last message */
     STEP_FLAGS,
@@ -56,8 +57,8 @@ enum step {
 
 enum number_how { NUMBER_NEXT, NUMBER_NEXT_OF_ALL, NUMBER_FAR, NUMBER_HOWS };
 
-/* How a payload is coded: its format, and whether it is only a piece of its message. */
-enum form { FORM_FORMAT = 7, FORM_STORED = 7, FORM_PIECE = 8 };
+/* How a payload is coded: its format, whether it is only a piece of its message, and the level. */
+enum form { FORM_FORMAT = 7, FORM_STORED = 7, FORM_PIECE = 8, FORM_FAST = 16 };
 
 #define OPEN_END UINT32_MAX /* a string's length that is told by its end flag */
 

@@ -5,9 +5,9 @@
 
 #define SIZE_BITS    7         /* a number's length in bits, 0 .. 64 */
 #define WEIGHT_ONE   (1 << 16)
-#define WEIGHT_START (WEIGHT_ONE * 35 / 100)
+#define WEIGHT_START (WEIGHT_ONE * 20 / 100)
 #define WEIGHT_MAX   (8 * WEIGHT_ONE)
-#define RATE         7
+#define RATE         14
 #define PREFIX_BITS  10        /* of a number: the bits that the lower ones are seen in the light of */
 
 void mix_symbols_init(struct mix_symbols *s, uint32_t *counters, uint32_t counter_count)

@@ -154,7 +154,7 @@ void mix_text_begin(struct mix_text *t, uint32_t slot, uint32_t topic_class)
     t->word = t->last_word = t->string = t->key = 0;
     t->path[0] = 0;
     t->depth = t->commas = t->part = 0;
-    t->in_string = t->in_sentence = false;
+    t->in_string = t->in_sentence = t->armored = false;
     t->first_token = mix_hash2(slot, 5);
     t->value = t->last_value = 0;
     t->value_at = 0;
@@ -165,13 +165,13 @@ void mix_text_begin(struct mix_text *t, uint32_t slot, uint32_t topic_class)
 
 /* Likelihood of each digit to come: the mass of all the values that begin so, over the lengths that the
  * number may have. */
-void mix_text_prepare(struct mix_text *t)
+void mix_text_prepare(struct mix_text *t, bool fast)
 {
     const struct mix_number_field *f = t->numbers->field;
     uint64_t mass[MIX_PREDICTORS][10] = {0}, sum[MIX_PREDICTORS] = {0};
 
     t->weighed = false;
-    if (!t->is_number || !t->number_known || t->digits + t->decimals >= NUMBER_DIGITS_MAX)
+    if (fast || !t->is_number || !t->number_known || t->digits + t->decimals >= NUMBER_DIGITS_MAX)
         return;
     place_digit(t);
     unsigned from = f->digits, to = f->digits; /* digits before the point that are thought possible */
@@ -272,7 +272,7 @@ void mix_text_follow(struct mix_text *t, uint8_t c)
         } else {
             t->last.missed = 1;
             t->last.agreed = 0;
-            t->last.place += mix_is_value(was) || was == '-';
+            t->last.place += mix_is_value(was) || was == '-' || (t->armored && mix_is_armor(was));
         }
         t->last.on = mix_window_holds(t->window, t->last.place);
     }
@@ -415,13 +415,14 @@ void mix_text_parse(struct mix_text *t, uint8_t c, uint32_t position)
     bool structural = structure(t, c);
     if (t->in_sentence && c != '*')
         mix_sentence_add(&t->sentence, c);
-    if (mix_is_value(c) || (c == '-' && t->value_at == 0)) {
+    if (mix_is_value(c) || (c == '-' && t->value_at == 0) || (t->armored && mix_is_armor(c))) {
         t->value = mix_hash2(t->value, c);
         number_byte(t, c);
         t->value_at++;
         return;
     }
     number_end(t);
+    bool begins = t->value_at == 0;
     if (!structural)
         t->part++;
     t->last_value = t->value;
@@ -434,9 +435,10 @@ void mix_text_parse(struct mix_text *t, uint8_t c, uint32_t position)
     field_begin(t);
     if (c == '$' || c == '!') {
         t->in_sentence = true;
+        t->armored = c == '!' && begins;
         mix_sentence_begin(&t->sentence);
     } else if (c == '*' && t->in_sentence) {
-        t->in_sentence = false;
+        t->in_sentence = t->armored = false;
         expect_checksum(t);
     }
 }

@@ -43,7 +43,7 @@ struct mix_text {
     unsigned value_at;              /* bytes of the value so far */
 
     struct mix_sentence sentence;
-    bool in_sentence;
+    bool in_sentence, armored; /* armored: a sentence whose values are bits written as text (AIS) */
 
     /* The field's last value, read along. */
     struct mix_reference last;
@@ -78,8 +78,8 @@ struct mix_text {
 
 void mix_text_init(struct mix_text *t);
 void mix_text_begin(struct mix_text *t, uint32_t slot, uint32_t topic_class);
-/* Before a byte: weighs the digits. */
-void mix_text_prepare(struct mix_text *t);
+/* Before a byte: weighs the digits, unless that would take too long. */
+void mix_text_prepare(struct mix_text *t, bool fast);
 /* MIX_TEXT_NUMBER_INPUTS inputs of the number's predictors. */
 void mix_text_predict_digit(struct mix_text *t, unsigned node, unsigned bits, int16_t *in);
 /* Two inputs of an expectation. Return: as mix_expectation_predict. */

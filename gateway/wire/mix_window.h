@@ -7,9 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define MIX_WINDOW_COLUMNS 4
+
 struct mix_window {
     uint8_t *bytes;   /* size */
-    uint8_t *columns; /* size: the column of a binary message that each byte stood in */
+    uint8_t *columns; /* size / MIX_WINDOW_COLUMNS: the column of a binary message that each of the last
+                         bytes stood in */
     uint8_t *ends;    /* size / 8 bits: a message ended before this place */
     uint32_t mask;    /* size - 1 */
     uint32_t head;    /* where the next byte goes */

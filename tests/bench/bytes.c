@@ -1,24 +1,35 @@
 /* Bytes a message that the mixing codec makes of recordings: NDJSON, one {"topic", "payload" or
  * "payload_b64"} a line.
  *
- *     bytes [--memory BYTES] [--no-decode] [--framed] FILE.ndjson | FOLDER ...
+ *     bytes [--memory BYTES] [--no-decode] [--no-primer] [--framed] [--fast] [--costs]
+ *           [--mix times|even|turns] FILE.ndjson | FOLDER ...
+ *
+ * --mix: all files as sites behind one gateway, their messages interleaved by the times recorded (each file
+ * from its own beginning), at even paces so that all end together, or by turns until each has run out.
+ * --costs: what the parts of records cost, by the model's own probabilities, and for a mix by site.
  *
  * Framed: a unit is closed as soon as it holds 220 bytes. Single: each message is a unit of its own. What
  * was coded is decoded again and compared. Times of origin are not coded, and all is of one class. */
 #include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "gateway/wire/codec_mix.h"
+#include "gateway/wire/mix_records.h"
+#include "gateway/wire/mix_steps.h"
 #include "gateway/wire/primer.h"
 
 #define FRAME_BYTES 220
 
+#define SITES_MAX 32
+
 struct message {
-    unsigned topic;
+    unsigned topic, site;
+    double when; /* in seconds, then as the mix has it */
     uint8_t *payload;
     uint32_t len;
 };
@@ -29,6 +40,7 @@ struct recording {
     struct message *messages;
     size_t count;
     uint64_t payload_bytes;
+    unsigned sites;
 };
 
 static void *grown(void *old, size_t count, size_t size)
@@ -79,13 +91,14 @@ static unsigned topic_of(struct recording *r, const char *topic)
     return r->topic_count++;
 }
 
+/* Adds a file's messages, which are those of one site. */
 static int read_recording(const char *path, struct recording *r)
 {
+    unsigned site = r->sites++;
     FILE *f = fopen(path, "r");
     char *line = NULL;
     size_t cap = 0;
 
-    *r = (struct recording){0};
     if (!f)
         return -errno;
     while (getline(&line, &cap, f) > 0) {
@@ -103,6 +116,8 @@ static int read_recording(const char *path, struct recording *r)
         }
         if (m.payload) {
             m.topic = topic_of(r, topic);
+            m.site = site;
+            m.when = json_number_value(json_object_get(j, "t"));
             r->messages = grown(r->messages, r->count, sizeof *r->messages);
             r->messages[r->count++] = m;
             r->payload_bytes += m.len;
@@ -124,6 +139,36 @@ static void free_recording(struct recording *r)
     free(r->topics);
 }
 
+enum mix { MIX_TIMES, MIX_EVEN, MIX_TURNS };
+
+static int by_when(const void *a, const void *b)
+{
+    const struct message *x = a, *y = b;
+
+    if (x->when != y->when)
+        return x->when < y->when ? -1 : 1;
+    return (x->site > y->site) - (x->site < y->site);
+}
+
+/* Interleaves the sites; within each the order stays. */
+static void interleave(struct recording *r, enum mix mix)
+{
+    for (size_t begin = 0, end; begin < r->count; begin = end) {
+        double latest = 0, first = r->messages[begin].when;
+        for (end = begin; end < r->count && r->messages[end].site == r->messages[begin].site; end++)
+            continue;
+        for (size_t i = begin; i < end; i++) {
+            double place = (double)(i - begin), when = r->messages[i].when - first;
+            latest = when > latest ? when : latest;
+            /* Times that stand still are told apart by the order. */
+            r->messages[i].when = mix == MIX_TIMES  ? latest + place * 1e-9
+                                  : mix == MIX_EVEN ? place / (double)(end - begin)
+                                                    : place;
+        }
+    }
+    qsort(r->messages, r->count, sizeof *r->messages, by_when);
+}
+
 static struct record record_of(const struct recording *r, size_t i)
 {
     const struct message *m = &r->messages[i];
@@ -134,6 +179,7 @@ static struct record record_of(const struct recording *r, size_t i)
 }
 
 static bool no_primer;
+static enum codec_effort effort;
 
 struct result {
     uint64_t bytes;
@@ -182,6 +228,7 @@ static struct result measure(const struct recording *r, size_t memory, size_t fr
         if (codec_mix.prime_encoder(e, &p) != 0 || (d && codec_mix.prime_decoder(d, &p) != 0))
             abort();
     }
+    codec_mix.set_effort(e, effort);
     for (size_t i = 0; i < r->count && result.same; i++) {
         struct record m = record_of(r, i);
         clock_t start = clock();
@@ -213,28 +260,156 @@ static struct result measure(const struct recording *r, size_t memory, size_t fr
     return result;
 }
 
-static int bench(const char *path, size_t memory, bool decode, bool with_single)
-{
-    struct recording r;
-    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+/* --- what the parts cost --- */
 
-    if (read_recording(path, &r) != 0) {
-        fprintf(stderr, "%s: no messages\n", path);
-        return 1;
+enum part { PART_SLOT, PART_LENGTH, PART_SYMBOLS, PART_NAMES, PART_ENDS, PART_PAYLOAD, PARTS };
+static const char *const part_names[PARTS] = {"slot", "length", "other symbols", "topic texts", "ends", "payload"};
+
+static enum part part_of(const struct mix_records *w)
+{
+    if (w->step == STEP_TOPIC)
+        return PART_NAMES;
+    if (w->phase == MIX_PHASE_SYMBOL)
+        return w->step == STEP_SLOT || w->step == STEP_SLOT_NEW || w->step == STEP_STRAND ? PART_SLOT
+               : w->step == STEP_LENGTH                         ? PART_LENGTH
+                                                                : PART_SYMBOLS;
+    return w->phase == MIX_PHASE_END_FLAG ? PART_ENDS : PART_PAYLOAD;
+}
+
+/* Bits of one record, or of a unit's end. */
+static void add_costs(struct mix_records *w, const struct record *m, uint64_t unit_bytes, double bits[PARTS])
+{
+    struct mix_choice choice = {0};
+    enum mix_records_state state = MIX_RECORDS_MORE;
+
+    if (m)
+        choice = mix_records_choose(w, m);
+    mix_records_begin(w, unit_bytes);
+    while (state == MIX_RECORDS_MORE) {
+        enum part part = part_of(w);
+        int p = mix_records_predict(w);
+        unsigned bit = mix_records_bit(w, m, &choice);
+        bits[part] += p ? -log2((bit ? p : 65536 - p) / 65536.0) : 8;
+        state = mix_records_update(w, bit);
     }
-    struct result framed = measure(&r, memory, FRAME_BYTES, decode);
+}
+
+static void print_costs(const struct recording *r, size_t memory)
+{
+    static double bits[SITES_MAX][PARTS];
+    size_t messages[SITES_MAX] = {0};
+    void *storage = aligned_alloc(64, (mix_records_size(memory) + 63) & ~(size_t)63);
+    bool *named = calloc(r->topic_count, sizeof *named);
+    double unit = 0;
+
+    if (!storage || !named)
+        abort();
+    memset(bits, 0, sizeof bits);
+    memset(storage, 0, mix_records_size(memory));
+    struct mix_records *w = mix_records_init(storage, memory, 1u << 20, UINT32_MAX);
+    for (size_t i = 0; i < primer_count() && !no_primer; i++) {
+        struct record p = primer_record(i);
+        mix_records_learn(w, &p);
+    }
+    for (size_t i = 0; i < r->count; i++) {
+        struct record m = record_of(r, i);
+        unsigned site = r->messages[i].site % SITES_MAX;
+        double before = 0, after = 0;
+        for (unsigned k = 0; k < PARTS; k++)
+            before += bits[site][k];
+        if (!named[r->messages[i].topic]) {
+            const char *topic = r->topics[r->messages[i].topic];
+            struct record t = {.type = RECORD_TOPIC, .slot = m.slot, .topic = topic,
+                               .topic_len = (uint32_t)strlen(topic)};
+            named[r->messages[i].topic] = true;
+            add_costs(w, &t, (uint64_t)(unit / 8), bits[site]);
+        }
+        add_costs(w, &m, (uint64_t)(unit / 8), bits[site]);
+        messages[site]++;
+        for (unsigned k = 0; k < PARTS; k++)
+            after += bits[site][k];
+        unit += after - before;
+        if (unit >= 8 * FRAME_BYTES) {
+            add_costs(w, NULL, (uint64_t)(unit / 8), bits[site]);
+            unit = 0;
+        }
+    }
+    printf("    %-10s", "bytes of");
+    for (unsigned k = 0; k < PARTS; k++)
+        printf(" %14s", part_names[k]);
+    printf("\n");
+    for (unsigned site = 0; site < r->sites && site < SITES_MAX; site++) {
+        double sum = 0;
+        printf("    site %-5u", site);
+        for (unsigned k = 0; k < PARTS; k++) {
+            printf(" %14.0f", bits[site][k] / 8);
+            sum += bits[site][k] / 8;
+        }
+        printf("  = %9.0f, %.3f a message\n", sum, sum / (double)messages[site]);
+    }
+    mix_records_fini(w);
+    free(storage);
+    free(named);
+}
+
+struct options {
+    size_t memory;
+    bool decode, with_single, costs;
+};
+
+static int bench(const char *name, const struct recording *r, const struct options *o)
+{
+    struct result framed = measure(r, o->memory, FRAME_BYTES, o->decode);
     struct result single = {.same = true};
-    if (with_single)
-        single = measure(&r, memory, 0, decode);
-    double n = (double)r.count;
-    printf("%-28s %7zu %8.1f %9.3f %9llu %9.3f %6.3f %8.0f  %s\n", name, r.count,
-           (double)r.payload_bytes / n, (double)framed.bytes / n, (unsigned long long)framed.bytes,
+
+    if (o->with_single)
+        single = measure(r, o->memory, 0, o->decode);
+    double n = (double)r->count;
+    printf("%-28s %7zu %8.1f %9.3f %9llu %9.3f %6.3f %8.0f  %s\n", name, r->count,
+           (double)r->payload_bytes / n, (double)framed.bytes / n, (unsigned long long)framed.bytes,
            (double)single.bytes / n, (double)single.bytes / (double)framed.bytes,
-           (double)r.payload_bytes / framed.seconds / 1000,
-           !decode ? "-" : framed.same && single.same ? "same" : "DIFFERS");
+           (double)r->payload_bytes / framed.seconds / 1000,
+           !o->decode ? "-" : framed.same && single.same ? "same" : "DIFFERS");
+    if (o->costs)
+        print_costs(r, o->memory);
     fflush(stdout);
-    free_recording(&r);
     return framed.same && single.same ? 0 : 1;
+}
+
+static int bench_file(const char *path, const struct options *o)
+{
+    struct recording r = {0};
+    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    int failed = 1;
+
+    if (read_recording(path, &r) != 0)
+        fprintf(stderr, "%s: no messages\n", path);
+    else
+        failed = bench(name, &r, o);
+    free_recording(&r);
+    return failed;
+}
+
+static int bench_mix(char **paths, unsigned n, const char *how, const struct options *o)
+{
+    static const char *const names[] = {"times", "even", "turns"};
+    struct recording r = {0};
+    int failed = 0, mix = -1;
+
+    for (int k = 0; k < 3; k++)
+        if (strcmp(how, names[k]) == 0)
+            mix = k;
+    for (unsigned i = 0; i < n; i++)
+        failed += read_recording(paths[i], &r) != 0;
+    if (mix < 0 || failed) {
+        fprintf(stderr, "bytes: --mix times, even or turns, and recordings\n");
+        failed = 1;
+    } else {
+        interleave(&r, (enum mix)mix);
+        failed = bench(how, &r, o);
+    }
+    free_recording(&r);
+    return failed;
 }
 
 static int is_recording(const struct dirent *d)
@@ -244,36 +419,58 @@ static int is_recording(const struct dirent *d)
     return dot && strcmp(dot, ".ndjson") == 0;
 }
 
+/* The recordings that an argument names. */
+static unsigned add_paths(const char *argument, char **paths, unsigned n)
+{
+    struct dirent **entries;
+    int found = scandir(argument, &entries, is_recording, alphasort);
+
+    for (int k = 0; k < found; k++) {
+        if (n < SITES_MAX && asprintf(&paths[n], "%s/%s", argument, entries[k]->d_name) > 0)
+            n++;
+        free(entries[k]);
+    }
+    if (found >= 0)
+        free(entries);
+    else if (n < SITES_MAX)
+        paths[n++] = strdup(argument);
+    return n;
+}
+
 int main(int argc, char **argv)
 {
-    size_t memory = 4u << 20;
-    bool decode = true, with_single = true;
+    struct options o = {.memory = 4u << 20, .decode = true, .with_single = true};
+    const char *mix = NULL;
+    char *paths[SITES_MAX];
+    unsigned n = 0;
     int failed = 0;
 
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--memory") == 0 && i + 1 < argc)
+            o.memory = strtoul(argv[++i], NULL, 0);
+        else if (strcmp(argv[i], "--mix") == 0 && i + 1 < argc)
+            mix = argv[++i];
+        else if (strcmp(argv[i], "--no-decode") == 0)
+            o.decode = false;
+        else if (strcmp(argv[i], "--no-primer") == 0)
+            no_primer = true;
+        else if (strcmp(argv[i], "--framed") == 0)
+            o.with_single = false;
+        else if (strcmp(argv[i], "--fast") == 0)
+            effort = CODEC_EFFORT_FAST;
+        else if (strcmp(argv[i], "--costs") == 0)
+            o.costs = true;
+        else
+            n = add_paths(argv[i], paths, n);
+    }
     printf("%-28s %7s %8s %9s %9s %9s %6s %8s\n", "recording", "n", "payload", "framed", "bytes", "single",
            "ratio", "KB/s");
-    for (int i = 1; i < argc; i++) {
-        struct dirent **entries;
-        int n;
-        if (strcmp(argv[i], "--memory") == 0 && i + 1 < argc) {
-            memory = strtoul(argv[++i], NULL, 0);
-        } else if (strcmp(argv[i], "--no-decode") == 0) {
-            decode = false;
-        } else if (strcmp(argv[i], "--no-primer") == 0) {
-            no_primer = true;
-        } else if (strcmp(argv[i], "--framed") == 0) {
-            with_single = false;
-        } else if ((n = scandir(argv[i], &entries, is_recording, alphasort)) >= 0) {
-            for (int k = 0; k < n; k++) {
-                char path[4096];
-                snprintf(path, sizeof path, "%s/%s", argv[i], entries[k]->d_name);
-                failed += bench(path, memory, decode, with_single);
-                free(entries[k]);
-            }
-            free(entries);
-        } else {
-            failed += bench(argv[i], memory, decode, with_single);
-        }
+    if (mix)
+        failed = bench_mix(paths, n, mix, &o);
+    for (unsigned i = 0; i < n; i++) {
+        if (!mix)
+            failed += bench_file(paths[i], &o);
+        free(paths[i]);
     }
     return failed ? 1 : 0;
 }

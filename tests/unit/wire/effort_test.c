@@ -7,31 +7,35 @@
 
 #include "gateway/wire/effort.h"
 
-/* A machine and a line: the codec takes full_bytes_s of payload, the line line_bytes_s as it is and
- * `ratio` times as much squeezed. Looked at every 10 ms. */
+/* A machine and a line: the codec takes full_bytes_s of payload and at the fast level three times that, the line
+ * line_bytes_s as it is, `ratio` times as much squeezed and three quarters of that at the fast level. Looked at
+ * every 10 ms. */
 struct scene {
     uint64_t full_bytes_s, line_bytes_s, ratio;
     struct effort effort;
     int64_t now_ms;
     uint64_t arrived;
-    int64_t stored_ms;
+    int64_t fast_ms, stored_ms;
 };
 
 static void run(struct scene *s, bool backlog, int64_t ms)
 {
     for (int64_t until = s->now_ms + ms; s->now_ms < until; s->now_ms += 10) {
         uint64_t rate = 0, work_us = 0;
-        if (backlog && s->effort.now == CODEC_EFFORT_FULL) {
-            uint64_t squeezed = s->line_bytes_s * s->ratio;
-            rate = squeezed < s->full_bytes_s ? squeezed : s->full_bytes_s;
-            work_us = 10000 * rate / s->full_bytes_s;
+        if (backlog && s->effort.now != CODEC_EFFORT_STORED) {
+            bool fast = s->effort.now == CODEC_EFFORT_FAST;
+            uint64_t squeezed = s->line_bytes_s * s->ratio * (fast ? 3 : 4) / 4;
+            uint64_t codec = s->full_bytes_s * (fast ? 3 : 1);
+            rate = squeezed < codec ? squeezed : codec;
+            work_us = 10000 * rate / codec;
         } else if (backlog) {
             rate = s->line_bytes_s;
         }
         effort_worked(&s->effort, work_us);
         s->arrived += rate / 100;
-        if (effort_look(&s->effort, backlog, s->arrived, s->now_ms) == CODEC_EFFORT_STORED)
-            s->stored_ms += 10;
+        enum codec_effort effort = effort_look(&s->effort, backlog, s->arrived, s->now_ms);
+        s->stored_ms += effort == CODEC_EFFORT_STORED ? 10 : 0;
+        s->fast_ms += effort == CODEC_EFFORT_FAST ? 10 : 0;
     }
 }
 
@@ -55,16 +59,30 @@ static void on_a_slow_line_everything_is_squeezed(void **state)
 {
     struct scene s = scene(150000, 1200, 8);
     run(&s, true, 600000);
-    assert_int_equal(s.stored_ms, 0);
+    assert_int_equal(s.stored_ms + s.fast_ms, 0);
 }
 
 static void a_slow_processor_on_a_slow_line_goes_on_squeezing(void **state)
 {
-    /* The codec has all of the time, and still carries four times what the line does without it. */
-    struct scene s = scene(20000, 5000, 8);
+    /* The codec has all of the time, and still carries four times what the line does without it. Either
+     * level below would carry less than the one above. */
+    struct scene s = scene(20000, 3000, 8);
     run(&s, true, 600000);
-    assert_true(s.stored_ms > 0); /* it was tried */
+    assert_true(s.fast_ms > 0); /* it was tried */
+    assert_true(s.fast_ms <= 600000 / 100);
+    assert_int_equal(s.stored_ms, 0);
+    assert_int_equal(s.effort.now, CODEC_EFFORT_FULL);
+}
+
+static void between_the_two_the_fast_level_is_kept_to(void **state)
+{
+    /* 150 KB/s at the full level, 300 at the fast one, where the line is the limit, 50 as it is. */
+    struct scene s = scene(150000, 50000, 8);
+    run(&s, true, 600000);
+    assert_true(s.fast_ms >= 600000 * 9 / 10);
     assert_true(s.stored_ms <= 600000 / 100);
+    assert_int_equal(s.effort.now, CODEC_EFFORT_FAST);
+    run(&s, false, EFFORT_WINDOW_MS + 20);
     assert_int_equal(s.effort.now, CODEC_EFFORT_FULL);
 }
 
@@ -83,7 +101,7 @@ static void what_is_fixed_stays(void **state)
     struct scene s = scene(150000, 10000000, 8);
     effort_init(&s.effort, CODEC_EFFORT_FULL, true);
     run(&s, true, 5000);
-    assert_int_equal(s.stored_ms, 0);
+    assert_int_equal(s.stored_ms + s.fast_ms, 0);
 }
 
 int main(void)
@@ -92,6 +110,7 @@ int main(void)
         cmocka_unit_test(on_a_fast_line_payloads_are_stored_while_a_backlog_lasts),
         cmocka_unit_test(on_a_slow_line_everything_is_squeezed),
         cmocka_unit_test(a_slow_processor_on_a_slow_line_goes_on_squeezing),
+        cmocka_unit_test(between_the_two_the_fast_level_is_kept_to),
         cmocka_unit_test(a_short_wait_for_a_commit_is_no_end_of_the_backlog),
         cmocka_unit_test(what_is_fixed_stays),
     };

@@ -338,6 +338,52 @@ static void a_copy_goes_on_from_where_its_original_stands(void **state)
     }
 }
 
+/* Levels change from message to message, and the decoder follows. */
+static void levels_are_switched_within_the_stream(void **state)
+{
+    static const enum codec_effort efforts[] = {CODEC_EFFORT_FULL, CODEC_EFFORT_FAST, CODEC_EFFORT_STORED};
+
+    for (size_t k = 0; k < stream_kind_count; k++) {
+        struct run run;
+        struct stream s;
+        struct stream_message m;
+        run_begin(&run, &codec_mix, MEMORY);
+        stream_begin(&s, SEED);
+        for (unsigned n = 0; n < 90; n++) {
+            codec_mix.set_effort(run.encoder, efforts[n / 7 % 3]);
+            stream_kinds[k].next(&s, &m);
+            run_message(&run, &m);
+            if (n % 5 == 4)
+                run_flush(&run);
+        }
+        assert_right(&run, MEMORY, 37, stream_kinds[k].name);
+        run_end(&run);
+    }
+}
+
+/* Generated JSON, modbus registers ...: the fast level lies between the full one and what they are. */
+static void the_fast_level_squeezes_too(void **state)
+{
+    for (size_t k = 0; k < stream_kind_count; k++) {
+        struct run full, fast;
+        size_t payload = 0;
+        if (strcmp(stream_kinds[k].name, "random") == 0)
+            continue;
+        run_begin(&full, &codec_mix, MEMORY);
+        run_kind(&full, &stream_kinds[k], SEED, 300, 220);
+        run_begin(&fast, &codec_mix, MEMORY);
+        codec_mix.set_effort(fast.encoder, CODEC_EFFORT_FAST);
+        run_kind(&fast, &stream_kinds[k], SEED, 300, 220);
+        for (size_t i = 0; i < fast.count; i++)
+            payload += fast.records[i].r.len;
+        if (fast.stream.len < full.stream.len * 99 / 100 || fast.stream.len > payload * 2 / 3)
+            fail_msg("%s: %zu bytes at the full level, %zu at the fast one, %zu of payload", stream_kinds[k].name,
+                     (size_t)full.stream.len, (size_t)fast.stream.len, payload);
+        run_end(&full);
+        run_end(&fast);
+    }
+}
+
 #define MESSAGE_TOTAL 1000000 /* more than any record can hold */
 
 static void a_message_of_any_size_is_coded_piece_by_piece(void **state)
@@ -371,6 +417,8 @@ int main(void)
         cmocka_unit_test(priming_both_ends_saves_what_was_learned),
         cmocka_unit_test(the_primer_is_short_and_helps_the_first_messages),
         cmocka_unit_test(a_copy_goes_on_from_where_its_original_stands),
+        cmocka_unit_test(levels_are_switched_within_the_stream),
+        cmocka_unit_test(the_fast_level_squeezes_too),
         cmocka_unit_test(a_message_of_any_size_is_coded_piece_by_piece),
     };
 
