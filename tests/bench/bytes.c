@@ -309,7 +309,8 @@ static void print_costs(const struct recording *r, size_t memory)
     struct mix_records *w = mix_records_init(storage, memory, 1u << 20, UINT32_MAX);
     for (size_t i = 0; i < primer_count() && !no_primer; i++) {
         struct record p = primer_record(i);
-        mix_records_learn(w, &p);
+        if (mix_records_learn(w, &p) != 0)
+            abort();
     }
     for (size_t i = 0; i < r->count; i++) {
         struct record m = record_of(r, i);
