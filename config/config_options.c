@@ -288,8 +288,8 @@ static const struct option peer_rows[] = {
      .offset = offsetof(struct config_peer, forward_secrecy),
      .fallback = "no",
      .help = "Exchange fresh keys at each meeting (X25519, at most 40 bytes more each way), so "
-             "that who later gets the key file cannot read what was recorded before. Both ends "
-             "write the same."},
+             "that who later gets the key file cannot read what was recorded before. Stream links "
+             "alone, and where both ends write it."},
     {.key = "drop_key",
      .type = OPTION_STRING,
      .offset = offsetof(struct config_peer, drop_key),
