@@ -204,6 +204,8 @@ bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n)
         d->counter = counter;
     d->table = table;
     d->anchor = anchor;
+    /* We used it because the peer has it: it may have no other by now. */
+    c->config.secrets.use_next |= newest_kept && epochs[0].next_secret;
     memcpy(d->out, epochs, kept * sizeof epochs[0]);
     d->out_count = kept;
     d->handed_count = done;
