@@ -55,8 +55,6 @@ struct link_terms {
     int64_t ack_max_age_ms;  /* what is on disk is acknowledged after this, if need be by a frame of its own; and a window
                                 full for so long is resent from its oldest frame on */
     unsigned alarm_places;   /* of the window, kept for frames with alarms */
-    bool alarms_only;        /* right now: of the budget only what is kept for alarms is left. room() speaks of frames with
-                                alarms; others are refused (-EAGAIN) until `writable` */
 };
 
 /* What a host offers. All are called from inside a driver's ops (start and stop too). From inside
@@ -132,7 +130,8 @@ struct link_driver {
     size_t (*room)(void *ctx, station_t station, int64_t now_ms);
     /* STREAM: takes all n bytes (n <= room) or, when the link went away, none. DATAGRAM: one frame,
      * n <= mtu; `sent` tells the outcome later. urgent: an alarm is in it. Return: 0, or -EAGAIN
-     * (no room), -ENOTCONN (not up), -EMSGSIZE. */
+     * (no room; a DATAGRAM link that has room says so when only frames with an alarm are taken now,
+     * until `writable`), -ENOTCONN (not up), -EMSGSIZE. */
     int (*send)(void *ctx, station_t station, const uint8_t *bytes, size_t n, uint64_t token,
                 bool urgent, int64_t now_ms) MUST_CHECK;
     /* DATAGRAM: the largest frame for this station. NULL for STREAM. */

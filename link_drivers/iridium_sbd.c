@@ -419,8 +419,7 @@ static void sbd_terms(void *ctx, station_t station, struct link_terms *out)
     *out = (struct link_terms){.quantum_bytes = (uint32_t)o->credit_bytes,
                                .hold_ms = sbd_scaled(s, o->hold_ms),
                                .ack_max_age_ms = sbd_scaled(s, o->ack_max_age_ms),
-                               .alarm_places = ALARM_PLACES,
-                               .alarms_only = s->refused_for_budget};
+                               .alarm_places = ALARM_PLACES};
 }
 
 static size_t sbd_room(void *ctx, station_t station, int64_t now_ms)
@@ -428,7 +427,6 @@ static size_t sbd_room(void *ctx, station_t station, int64_t now_ms)
     struct sbd *s = ctx;
     if (station != STATION_NONE)
         return 0;
-    s->refused_for_budget = !sbd_budget_allows(&s->budget, 1, false, now_ms);
     if (has_room(s, now_ms))
         return s->model->mo_max;
     if (s->started && !s->short_of_room) {
@@ -448,8 +446,7 @@ static int sbd_send(void *ctx, station_t station, const uint8_t *bytes, size_t n
         return -EMSGSIZE;
     if (!has_room(s, now_ms) ||
         !sbd_budget_allows(&s->budget, sbd_credits(n, s->options->credit_bytes), urgent, now_ms)) {
-        s->refused_for_budget = !urgent && has_room(s, now_ms);
-        if (s->refused_for_budget)
+        if (has_room(s, now_ms))
             sbd_alert(s, SBD_BUDGET_WORDS);
         s->short_of_room = true;
         arm(s, now_ms);

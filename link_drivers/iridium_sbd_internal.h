@@ -94,7 +94,6 @@ struct sbd {
         uint8_t bytes[AT_BLOB_MAX];
     } frame;
     bool short_of_room;      /* the host is owed a `writable` */
-    bool refused_for_budget; /* only alarms are taken now */
 
     /* Sessions */
     bool going;      /* a session is to follow this look at the buffers */
