@@ -17,7 +17,8 @@ from tap import SLOWNESS, Failure, check_equal
 
 EMULATOR = pathlib.Path(__file__).parent.parent / "emulator" / "emulator.py"
 IMEI = "300234010000001"
-SPEED = 100  # emulated seconds in a real one, where a case does not say otherwise
+# Emulated seconds in a real one, where a case does not say otherwise.
+SPEED = int(os.environ.get("LONGWIRE_SATELLITE_SPEED", "100"))
 
 
 class Emulator:

@@ -8,7 +8,7 @@ from checks import expect, numbered
 from satellite import IMEI, SatellitePair
 from tap import case, check, check_equal
 
-SESSIONS = int(os.environ.get("LONGWIRE_SATELLITE_SESSIONS", "25"))
+SESSIONS = int(os.environ.get("LONGWIRE_SATELLITE_SESSIONS", "15"))
 
 
 def traffic(pair, n=12, timeout=90, edge=None, hub=None, start=0):
@@ -172,8 +172,10 @@ def _(world):
 @case("messages of a modem that nobody knows and of a stranger's address stop nothing")
 def _(world):
     pair = SatellitePair(world)
-    check_equal(pair.sky.ask("stranger", imei="300234019999999", payload="00")["confirmed"], True, "an unknown IMEI is acknowledged")
-    check_equal(pair.sky.ask("stranger", imei=IMEI, payload="00", source="127.0.0.9")["confirmed"], False, "another address is not")
+    check_equal(pair.sky.ask("stranger", imei="300234019999999", payload="00")["confirmed"], True,
+                "an unknown IMEI is acknowledged")
+    check_equal(pair.sky.ask("stranger", imei=IMEI, payload="00", source="127.0.0.9")["confirmed"], False,
+                "another address is not")
     pair.sky.ask("mo", imei=IMEI, momsn=9, payload="00112233445566778899")
     pair.sky.ask("mo", imei=IMEI, momsn=10)
     traffic(pair, 3)

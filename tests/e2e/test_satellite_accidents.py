@@ -13,7 +13,7 @@ from tap import Skip, case, check, check_equal
 from stores import delete_store, restore_store, save_store
 
 CORPORA = pathlib.Path(os.environ.get("LONGWIRE_CORPORA", "/work/shared/corpora"))
-SAMPLE_BYTES = int(os.environ.get("LONGWIRE_CORPUS_SAMPLE", "2500"))
+SAMPLE_BYTES = int(os.environ.get("LONGWIRE_CORPUS_SAMPLE", "1000"))
 
 
 class Talk:
@@ -61,17 +61,17 @@ def killed(world, victims, rounds):
 
 @case("the edge is killed again and again, in sessions and at their ends")
 def _(world):
-    killed(world, ["edge"], 6)
+    killed(world, ["edge"], 4)
 
 
 @case("the hub is killed again and again")
 def _(world):
-    killed(world, ["hub"], 6)
+    killed(world, ["hub"], 4)
 
 
 @case("both are killed in turn")
 def _(world):
-    killed(world, ["edge", "hub"], 6)
+    killed(world, ["edge", "hub"], 4)
 
 
 @case("without confirmation, a message that the hub's death swallows is sent again by the edge")

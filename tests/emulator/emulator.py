@@ -97,7 +97,8 @@ class Emulator:
             account = self.accounts[imei]
             modems[imei] = {**modem.ledger.report(), "mode": modem.mode, "momsn": modem.momsn, "queue": len(account.queue),
                             "bytes_in": modem.port.bytes_in, "bytes_out": modem.port.bytes_out, "opens": modem.port.opens,
-                            "attached": modem.attached, "script": len(modem.chaos.script["session"]), "mo_waits": modem.mo is not None and not modem.mo_sent}
+                            "attached": modem.attached, "script": len(modem.chaos.script["session"]),
+                            "mo_waits": modem.mo is not None and not modem.mo_sent}
         violations = [v for m in self.modems.values() for v in m.ledger.violations] + self.ledger.violations
         return {"now": round(self.timebase.now(), 1), "modems": modems, "gateway": self.ledger.report(),
                 "mo_queue": len(self.deliverer.queue), "violations": violations,

@@ -288,7 +288,8 @@ def locked(modem, _command):
 TABLE = {
     "E": setting((0, 1)), "V": setting((0, 1)), "Q": setting((0, 1)), "X": nothing, "S": nothing, "H": nothing, "L": nothing,
     "M": nothing, "Z": reset, "&F": reset, "&K": setting((0, 3)), "&D": setting((0, 1, 2, 3)), "&C": nothing, "&R": nothing,
-    "&S": nothing, "&V": nothing, "&W": store_profile, "&Y": store_profile, "*F": flush_and_sleep, "*R": radio, "+IPR": change_speed,
+    "&S": nothing, "&V": nothing, "&W": store_profile, "&Y": store_profile, "*F": flush_and_sleep, "*R": radio,
+    "+IPR": change_speed,
     "I": identify(lambda m: [m.model_name]),
     "+CGMI": identify(lambda m: ["Iridium"]), "+GMI": identify(lambda m: ["Iridium"]),
     "+CGMM": identify(lambda m: [m.model_name]), "+GMM": identify(lambda m: [m.model_name]),

@@ -165,7 +165,8 @@ def _(emulator):
 @case("50 messages: one of less priority is refused, else the oldest of the lowest is lost silently", mt_window=100)
 def _(emulator):
     for i in range(50):
-        equal(mt_status(mt_send(emulator.mt_port, mt_request(struct.pack(">I", i), IMEI, bytes([i]), priority=3))), i + 1, "place")
+        equal(mt_status(mt_send(emulator.mt_port, mt_request(struct.pack(">I", i), IMEI, bytes([i]),
+                                                                 priority=3))), i + 1, "place")
     equal(mt_status(mt_send(emulator.mt_port, mt_request(b"low.", IMEI, b"low", priority=5))), -5, "refused")
     equal(mt_status(mt_send(emulator.mt_port, mt_request(b"high", IMEI, b"high", priority=1))), 1, "to the front")
     equal(emulator.modem()["counts"]["mt_bumped"], 1, "one was bumped")

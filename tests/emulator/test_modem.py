@@ -166,7 +166,8 @@ def _(emulator):
     equal(line.ask("AT"), b"AT\r\r\nOK\r\n", "heard nothing meanwhile")
 
 
-@case("unsolicited lines: between lines, during a session, held back while data are written", modem={"quirks": {"mta_default": 1}})
+@case("unsolicited lines: between lines, during a session, held back while data are written",
+      modem={"quirks": {"mta_default": 1}})
 def _(emulator):
     line = Line(emulator.device)
     line.ask("ATE0")
@@ -186,7 +187,8 @@ def _(emulator):
     equal(emulator.violations(), [], "violations")
 
 
-@case("chance puts unsolicited lines and garbage anywhere between lines", rates={"line": 1.0}, modem={"quirks": {"mta_default": 1}})
+@case("chance puts unsolicited lines and garbage anywhere between lines", rates={"line": 1.0},
+      modem={"quirks": {"mta_default": 1}})
 def _(emulator):
     line = Line(emulator.device)
     line.ask("ATE0")
