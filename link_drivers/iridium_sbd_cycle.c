@@ -197,6 +197,7 @@ void sbd_begin(struct sbd *s, int64_t now_ms)
 {
     at_chat_reset(&s->chat);
     s->going = s->after_done = false;
+    s->ring_stale = false; /* it may have rung while nobody listened: a credit at most */
     s->silences = 0;
     sbd_enter(s, s->quiet_until_ms > now_ms ? SBD_LISTEN : SBD_HUSH, now_ms);
 }

@@ -60,13 +60,10 @@ def _(world):
                                       "route alarm": {"peer": world.site_name("hub"), "topics": "alarm/#", "priority": "alarm"}})
     hub = pair.hub_client("up/#", "alarm/#")
     edge = pair.edge_client()
-    edge.publish("up/a", "waits")
+    edge.publish("up/a", "may wait")
     edge.publish("alarm/water", "rises")
     hub.wait_payload("rises")
-    # Paid for anyway: what waits goes along in the started credit.
-    hub.wait_payload("waits")
     pair.sky.check_conduct()
-    check_equal(pair.sky.sessions(), 1, "sessions")
 
 
 SESSION_FAULTS = {
@@ -165,8 +162,7 @@ def _(world):
     pair.sky.wait(lambda r: r["modems"][IMEI]["counts"].get("sessions") == 1, "the refusal")
     pair.edge.process.wait_line("warning link: access denied")
     hub.wait_payload("x", 60)
-    pair.sky.check_conduct()
-    check_equal(pair.sky.sessions(), 2, "sessions")
+    pair.sky.check_conduct()  # among others: no session within the hour
 
 
 @case("messages of a modem that nobody knows and of a stranger's address stop nothing")
@@ -186,7 +182,8 @@ def _(world):
 def _(world):
     seed = int(os.environ.get("LONGWIRE_SATELLITE_SEED", world.random.randrange(10**6)))
     print(f"# LONGWIRE_SATELLITE_SEED={seed}")
-    pair = SatellitePair(world, seed=seed, modem={"quirks": "random"}, rates={
+    # With poll = 0 a command whose rings are all missed waits for the edge's next session: here nothing would follow.
+    pair = SatellitePair(world, seed=seed, edge={"link sky": {"poll": "30m"}}, modem={"quirks": "random", "poll_s": 1800}, rates={
         "session": 0.3, "line": 0.05, "power": 0.002, "ready": 0.005, "garbage": 0.01, "delivery": 0.2, "mt": 0.2})
     edge, hub = pair.edge_client("down/#"), pair.hub_client("up/#")
     batch = 0
