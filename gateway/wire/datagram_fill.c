@@ -4,6 +4,11 @@
 
 #include "gateway/wire/datagram_internal.h"
 
+/* Payload bytes that a byte of a frame may hold, in 1/16: how much of a message to ask for. */
+#define RATIO_LEAST 16
+#define RATIO_MOST  (16 * 16)
+#define PIECE_TRIES 3 /* to find how much of a large message fits */
+
 static struct channel_pending pending(const struct channel *c)
 {
     struct channel_pending p = {.high = true, .oldest_ms = -1};
@@ -72,17 +77,19 @@ struct filling {
     size_t overhead; /* of the frame, beside them */
     size_t most;     /* that fits the frame at all */
     size_t content;  /* that fits it now */
+    unsigned ratio;  /* payload bytes that one of them may hold, in 1/16 */
+    unsigned tries;
     bool urgent_alone; /* what is not urgent comes along where it costs nothing */
 };
 
-/* Bytes of texts and payload that a record may have in the room left. In an empty frame it must fit
- * for certain; behind others it may be found too large, and waits for the next. */
+/* Bytes of texts and payload that a record may have in the room left, as far as that can be known before they are coded: one
+ * that is too large after all is asked for again, smaller, or waits for the next frame. */
 static size_t record_room(const struct filling *f)
 {
     const struct channel *c = f->c;
     size_t fixed = f->size == 0 ? DATAGRAM_FIXED : DATAGRAM_USUAL;
     size_t left = f->content > f->size ? f->content - f->size : 0;
-    size_t room = left > fixed ? left - fixed : 0;
+    size_t room = left > fixed ? (left - fixed) * f->ratio / 16 : 0;
     uint64_t granted = c->grant_end > c->payload_given ? c->grant_end - c->payload_given : 0;
     return room < granted ? room : (size_t)granted;
 }
@@ -178,6 +185,26 @@ static void count_in(struct filling *f, const struct record *r, bool *urgent)
         c->payload_given += r->len;
 }
 
+/* A piece that was too large: less of the message may fit. Return: false: nothing less is worth it. */
+static bool try_smaller(struct filling *f, const struct record *r)
+{
+    struct datagram *d = f->c->datagram;
+    bool piece = r->type == RECORD_MESSAGE || r->type == RECORD_CHUNK;
+    if (!piece || d->carried.count > 0 || f->ratio == RATIO_LEAST || f->tries == PIECE_TRIES)
+        return false;
+    f->tries++;
+    f->ratio = f->tries == PIECE_TRIES || f->ratio < 2 * RATIO_LEAST ? RATIO_LEAST : f->ratio / 2;
+    f->c->ops->take_back(f->c->ctx);
+    return true;
+}
+
+static void learn_ratio(struct datagram *d, uint64_t payload, size_t size)
+{
+    uint64_t seen = size > 0 ? payload * 16 / size : RATIO_LEAST;
+    seen = seen < RATIO_LEAST ? RATIO_LEAST : seen > RATIO_MOST ? RATIO_MOST : seen;
+    d->ratio = (unsigned)((3 * d->ratio + seen) / 4);
+}
+
 /* Alone in a frame, and too large: a fault of the owner's, which must not stop the rest. */
 static void skip(struct channel *c)
 {
@@ -191,8 +218,10 @@ unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_
     struct datagram *d = c->datagram;
     struct channel_pending p = pending(c);
     struct filling f = {.c = c, .out = out, .codec = datagram_codec_of(d->out[0].codec), .encoder = datagram_fresh_encoder(c, NULL),
-                        .overhead = overhead, .most = content};
+                        .overhead = overhead, .most = content,
+                        .ratio = d->ratio < RATIO_LEAST ? RATIO_LEAST : d->ratio};
     unsigned count = 0;
+    uint64_t payload = c->payload_given;
     struct record r;
     bool good = f.encoder;
     d->leaving |= c->config.hold_ms > 0 && p.oldest_ms >= c->config.hold_ms;
@@ -213,6 +242,11 @@ unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_
             count++;
             continue;
         }
+        if (try_smaller(&f, &r)) {
+            record_list_drop_last(&d->filling);
+            good = encode_again(&f, count);
+            continue;
+        }
         if (count == 0) {
             skip(c);
             record_list_clear(&d->filling);
@@ -226,5 +260,7 @@ unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_
     good = good && count > 0 && f.codec->flush(f.encoder, out) == 0 && out->len <= content;
     if (f.encoder)
         f.codec->encoder_free(f.encoder);
+    if (good && f.codec->version > 1)
+        learn_ratio(d, c->payload_given - payload, out->len);
     return good ? count : 0;
 }

@@ -127,6 +127,7 @@ struct datagram {
     struct record_list carried; /* one TOPIC that did not fit the last frame */
     struct record_list filling;
     bool alarms_only; /* the link refused a frame without one */
+    unsigned ratio; /* payload bytes to bytes of a frame, in 1/16, as frames have shown */
     bool leaving; /* what waited has waited long enough: all that waits goes */
     uint32_t anchor; /* of new epochs; 0 = the primer alone */
     uint32_t proposed; /* an anchor that a frame of ours names: once that is acknowledged both ends have it; 0 = none */

@@ -66,3 +66,10 @@ int record_list_add(struct record_list *l, const struct record *r)
     l->bytes += size;
     return 0;
 }
+
+void record_list_drop_last(struct record_list *l)
+{
+    struct record *last = l->records[--l->count];
+    l->bytes -= record_list_size(last);
+    free(last);
+}

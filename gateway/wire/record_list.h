@@ -30,4 +30,7 @@ void record_list_fini(struct record_list *l);
 /* Return: 0; -ENOMEM: no memory; -EMSGSIZE: beyond the bounds. */
 int record_list_add(struct record_list *l, const struct record *r) MUST_CHECK;
 
+/* Takes the one added last away again. */
+void record_list_drop_last(struct record_list *l);
+
 #endif
