@@ -91,7 +91,7 @@ def _(world):
     brokers = {name: world.broker(name.removesuffix(".ini")) for name in texts}
     device, mo_port = str(world.folder / "modem"), free_port()
     imei = re.search(r"^imei[ \t]*=[ \t]*(\d{15})", texts["sat-hub.ini"], re.M).group(1)
-    sky = Emulator(world, [{"imei": imei, "path": device}], {"port": mo_port}, seed=1)
+    sky = Emulator(world, [{"imei": imei, "path": device}], {"port": mo_port}, 1, SPEED)
     make_keys(world.folder, texts["sat-edge.ini"])
     shutil.copy(world.folder / "hub.key", world.folder / "buoy-17.key")  # as the README says
     texts["sat-edge.ini"] = replaced(texts["sat-edge.ini"], "device", device)
