@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes mix_tables.c: the constants of the context-mixing codec ([P-8]).
+"""Writes mix_tables.c: the constants of the context-mixing codec (docs/CODEC.md).
 
 Integers throughout, so that every machine and every Python writes the same file:
     gen_mix_tables.py > mix_tables.c
@@ -125,4 +125,5 @@ def main():
     print("};")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -519,6 +519,9 @@ int mix_payload_predict(struct mix_payload *m)
     in += 2 * MIX_EXPECTATIONS + MIX_TEXT_NUMBER_INPUTS;
     *in++ = 256; /* bias */
     memset(in, 0, (size_t)(m->mixer.in + MIX_INPUTS - in) * sizeof *in);
+#ifdef MIX_WITHOUT /* tests/bench/ablation.py: what do these votes earn? */
+    memset(m->mixer.in + MIX_WITHOUT, 0, MIX_WITHOUT_COUNT * sizeof *in);
+#endif
 
     unsigned contained = contains(m);
     unsigned kind = contained ? 4 : binary ? 3 : t->in_string ? 2 : t->last_is_number ? 1 : 0;

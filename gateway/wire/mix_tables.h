@@ -1,5 +1,5 @@
 /* Constants of the context-mixing codec, written by gen_mix_tables.py: both ends must have the same
- * to the last bit, so they stand in the source and nothing computes them at run time ([P-8]). */
+ * to the last bit, so they stand in the source and nothing computes them at run time (docs/CODEC.md). */
 #ifndef WIRE_MIX_TABLES_H
 #define WIRE_MIX_TABLES_H
 

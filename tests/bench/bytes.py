@@ -170,19 +170,6 @@ def ours(program, *arguments):
     return rows
 
 
-def interleave(paths, out):
-    """All sites' messages in one file, each site at its own even pace, its topics under its own name."""
-    merged = []
-    for path in paths:
-        with open(path, encoding="utf-8") as f:
-            lines = f.readlines()
-        site = os.path.basename(path).removesuffix(".ndjson")
-        merged += [(n / len(lines), site, line) for n, line in enumerate(lines)]
-    with open(out, "w", encoding="utf-8") as f:
-        for _, _, line in sorted(merged, key=lambda m: m[:2]):
-            f.write(line)
-
-
 def live(messages):
     """Both ways over real daemons: frames, acknowledgements, the handshake. Bytes of the line."""
     sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
@@ -238,9 +225,9 @@ def table(rows, mixed):
                  " | ".join("-" if r is None else f"{r:.3f}" for r in ratios) + " |")
     single = mean([r["single"] / r["framed"] for r in rows.values()])
     lines += ["", f"One message at a time costs {single:.2f} times the framed figure (geometric mean)."]
-    if mixed:
-        lines.append(f"All sites interleaved through one gateway: {mixed[0]} bytes, {mixed[0] / mixed[1]:.3f} times "
-                     f"the {mixed[1]} of each alone.")
+    for how, (together, apart) in mixed.items():
+        lines.append(f"All sites interleaved through one gateway, {how}: {together} bytes, {together / apart:.3f} times "
+                     f"the {apart} of each alone.")
     return "\n".join(lines)
 
 
@@ -271,12 +258,11 @@ def main():
     for path in paths:
         name = os.path.basename(path).removesuffix(".ndjson")
         rows[name] = measure(name, path, alone[name], arguments)
-    mixed = None
+    mixed = {}
     if "mix" not in arguments.without and len(paths) > 1:
-        with tempfile.TemporaryDirectory() as folder:
-            interleave(paths, os.path.join(folder, "all.ndjson"))
-            together = ours(arguments.bytes, "--framed", os.path.join(folder, "all.ndjson"))["all"][1]
-        mixed = (together, sum(a[1] for a in alone.values()))
+        for how, title in (("times", "by the times recorded"), ("even", "at even paces"), ("turns", "by turns")):
+            together = ours(arguments.bytes, "--framed", "--mix", how, *paths)[how][1]
+            mixed[title] = (together, sum(a[1] for a in alone.values()))
     model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
                   if line.startswith("model name")), platform.machine())
     commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], stdout=subprocess.PIPE, text=True,
