@@ -32,11 +32,12 @@ class Account:
 
     # --- from the modem ------------------------------------------------------------------------------------
 
-    def mo_arrives(self, payload, momsn, status):
+    def mo_arrives(self, payload, momsn, status, mtmsn=0):
+        """mtmsn: of the message that the session fetched; 0 = none."""
         if ROCKBLOCK_PREFIX.match(payload):
             self.ledger.counts["mo_misrouted"] += 1
             payload = payload[9:]
-        self.deliverer.push(self.imei, momsn, payload, status)
+        self.deliverer.push(self.imei, momsn, payload, status, mtmsn)
 
     # --- to the modem --------------------------------------------------------------------------------------
 

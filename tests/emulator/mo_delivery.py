@@ -13,8 +13,9 @@ PATIENCE_REAL_S = 20  # for the hub's answer: it has a real disk to sync
 
 
 class Item:
-    def __init__(self, imei, momsn, payload, status, cdr, at):
+    def __init__(self, imei, momsn, payload, status, cdr, at, mtmsn=0):
         self.imei, self.momsn, self.payload, self.status = imei, momsn, payload, status
+        self.mtmsn = mtmsn
         self.cdr, self.at = cdr, at
         self.time = int(time.time())
         self.held_until = None
@@ -38,12 +39,12 @@ class Deliverer:
         self._wake = asyncio.Event()
         self._task = timebase.loop.create_task(self._run())
 
-    def push(self, imei, momsn, payload, status):
+    def push(self, imei, momsn, payload, status, mtmsn=0):
         self._cdr += 1
         if len(self.queue) >= QUEUE_MAX:
             self.queue.pop(0)
             self.ledger.counts["mo_bumped"] += 1
-        self.queue.append(Item(imei, momsn, payload, status, self._cdr, self.timebase.now()))
+        self.queue.append(Item(imei, momsn, payload, status, self._cdr, self.timebase.now(), mtmsn))
         self._wake.set()
 
     def hurry(self):
@@ -104,7 +105,7 @@ class Deliverer:
 
     def message_of(self, item, fault=""):
         """The bytes of one message, as the fault wants them."""
-        header = directip.mo_header(item.cdr, item.imei, item.status, item.momsn, 0, item.time)
+        header = directip.mo_header(item.cdr, item.imei, item.status, item.momsn, item.mtmsn, item.time)
         parts = [header]
         if item.payload:
             parts.append(directip.element(directip.MO_PAYLOAD, item.payload))

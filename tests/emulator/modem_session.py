@@ -89,9 +89,11 @@ def _exchange(modem, plan, status, mo):
     outcome = Outcome()
     outcome.momsn = modem.momsn
     ok = status in st.OK and plan.get("power") != "before"
+    if ok:
+        _fetch(modem, plan, outcome)
     if ok or plan.get("delivered"):
         outcome.delivered = True
-        modem.account.mo_arrives(mo, modem.momsn, 0 if ok else status)
+        modem.account.mo_arrives(mo, modem.momsn, 0 if ok else status, outcome.mtmsn if outcome.mt_status == 1 else 0)
         modem.attached = True
         modem.registered_at = modem.timebase.now()
     elif modem.account.report_failed:
@@ -102,7 +104,6 @@ def _exchange(modem, plan, status, mo):
         if plan.get("delivered") and mo:
             modem.ledger.bill(len(mo), 0, False)
         return outcome
-    _fetch(modem, plan, outcome)
     modem.momsn = (modem.momsn + 1) & 0xFFFF
     modem.ring_flag = False
     modem.mo_sent = bool(mo)
