@@ -7,6 +7,10 @@
 
 #include "gateway/wire/datagram_internal.h"
 
+/* A sender that has not heard of its epoch by this frame pays more for announcing it than an acknowledgement costs; so does one
+ * that waits for its anchor. */
+#define ANNOUNCED_LONG 8
+
 struct in_epoch *datagram_in_epoch(struct datagram *d, uint32_t id)
 {
     for (unsigned i = 0; i < d->in_count; i++)
@@ -338,6 +342,8 @@ void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
         if (h.announces && h.announcement.proposes && c->ops->anchor_proposed)
             c->ops->anchor_proposed(c->ctx, h.announcement.proposed_up_to, h.announcement.proposed_id);
         received(c, e, number, now_ms);
+        if (h.announces && (h.announcement.proposes || number == ANNOUNCED_LONG || number == 2 * ANNOUNCED_LONG))
+            want_ack(c, true, now_ms);
         datagram_take_held(c, now_ms);
         break;
     case NOT_NOW:
