@@ -91,6 +91,8 @@ static void make(struct run *run, const struct codec *codec, size_t memory, size
         stream_begin(&s, SEED + k);
         for (unsigned i = 0; i < EACH_MAX && given < bytes / stream_kind_count; i++) {
             stream_kinds[k].next(&s, &m);
+            if (codec->set_effort)
+                codec->set_effort(run->encoder, i % 8 < 6 ? CODEC_EFFORT_FULL : CODEC_EFFORT_FAST);
             /* Slots of the kinds apart, so that a topic is named once. */
             m.slot = (m.slot + 311 * (unsigned)k) % RECORD_TOPIC_SLOTS;
             run_message(run, &m);
