@@ -256,7 +256,10 @@ static void session_done(struct sbd *s, const long *v, int64_t now_ms)
         s->alert = NULL;
     else
         sbd_alert(s, sbd_policy_of(v[0])->words);
-    sbd_settle(s, SEND_DONE, now_ms);
+    if (s->note.with_frame || !s->frame.held)
+        sbd_settle(s, SEND_DONE, now_ms);
+    else
+        sbd_save_note(s, now_ms); /* given to us while the session was under way: the next one takes it */
 }
 
 static enum sbd_step session_failed(struct sbd *s, long status, int64_t now_ms)

@@ -101,6 +101,18 @@ static void test_missed_ring_is_found_for_free(void **state)
     expect_right();
 }
 
+static void test_frame_given_during_an_empty_session_goes_in_the_next(void **state)
+{
+    bring_up();
+    sbd_modem_queue(t.modem, "for us", 6, true);
+    run_until(in_session, NULL, "a session for the mailbox");
+    assert_int_equal(fake_send(&t.link, STATION_NONE, "hello", 5), 0);
+    run_until(is_told, NULL, "the outcome of a frame");
+    assert_int_equal(t.link.last_outcome, SEND_DONE);
+    expect_mo(0, "hello");
+    expect_right();
+}
+
 static void test_modem_registers_so_that_it_rings(void **state)
 {
     begin();
@@ -346,6 +358,7 @@ static const struct CMUnitTest tests[] = {
     CASE(test_damaged_read_is_repeated),
     CASE(test_unreadable_message_does_not_stop_the_rest),
     CASE(test_missed_ring_is_found_for_free),
+    CASE(test_frame_given_during_an_empty_session_goes_in_the_next),
     CASE(test_modem_registers_so_that_it_rings),
     CASE(test_registration_that_fails_is_tried_with_patience),
     CASE(test_ring_found_at_the_start),
