@@ -2,7 +2,7 @@
  * (the real bridge, wire, store and MQTT session on simulated time) over a modem that loses nothing, beside
  * one MQTT message an SBD message, and beside what a sender would need that knew nothing could be lost.
  *
- *     credits [--hold SECONDS] FILE.ndjson | FOLDER ...
+ *     credits [--hold SECONDS] [--first MESSAGES] FILE.ndjson | FOLDER ...
  *
  * One line a recording: name, messages, credits each way and what they are compared with (credits.py makes
  * the table). */
@@ -413,9 +413,15 @@ static uint64_t ideal(const struct recording *r, int64_t hold_ms)
 
 /* --- one recording --- */
 
+struct wish {
+    int64_t hold_ms;
+    size_t first; /* messages of each recording; 0 = all */
+};
+
 static int bench(void *ctx, const char *path)
 {
-    const int64_t hold_ms = *(const int64_t *)ctx;
+    const struct wish *wish = ctx;
+    const int64_t hold_ms = wish->hold_ms;
     const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
     static struct world w;
     struct recording r;
@@ -425,6 +431,8 @@ static int bench(void *ctx, const char *path)
         fprintf(stderr, "%s: no messages\n", path);
         return 1;
     }
+    for (; wish->first > 0 && r.count > wish->first; r.count--)
+        free(r.messages[r.count - 1].payload);
     world_begin(&w, hold_ms);
     run_until(&w, w.now.mono_ms + 1000);
     int64_t begin_ms = w.now.mono_ms;
@@ -454,14 +462,16 @@ static int bench(void *ctx, const char *path)
 
 int main(int argc, char **argv)
 {
-    int64_t hold_ms = 900000;
+    struct wish wish = {.hold_ms = 900000};
     int failed = 0;
 
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--hold") == 0 && i + 1 < argc)
-            hold_ms = strtol(argv[++i], NULL, 10) * 1000;
+            wish.hold_ms = strtol(argv[++i], NULL, 10) * 1000;
+        else if (strcmp(argv[i], "--first") == 0 && i + 1 < argc)
+            wish.first = strtoul(argv[++i], NULL, 10);
         else
-            failed += recordings_each(argv[i], bench, &hold_ms);
+            failed += recordings_each(argv[i], bench, &wish);
     }
     return failed ? 1 : 0;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Credits that recordings cost over Iridium SBD (NDJSON, as `longwire estimate` reads them): ours beside what else there is.
 
-    credits.py FOLDER [--hold 15m] [--write docs/CREDITS.md] [--credits PROGRAM]
+    credits.py FOLDER [--hold 15m] [--first MESSAGES] [--write docs/CREDITS.md] [--credits PROGRAM]
 
 FOLDER holds *.ndjson; none of it goes anywhere. --write replaces the file's table."""
 import argparse
@@ -27,9 +27,9 @@ def seconds(text):
     return int(found.group(1)) * UNITS[found.group(2)]
 
 
-def measure(program, hold, folder):
+def measure(program, hold, first, folder):
     """{name: {"n", "one", "ideal", "mo", "mt", "polls", ...}} of the C program's lines."""
-    out = subprocess.run([program, "--hold", str(hold), folder], stdout=subprocess.PIPE, text=True, check=False)
+    out = subprocess.run([program, "--hold", str(hold), "--first", str(first), folder], stdout=subprocess.PIPE, text=True, check=False)
     rows = {}
     for line in out.stdout.splitlines():
         name, n, *rest, verdict = line.split()
@@ -74,16 +74,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
     parser.add_argument("--hold", type=seconds, default="15m")
+    parser.add_argument("--first", type=int, default=0, help="messages of each recording; 0 = all")
     parser.add_argument("--credits", default=os.path.join(ROOT, "build", "tests", "bench", "credits"))
     parser.add_argument("--write", metavar="FILE")
     arguments = parser.parse_args()
-    rows = measure(arguments.credits, arguments.hold, arguments.folder)
+    rows = measure(arguments.credits, arguments.hold, arguments.first, arguments.folder)
     model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
                   if line.startswith("model name")), platform.machine())
     commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], stdout=subprocess.PIPE, text=True,
                             check=False).stdout.strip()
+    part = f", the first {arguments.first} messages of each" if arguments.first else ""
     text = (f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} at {commit} on {model} with `tests/bench/credits.py "
-            f"{arguments.folder}`, hold {arguments.hold} s. Credits a hundred messages.\n\n{table(rows)}")
+            f"{arguments.folder}`, hold {arguments.hold} s{part}. Credits a hundred messages.\n\n{table(rows)}")
     print(text)
     if arguments.write:
         write(arguments.write, text)
