@@ -49,10 +49,10 @@ const struct codec *datagram_codec_of(uint8_t codec)
 
 void datagram_model_drop(struct datagram_model *m)
 {
-    const struct codec *codec = m->codec ? datagram_codec_of(m->codec) : NULL;
-    if (m->encoder)
+    const struct codec *codec = datagram_codec_of(m->codec);
+    if (codec && m->encoder)
         codec->encoder_free(m->encoder);
-    if (m->decoder)
+    if (codec && m->decoder)
         codec->decoder_free(m->decoder);
     *m = (struct datagram_model){0};
 }
