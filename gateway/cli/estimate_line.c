@@ -42,11 +42,12 @@ static size_t content(const struct estimate_line *l)
     return l->link.frame_bytes - overhead(l);
 }
 
-/* A new pair begins with what the codec is shipped with. */
+/* A new pair of ends of a datagram link begins with what the codec is shipped with, of a stream link with nothing. */
 static bool prime(struct estimate_line *l)
 {
     bool good = true;
-    for (size_t i = 0; i < primer_count() && good && l->codec->prime_encoder; i++) {
+    bool primes = l->link.datagram && l->codec->prime_encoder;
+    for (size_t i = 0; primes && i < primer_count() && good; i++) {
         struct record r = primer_record(i);
         good = l->codec->prime_encoder(l->encoder, &r) == 0;
     }

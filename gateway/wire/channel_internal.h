@@ -55,7 +55,7 @@ enum greet { GREET_NONE, GREET_HELLO, GREET_RESUME };
 #define CHANNEL_PRIMED_CODEC 2 /* from this version on there is a model, and a first byte that tells */
 
 enum prime_state {
-    PRIME_NONE,      /* from the codec's own primer alone */
+    PRIME_NONE,      /* the model begins with nothing */
     PRIME_UNDER_WAY, /* from a history tail; nothing of the direction is coded yet */
     PRIME_DONE,
 };

@@ -39,7 +39,7 @@ bool channel_priming(const struct channel *c)
     return c->live && (c->prime_out == PRIME_UNDER_WAY || c->prime_in == PRIME_UNDER_WAY);
 }
 
-/* The encoder has seen part of the tail only: it begins anew, from the codec's own primer. */
+/* The encoder has seen part of the tail only: it begins anew, with nothing. */
 static bool give_up(struct channel *c)
 {
     c->ops->primed(c->ctx, true);
