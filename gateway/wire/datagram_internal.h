@@ -144,7 +144,7 @@ struct datagram {
     bool has_nonce;
     uint8_t nonce[DATAGRAM_NONCE_BYTES];
     struct refused_epoch refused;
-    int64_t floor_not_before_ms, forgotten_not_before_ms;
+    int64_t floor_not_before_ms, forgotten_not_before_ms, repeated_not_before_ms;
     uint32_t forgotten_epoch; /* that was told so last */
     struct held_frame held[DATAGRAM_HELD_MAX];
     unsigned held_count;

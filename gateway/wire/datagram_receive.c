@@ -64,6 +64,15 @@ static struct in_epoch *insert_epoch(struct datagram *d, const struct in_epoch *
     return &d->in[at];
 }
 
+/* How often an answer may go that anybody can draw by repeating a recorded frame. */
+static int64_t answer_every_ms(const struct channel *c)
+{
+    int64_t age_ms = c->config.ack_max_age_ms;
+    if (!c->config.metered)
+        return DATAGRAM_ACK_DELAY_MS;
+    return age_ms > 0 && age_ms < METERED_FLOOR_EVERY_MS ? age_ms : METERED_FLOOR_EVERY_MS;
+}
+
 /* Seldom, since each answer costs, and a recorded frame costs whoever repeats it nothing. But an epoch that was accepted after
  * another had been refused is told at once what is wrong with it: nobody can repeat that at will. */
 static void refuse(struct channel *c, const struct in_epoch *e, enum datagram_answer_type why, int64_t now_ms)
@@ -76,10 +85,7 @@ static void refuse(struct channel *c, const struct in_epoch *e, enum datagram_an
         return;
     d->refused = (struct refused_epoch){.due = true, .why = why, .id = e->id, .counter = e->counter, .next_secret = e->next_secret};
     memcpy(d->refused.salt, e->salt, sizeof e->salt);
-    int64_t age_ms = c->config.ack_max_age_ms, every_ms = DATAGRAM_ACK_DELAY_MS;
-    if (c->config.metered)
-        every_ms = age_ms > 0 && age_ms < METERED_FLOOR_EVERY_MS ? age_ms : METERED_FLOOR_EVERY_MS;
-    *not_before_ms = now_ms + every_ms;
+    *not_before_ms = now_ms + answer_every_ms(c);
     if (forgotten)
         d->forgotten_epoch = e->id;
 }
@@ -329,9 +335,13 @@ void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
             break;
         }
     if (had_it(e, number)) {
-        e->news = true;
+        /* It was sent again: the peer has not heard of it. Or it was recorded. */
         c->status.replayed += datagram_sealed(c);
-        want_ack(c, true, now_ms); /* it was sent again: the peer has not heard of it */
+        if (now_ms >= d->repeated_not_before_ms) {
+            d->repeated_not_before_ms = now_ms + answer_every_ms(c);
+            e->news = true;
+            want_ack(c, true, now_ms);
+        }
         return;
     }
     if (number > e->cumulative + FRAME_WINDOW || d->given - d->committed >= FRAME_WINDOW)

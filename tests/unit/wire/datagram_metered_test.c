@@ -233,6 +233,28 @@ static void a_late_datagram_of_two_starts_back_is_no_new_beginning(void **state)
     sim_free(s);
 }
 
+static void a_recorded_frame_that_is_repeated_costs_an_answer_now_and_then(void **state)
+{
+    struct sim *s = sim_metered(53, 0, 60 * MINUTE);
+    sim_make(s, 0, 1);
+    sim_run(s, 2 * MINUTE);
+    uint8_t recorded[MTU];
+    uint16_t n = s->end[0].last;
+    memcpy(recorded, s->end[0].last_frame, n);
+    sim_make(s, 1, 1); /* brings the acknowledgement */
+    sim_run(s, 20 * MINUTE);
+    uint64_t before = s->end[1].frames;
+    for (unsigned i = 0; i < 290; i++) {
+        uint8_t again[MTU];
+        memcpy(again, recorded, n);
+        channel_on_bytes(s->end[1].channel, again, n, s->now_ms);
+        sim_run(s, MINUTE / 10);
+    }
+    assert_int_equal(s->end[1].copies, 0);
+    assert_in_range(s->end[1].frames - before, 1, 3); /* 29 minutes; one in ten */
+    sim_free(s);
+}
+
 static void a_sender_that_was_set_back_is_told_the_floor_and_goes_on(void **state)
 {
     struct sim *s = sim_new(50, true);
@@ -298,6 +320,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(places_of_the_window_are_kept_for_alarms),
         cmocka_unit_test(a_restart_neither_repeats_what_was_handed_over_nor_gives_it_anew),
         cmocka_unit_test(a_late_datagram_of_two_starts_back_is_no_new_beginning),
+        cmocka_unit_test(a_recorded_frame_that_is_repeated_costs_an_answer_now_and_then),
         cmocka_unit_test(a_sender_that_was_set_back_is_told_the_floor_and_goes_on),
         cmocka_unit_test(a_receiver_without_the_topic_table_says_so),
         cmocka_unit_test(a_receiver_with_an_older_store_meets_the_epoch_in_a_later_frame),
