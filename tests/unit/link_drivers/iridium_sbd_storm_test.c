@@ -171,7 +171,7 @@ static void storm(uint32_t seed)
 static void test_storms(void **state)
 {
     for (uint32_t i = 0; i < seed_count; i++) {
-        print_message("seed %u\n", seed_first + i);
+        print_message("# seed %u\n", seed_first + i);
         set_up(state);
         storm(seed_first + i);
         tear_down(state);
