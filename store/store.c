@@ -328,12 +328,14 @@ int store_tidy(struct store *s)
         return rc;
     if (free_pages > TIDY_FREE_PAGES && free_pages > pages / 4) {
         rc = db_run(s, SQL_VACUUM, NULL, 0);
+        s->cut = true;
         if (rc == 0 && s->wal_pages >= DB_WAL_PAGES)
             db_checkpoint(s, false);
         return rc == 0 ? 1 : rc;
     }
-    if (s->wal_pages >= TIDY_WAL_PAGES)
+    if (s->wal_pages >= TIDY_WAL_PAGES || s->cut)
         db_checkpoint(s, true);
+    s->cut = false;
     return 0;
 }
 
