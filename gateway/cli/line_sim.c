@@ -421,7 +421,7 @@ static int read_answer(int fd, char *out, size_t size)
 }
 
 /* The child's life. It keeps nothing of its parent's but the socket and stderr. */
-static void child_main(const char *link_a, const char *link_b, uint64_t seed, int fd, pid_t parent)
+static _Noreturn void child_main(const char *link_a, const char *link_b, uint64_t seed, int fd, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
@@ -447,11 +447,13 @@ int line_sim_start(struct line_sim **out, const char *link_a, const char *link_b
         free(s);
         return rc;
     }
-    pid_t parent = getpid();
-    s->pid = fork();
-    if (s->pid == 0)
+    pid_t parent = getpid(), child = fork();
+    if (child == 0) {
+        free(s);
         child_main(link_a, link_b, seed, pair[1], parent);
-    int rc = s->pid < 0 ? -errno : 0;
+    }
+    s->pid = child;
+    int rc = child < 0 ? -errno : 0;
     close(pair[1]);
     s->fd = pair[0];
     if (rc == 0)
