@@ -177,6 +177,13 @@ const uint8_t *read_bytes(struct reader *r, size_t n)
     return p;
 }
 
+void read_into(struct reader *r, void *out, size_t n)
+{
+    const uint8_t *p = read_bytes(r, n);
+    if (p)
+        memcpy(out, p, n);
+}
+
 static uint64_t read_be(struct reader *r, size_t width)
 {
     const uint8_t *p = read_bytes(r, width);

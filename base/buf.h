@@ -64,5 +64,7 @@ uint64_t read_be64(struct reader *r);
 uint64_t read_varint(struct reader *r);
 /* n bytes in place, or NULL and bad. */
 const uint8_t *read_bytes(struct reader *r, size_t n);
+/* n bytes copied to out, which stays as it was where there are fewer. */
+void read_into(struct reader *r, void *out, size_t n);
 
 #endif

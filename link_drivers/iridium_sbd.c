@@ -51,7 +51,7 @@ void sbd_save_note(struct sbd *s, int64_t now_ms)
     s->note.blocked = s->blocked;
     s->note.wall_ms = wall_ms(s);
     size_t n = sbd_note_write(&s->note, &s->budget, now_ms, bytes);
-    int error = n > 0 && s->host->ops->note_write ? s->host->ops->note_write(s->host, bytes, n) : 0;
+    int error = s->host->ops->note_write ? s->host->ops->note_write(s->host, bytes, n) : 0;
     if (error < 0) /* worth a credit at most: what is sent twice is known at the far end */
         s->host->ops->trace(s->host, 2, "the state of the link cannot be noted: error=\"%s\"",
                             strerror(-error));

@@ -13,7 +13,7 @@ size_t sbd_note_write(const struct sbd_note *note, const struct sbd_budget *budg
                       uint8_t out[SBD_NOTE_MAX])
 {
     struct buf b;
-    buf_init(&b, SBD_NOTE_MAX);
+    buf_init_over(&b, out, SBD_NOTE_MAX);
     buf_put_u8(&b, VERSION);
     buf_put_u8(&b, (uint8_t)((note->pending ? PENDING : 0) | (note->with_frame ? WITH_FRAME : 0) |
                              (note->settled ? SETTLED : 0) | (note->blocked ? BLOCKED : 0)));
@@ -32,10 +32,8 @@ size_t sbd_note_write(const struct sbd_note *note, const struct sbd_budget *budg
         buf_put_be64(&b, (uint64_t)(now_ms - budget->began_ms[i]));
     }
     buf_put_be32(&b, crc32_add(0, buf_bytes(&b), b.len));
-    size_t n = b.failed ? 0 : b.len; /* 0: out of memory */
-    memcpy(out, buf_bytes(&b), n);
-    buf_fini(&b);
-    return n;
+    assert(!b.failed);
+    return b.len;
 }
 
 bool sbd_note_read(struct sbd_note *note, struct sbd_budget *budget, const uint8_t *bytes, size_t n,

@@ -91,7 +91,7 @@ size_t sender_save_lanes(const struct peer *p, uint8_t out[SENDER_LANES_MAX])
 {
     static_assert(LANES_BYTES <= SENDER_LANES_MAX, "room for all classes");
     struct buf b;
-    buf_init(&b, LANES_BYTES);
+    buf_init_over(&b, out, LANES_BYTES);
     for (int c = 0; c < CLASS_COUNT; c++) {
         const struct lane *l = &p->sender.lanes[c];
         bool partial = l->have_row && l->row.number > l->cursor && l->offset > 0;
@@ -99,10 +99,8 @@ size_t sender_save_lanes(const struct peer *p, uint8_t out[SENDER_LANES_MAX])
         buf_put_be64(&b, partial ? l->row.number : 0);
         buf_put_be32(&b, partial ? l->offset : 0);
     }
-    size_t n = b.len;
-    memcpy(out, buf_bytes(&b), n);
-    buf_fini(&b);
-    return n;
+    assert(!b.failed);
+    return b.len;
 }
 
 static void restore_topic(struct peer *p, const struct record *r)

@@ -50,7 +50,7 @@ size_t datagram_header_encode(const struct datagram_header *h, enum seal_mode mo
 {
     const struct datagram_announcement *a = &h->announcement;
     struct buf b;
-    buf_init(&b, DATAGRAM_HEADER_BYTES + DATAGRAM_ANNOUNCE_MAX + DATAGRAM_ACK_BYTES);
+    buf_init_over(&b, out, DATAGRAM_HEADER_BYTES + DATAGRAM_ANNOUNCE_MAX + DATAGRAM_ACK_BYTES);
     buf_put_u8(&b, (uint8_t)(0x80 | (h->announces ? ANNOUNCES : 0) | (h->has_ack ? HAS_ACK : 0) |
                              ((h->number >> 8) & 7)));
     buf_put_u8(&b, (uint8_t)h->number);
@@ -71,17 +71,8 @@ size_t datagram_header_encode(const struct datagram_header *h, enum seal_mode mo
         buf_put_u8(&b, h->grant);
         buf_put_u8(&b, h->bitmap);
     }
-    size_t n = b.len;
-    memcpy(out, buf_bytes(&b), n);
-    buf_fini(&b);
-    return n;
-}
-
-static void take(struct reader *r, uint8_t *out, size_t n)
-{
-    const uint8_t *bytes = read_bytes(r, n);
-    if (bytes)
-        memcpy(out, bytes, n);
+    assert(!b.failed);
+    return b.len;
 }
 
 size_t datagram_clear_decode(struct datagram_header *h, enum seal_mode mode, const uint8_t *frame,
@@ -106,7 +97,7 @@ size_t datagram_clear_decode(struct datagram_header *h, enum seal_mode mode, con
         if (high >= CHANNEL_NUMBERS_MAX >> FRAME_DATA_BITS)
             return 0;
         if (mode != SEAL_NONE)
-            take(&r, a->salt, sizeof a->salt);
+            read_into(&r, a->salt, sizeof a->salt);
         if (a->epoch == 0 || (uint8_t)a->epoch != h->epoch_low || a->counter == 0)
             return 0;
     }
@@ -126,7 +117,7 @@ static bool read_announcement(struct reader *r, struct datagram_announcement *a,
     a->identity.predecessor_end = read_varint(r);
     a->echoes = flags & ECHOES;
     if (a->echoes)
-        take(r, a->echo, sizeof a->echo);
+        read_into(r, a->echo, sizeof a->echo);
     if (flags & HAS_NEXT)
         a->next_secret = read_be32(r);
     if (flags & HAS_ANCHOR)
@@ -171,7 +162,7 @@ size_t datagram_answer_encode(const struct datagram_answer *a, const uint8_t *sa
 {
     struct buf b;
     assert(a->type != DATAGRAM_ACK || a->bitmap_bytes <= FRAME_BITMAP_MAX);
-    buf_init(&b, DATAGRAM_ANSWER_MAX);
+    buf_init_over(&b, out, DATAGRAM_ANSWER_MAX - SEAL_TAG_MAX);
     buf_put_u8(&b, (uint8_t)a->type);
     if (salt)
         buf_put(&b, salt, DATAGRAM_ANSWER_SALT_BYTES);
@@ -191,10 +182,8 @@ size_t datagram_answer_encode(const struct datagram_answer *a, const uint8_t *sa
             buf_put(&b, a->nonce, sizeof a->nonce);
         break;
     }
-    size_t n = b.len;
-    memcpy(out, buf_bytes(&b), n);
-    buf_fini(&b);
-    return n;
+    assert(!b.failed);
+    return b.len;
 }
 
 bool datagram_answer_decode(struct datagram_answer *a, const uint8_t *frame, size_t n, size_t clear)
@@ -216,6 +205,6 @@ bool datagram_answer_decode(struct datagram_answer *a, const uint8_t *frame, siz
     a->floor = read_varint(&r);
     a->wants_echo = r.left > 0;
     if (a->wants_echo)
-        take(&r, a->nonce, sizeof a->nonce);
+        read_into(&r, a->nonce, sizeof a->nonce);
     return frame[0] == DATAGRAM_FLOOR && !r.bad && r.left == 0;
 }

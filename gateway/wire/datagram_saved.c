@@ -43,7 +43,7 @@ size_t datagram_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX])
 {
     const struct datagram *d = c->datagram;
     struct buf b;
-    buf_init(&b, CHANNEL_SAVED_MAX);
+    buf_init_over(&b, out, CHANNEL_SAVED_MAX);
     buf_put_u8(&b, IN_FORMAT);
     buf_put_be64(&b, d->floor);
     buf_put_u8(&b, (uint8_t)d->in_count);
@@ -64,17 +64,8 @@ size_t datagram_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX])
         buf_put_be32(&b, e->anchor);
         buf_put(&b, bitmap, sizeof bitmap);
     }
-    size_t n = b.len;
-    memcpy(out, buf_bytes(&b), n);
-    buf_fini(&b);
-    return n;
-}
-
-static void read_into(struct reader *r, uint8_t *out, size_t n)
-{
-    const uint8_t *bytes = read_bytes(r, n);
-    if (bytes)
-        memcpy(out, bytes, n);
+    assert(!b.failed);
+    return b.len;
 }
 
 static bool read_in_epoch(struct channel *c, struct reader *r, struct in_epoch *e, bool *has_key)
@@ -132,7 +123,7 @@ size_t datagram_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_
 {
     const struct datagram *d = c->datagram;
     struct buf b;
-    buf_init(&b, CHANNEL_SAVED_OUT_MAX);
+    buf_init_over(&b, out, CHANNEL_SAVED_OUT_MAX);
     buf_put_u8(&b, OUT_FORMAT);
     buf_put_be64(&b, d->counter);
     buf_put_be64(&b, d->table);
@@ -162,10 +153,8 @@ size_t datagram_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_
         buf_put_be32(&b, f->epoch);
         buf_put_be16(&b, (uint16_t)f->number);
     }
-    size_t n = b.len;
-    memcpy(out, buf_bytes(&b), n);
-    buf_fini(&b);
-    return n;
+    assert(!b.failed);
+    return b.len;
 }
 
 bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n)

@@ -229,17 +229,19 @@ static uint8_t check_of(const struct datagram *d, unsigned count)
     return (uint8_t)record_check_fold(check);
 }
 
-/* To be kept: what the frame carries, in short, and the frame. */
-static void keep(struct channel *c, const struct out_frame *f)
+/* To be kept: what the frame carries, in short, and the frame. Return: false = no memory. */
+static bool keep(struct channel *c, const struct out_frame *f)
 {
     struct buf b;
     if (!c->ops->keep_frame)
-        return;
+        return true;
     buf_init(&b, 1 << 18);
     datagram_put_contents(&b, &c->datagram->filling, f->records);
-    buf_put(&b, f->bytes, f->n);
-    c->ops->keep_frame(c->ctx, f->epoch, f->number, buf_bytes(&b), b.len);
+    bool good = buf_put(&b, f->bytes, f->n) && !b.failed;
+    if (good)
+        c->ops->keep_frame(c->ctx, f->epoch, f->number, buf_bytes(&b), b.len);
     buf_fini(&b);
+    return good;
 }
 
 bool datagram_build(struct channel *c, int64_t now_ms)
@@ -301,8 +303,12 @@ bool datagram_build(struct channel *c, int64_t now_ms)
     f->payload_end = c->payload_given;
     d->records_given += count;
     f->kept = !c->ops->keep_frame;
-    keep(c, f);
+    bool whole = keep(c, f);
     record_list_clear(&d->filling);
+    if (!whole) {
+        datagram_abandon(c); /* as above: what may leave must be kept first */
+        return false;
+    }
     if (told)
         datagram_ack_told(c, told, now_ms);
     return true;
