@@ -13,10 +13,11 @@ import subprocess
 import sys
 import tempfile
 
+import report
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SOURCES = ("tests/bench/bytes.c", "gateway/wire/codec*.c", "gateway/wire/mix_*.c", "gateway/wire/primer*.c",
+SOURCES = ("tests/bench/bytes.c", "tests/bench/recording.c", "gateway/wire/codec*.c", "gateway/wire/mix_*.c", "gateway/wire/primer*.c",
            "base/buf.c", "base/hash.c", "base/utf8.c", "base/crc32.c")
-BEGIN, END = "<!-- ablation.py: begin -->", "<!-- ablation.py: end -->"
 CONTEXTS = (  # of text; of packed binary and containers
     ("order 2", "order 2"), ("order 4", "order 4"), ("field, value so far", "topic, position, 2 bytes"),
     ("field, last value's byte", "column, last byte, change before"), ("topic, position, byte", "column, byte"),
@@ -63,11 +64,7 @@ def main():
     text = "\n".join(lines)
     print(text)
     if arguments.write:
-        with open(arguments.write, encoding="utf-8") as f:
-            before, _, rest = f.read().partition(BEGIN)
-        _, _, after = rest.partition(END)
-        with open(arguments.write, "w", encoding="utf-8") as f:
-            f.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
+        report.write_part(arguments.write, "ablation.py", text)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,6 @@
  *
  * Framed: a unit is closed as soon as it holds 220 bytes. Single: each message is a unit of its own. What
  * was coded is decoded again and compared. Times of origin are not coded, and all is of one class. */
-#include <dirent.h>
-#include <errno.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,122 +19,11 @@
 #include "gateway/wire/mix_records.h"
 #include "gateway/wire/mix_steps.h"
 #include "gateway/wire/primer.h"
+#include "tests/bench/recording.h"
 
 #define FRAME_BYTES 220
 
 #define SITES_MAX 32
-
-struct message {
-    unsigned topic, site;
-    double when; /* in seconds, then as the mix has it */
-    uint8_t *payload;
-    uint32_t len;
-};
-
-struct recording {
-    char **topics;
-    unsigned topic_count;
-    struct message *messages;
-    size_t count;
-    uint64_t payload_bytes;
-    unsigned sites;
-};
-
-static void *grown(void *old, size_t count, size_t size)
-{
-    /* by doubling: at 0, 1, 2, 4 ... */
-    if (count & (count - 1))
-        return old;
-    void *p = realloc(old, (count ? 2 * count : 1) * size);
-    if (!p)
-        abort();
-    return p;
-}
-
-static uint8_t *unbase64(const char *s, uint32_t *len)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint8_t *out = malloc(strlen(s) + 1);
-    uint32_t bits = 0, n = 0, have = 0;
-
-    if (!out)
-        abort();
-    for (; *s && *s != '='; s++) {
-        const char *d = strchr(digits, *s);
-        if (!d)
-            continue;
-        bits = bits << 6 | (uint32_t)(d - digits);
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            out[n++] = (uint8_t)(bits >> have);
-        }
-    }
-    *len = n;
-    return out;
-}
-
-static unsigned topic_of(struct recording *r, const char *topic)
-{
-    static unsigned last;
-
-    if (last < r->topic_count && strcmp(r->topics[last], topic) == 0)
-        return last;
-    for (last = 0; last < r->topic_count; last++)
-        if (strcmp(r->topics[last], topic) == 0)
-            return last;
-    r->topics = grown(r->topics, r->topic_count, sizeof *r->topics);
-    r->topics[r->topic_count] = strdup(topic);
-    return r->topic_count++;
-}
-
-/* Adds a file's messages, which are those of one site. */
-static int read_recording(const char *path, struct recording *r)
-{
-    unsigned site = r->sites++;
-    FILE *f = fopen(path, "r");
-    char *line = NULL;
-    size_t cap = 0;
-
-    if (!f)
-        return -errno;
-    while (getline(&line, &cap, f) > 0) {
-        json_t *j = json_loads(line, JSON_ALLOW_NUL, NULL);
-        json_t *payload = json_object_get(j, "payload"), *coded = json_object_get(j, "payload_b64");
-        const char *topic = json_string_value(json_object_get(j, "topic"));
-        struct message m = {0};
-        if (topic && payload) {
-            m.len = (uint32_t)json_string_length(payload);
-            m.payload = malloc(m.len + 1);
-            if (m.payload)
-                memcpy(m.payload, json_string_value(payload), m.len);
-        } else if (topic && coded) {
-            m.payload = unbase64(json_string_value(coded), &m.len);
-        }
-        if (m.payload) {
-            m.topic = topic_of(r, topic);
-            m.site = site;
-            m.when = json_number_value(json_object_get(j, "t"));
-            r->messages = grown(r->messages, r->count, sizeof *r->messages);
-            r->messages[r->count++] = m;
-            r->payload_bytes += m.len;
-        }
-        json_decref(j);
-    }
-    free(line);
-    fclose(f);
-    return r->count ? 0 : -ENODATA;
-}
-
-static void free_recording(struct recording *r)
-{
-    for (size_t i = 0; i < r->count; i++)
-        free(r->messages[i].payload);
-    for (unsigned i = 0; i < r->topic_count; i++)
-        free(r->topics[i]);
-    free(r->messages);
-    free(r->topics);
-}
 
 enum mix { MIX_TIMES, MIX_EVEN, MIX_TURNS };
 
@@ -160,7 +46,7 @@ static void interleave(struct recording *r, enum mix mix)
         for (size_t i = begin; i < end; i++) {
             double place = (double)(i - begin), when = r->messages[i].when - first;
             latest = when > latest ? when : latest;
-            /* Times that stand still are told apart by the order. */
+            /* Becomes the place in the mix. Times that stand still are told apart by the order. */
             r->messages[i].when = mix == MIX_TIMES  ? latest + place * 1e-9
                                   : mix == MIX_EVEN ? place / (double)(end - begin)
                                                     : place;
@@ -383,11 +269,11 @@ static int bench_file(const char *path, const struct options *o)
     const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
     int failed = 1;
 
-    if (read_recording(path, &r) != 0)
+    if (recording_add(&r, path) != 0)
         fprintf(stderr, "%s: no messages\n", path);
     else
         failed = bench(name, &r, o);
-    free_recording(&r);
+    recording_free(&r);
     return failed;
 }
 
@@ -401,7 +287,7 @@ static int bench_mix(char **paths, unsigned n, const char *how, const struct opt
         if (strcmp(how, names[k]) == 0)
             mix = k;
     for (unsigned i = 0; i < n; i++)
-        failed += read_recording(paths[i], &r) != 0;
+        failed += recording_add(&r, paths[i]) != 0;
     if (mix < 0 || failed) {
         fprintf(stderr, "bytes: --mix times, even or turns, and recordings\n");
         failed = 1;
@@ -409,41 +295,28 @@ static int bench_mix(char **paths, unsigned n, const char *how, const struct opt
         interleave(&r, (enum mix)mix);
         failed = bench(how, &r, o);
     }
-    free_recording(&r);
+    recording_free(&r);
     return failed;
 }
 
-static int is_recording(const struct dirent *d)
+struct paths {
+    char *items[SITES_MAX];
+    unsigned count;
+};
+
+static int add_path(void *ctx, const char *file)
 {
-    const char *dot = strrchr(d->d_name, '.');
-
-    return dot && strcmp(dot, ".ndjson") == 0;
-}
-
-/* The recordings that an argument names. */
-static unsigned add_paths(const char *argument, char **paths, unsigned n)
-{
-    struct dirent **entries;
-    int found = scandir(argument, &entries, is_recording, alphasort);
-
-    for (int k = 0; k < found; k++) {
-        if (n < SITES_MAX && asprintf(&paths[n], "%s/%s", argument, entries[k]->d_name) > 0)
-            n++;
-        free(entries[k]);
-    }
-    if (found >= 0)
-        free(entries);
-    else if (n < SITES_MAX)
-        paths[n++] = strdup(argument);
-    return n;
+    struct paths *p = ctx;
+    if (p->count < SITES_MAX)
+        p->items[p->count++] = strdup(file);
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
     struct options o = {.memory = 4u << 20, .decode = true, .with_single = true};
     const char *mix = NULL;
-    char *paths[SITES_MAX];
-    unsigned n = 0;
+    struct paths paths = {.count = 0};
     int failed = 0;
 
     for (int i = 1; i < argc; i++) {
@@ -462,16 +335,16 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--costs") == 0)
             o.costs = true;
         else
-            n = add_paths(argv[i], paths, n);
+            (void)recordings_each(argv[i], add_path, &paths);
     }
     printf("%-28s %7s %8s %9s %9s %9s %6s %8s\n", "recording", "n", "payload", "framed", "bytes", "single",
            "ratio", "KB/s");
     if (mix)
-        failed = bench_mix(paths, n, mix, &o);
-    for (unsigned i = 0; i < n; i++) {
+        failed = bench_mix(paths.items, paths.count, mix, &o);
+    for (unsigned i = 0; i < paths.count; i++) {
         if (!mix)
-            failed += bench_file(paths[i], &o);
-        free(paths[i]);
+            failed += bench_file(paths.items[i], &o);
+        free(paths.items[i]);
     }
     return failed ? 1 : 0;
 }

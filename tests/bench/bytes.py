@@ -13,19 +13,18 @@ import json
 import lzma
 import math
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import zlib
+
+import report
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 LIVE_MESSAGES = 1000
 LIVE_BAUD = 9600
-BEGIN, END = "<!-- bytes.py: begin -->", "<!-- bytes.py: end -->"
 COLUMNS = (  # key, title
     ("framed", "ours, frames of 220"),
     ("single", "ours, one at a time"),
@@ -231,14 +230,6 @@ def table(rows, mixed):
     return "\n".join(lines)
 
 
-def write(path, text):
-    with open(path, encoding="utf-8") as f:
-        before, _, rest = f.read().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
@@ -263,15 +254,11 @@ def main():
         for how, title in (("times", "by the times recorded"), ("even", "at even paces"), ("turns", "by turns")):
             together = ours(arguments.bytes, "--framed", "--mix", how, *paths)[how][1]
             mixed[title] = (together, sum(a[1] for a in alone.values()))
-    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
-                  if line.startswith("model name")), platform.machine())
-    commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], stdout=subprocess.PIPE, text=True,
-                            check=False).stdout.strip()
-    text = (f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} at {commit} on {model} with `tests/bench/bytes.py "
+    text = (f"{report.measured(ROOT)} with `tests/bench/bytes.py "
             f"{arguments.folder}`. Bytes a message.\n\n{table(rows, mixed)}")
     print(text)
     if arguments.write:
-        write(arguments.write, text)
+        report.write_part(arguments.write, "bytes.py", text)
 
 
 if __name__ == "__main__":

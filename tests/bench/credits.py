@@ -7,15 +7,14 @@ FOLDER holds *.ndjson; none of it goes anywhere. --write replaces the file's tab
 import argparse
 import math
 import os
-import platform
 import re
 import subprocess
 import sys
-import time
+
+import report
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-BEGIN, END = "<!-- credits.py: begin -->", "<!-- credits.py: end -->"
 UNITS = {"s": 1, "m": 60, "h": 3600}
 GOAL_IDEAL, GOAL_ONE = 1.10, 0.20
 
@@ -62,14 +61,6 @@ def table(rows):
     return "\n".join(lines)
 
 
-def write(path, text):
-    with open(path, encoding="utf-8") as f:
-        before, _, rest = f.read().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
@@ -79,16 +70,12 @@ def main():
     parser.add_argument("--write", metavar="FILE")
     arguments = parser.parse_args()
     rows = measure(arguments.credits, arguments.hold, arguments.first, arguments.folder)
-    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
-                  if line.startswith("model name")), platform.machine())
-    commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], stdout=subprocess.PIPE, text=True,
-                            check=False).stdout.strip()
     part = f", the first {arguments.first} messages of each" if arguments.first else ""
-    text = (f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} at {commit} on {model} with `tests/bench/credits.py "
+    text = (f"{report.measured(ROOT)} with `tests/bench/credits.py "
             f"{arguments.folder}`, hold {arguments.hold} s{part}. Credits a hundred messages.\n\n{table(rows)}")
     print(text)
     if arguments.write:
-        write(arguments.write, text)
+        report.write_part(arguments.write, "credits.py", text)
 
 
 if __name__ == "__main__":

@@ -55,20 +55,20 @@ static unsigned topic_of(struct recording *r, const char *topic)
     return r->topic_count++;
 }
 
-int recording_read(const char *path, struct recording *r)
+int recording_add(struct recording *r, const char *path)
 {
+    unsigned site = r->sites++;
     FILE *f = fopen(path, "r");
     char *line = NULL;
     size_t cap = 0;
 
-    *r = (struct recording){0};
     if (!f)
         return -errno;
     while (getline(&line, &cap, f) > 0) {
         json_t *j = json_loads(line, JSON_ALLOW_NUL, NULL);
         json_t *payload = json_object_get(j, "payload"), *coded = json_object_get(j, "payload_b64");
         const char *topic = json_string_value(json_object_get(j, "topic"));
-        struct message m = {.at_ms = (int64_t)(json_number_value(json_object_get(j, "t")) * 1000)};
+        struct message m = {.when = json_number_value(json_object_get(j, "t")), .site = site};
         if (topic && payload) {
             m.len = (uint32_t)json_string_length(payload);
             m.payload = malloc(m.len + 1);

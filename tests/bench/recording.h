@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 struct message {
-    int64_t at_ms; /* since the recording began */
-    unsigned topic;
+    double when; /* seconds, as recorded */
+    unsigned topic, site;
     uint8_t *payload;
     uint32_t len;
 };
@@ -18,10 +18,12 @@ struct recording {
     struct message *messages;
     size_t count;
     uint64_t payload_bytes;
+    unsigned sites;
 };
 
-/* Return: 0, or negative errno (-ENODATA: no message in it). */
-int recording_read(const char *path, struct recording *r);
+/* Adds a file's messages to r, zeroed before the first, as those of a further site. Return: 0, or negative errno (-ENODATA: no
+ * message yet). */
+int recording_add(struct recording *r, const char *path);
 void recording_free(struct recording *r);
 /* The recordings (*.ndjson) of a folder, or of a file itself: calls of each. Return: the sum of what it returned; 1 where there is none. */
 int recordings_each(const char *path, int (*each)(void *ctx, const char *file), void *ctx);
