@@ -38,6 +38,18 @@ class Talk:
         expect(self.hub, numbered([f"up/{c}" for c in names], self.n), timeout, "edge to hub")
         expect(self.edge, numbered([f"down/{c}" for c in names], self.n), timeout, "hub to edge")
 
+    def exchange(self):
+        self.say()
+        self.expect()
+
+
+def talking(world, **how):
+    """A pair over which messages have passed both ways."""
+    pair = SatellitePair(world, **how)
+    talk = Talk(pair)
+    talk.exchange()
+    return pair, talk
+
 
 def killed(world, victims, rounds):
     pair = SatellitePair(world)
@@ -76,25 +88,18 @@ def _(world):
 
 @case("without confirmation, a message that the hub's death swallows is sent again by the edge")
 def _(world):
-    pair = SatellitePair(world, confirm=False)
-    talk = Talk(pair)
-    talk.say()
-    talk.expect()
+    pair, talk = talking(world, confirm=False)
     for _ in range(3):
         talk.say(2, wait=False)
         pair.sky.wait(lambda r: r["modems"][IMEI]["mode"] == "session", "a session")
         pair.hub.kill()
         pair.hub.start()
-    talk.say()
-    talk.expect()
+    talk.exchange()
 
 
 @case("a hub that is down for longer than the gateway keeps messages")
 def _(world):
-    pair = SatellitePair(world)
-    talk = Talk(pair)
-    talk.say()
-    talk.expect()
+    pair, talk = talking(world)
     pair.hub.kill()
     delivered = pair.sky.report()["gateway"]["counts"]["mo_delivered"]
     for i in range(2):
@@ -115,10 +120,7 @@ def _(world):
 
 @case("the gateway's queue to the modem is purged after five days without a session")
 def _(world):
-    pair = SatellitePair(world)
-    talk = Talk(pair)
-    talk.say()
-    talk.expect()
+    pair, talk = talking(world)
     pair.edge.kill()
     talk.hub.publish_many(numbered(["down/a", "down/b"], 2, talk.n))
     talk.edge.publish_many(numbered(["up/a", "up/b"], 2, talk.n))
@@ -133,25 +135,19 @@ def _(world):
 
 
 def replaced(world, which):
-    pair = SatellitePair(world)
-    talk = Talk(pair)
-    talk.say()
-    talk.expect()
+    pair, talk = talking(world)
     pair.wait_drained()
     victim = getattr(pair, which)
     check_equal(victim.stop(), 0, "exit code of SIGTERM")
     save_store(victim, world.folder / "backup")
     victim.start()
-    talk.say()
-    talk.expect()
+    talk.exchange()
     pair.wait_drained()
     victim.kill()
     restore_store(victim, world.folder / "backup")
     victim.start()
-    talk.say()
-    talk.expect()
-    talk.say()
-    talk.expect()
+    talk.exchange()
+    talk.exchange()
     pair.sky.check_conduct()
 
 
@@ -167,43 +163,33 @@ def _(world):
 
 @case("the edge's store is lost")
 def _(world):
-    pair = SatellitePair(world)
-    talk = Talk(pair)
-    talk.say()
-    talk.expect()
+    pair, talk = talking(world)
     pair.wait_drained()
     pair.edge.kill()
     delete_store(pair.edge)
     pair.edge.start()
-    talk.say()
-    talk.expect()
+    talk.exchange()
 
 
 @case("an edge box is cloned: the copy speaks, then the first one again")
 def _(world):
-    pair = SatellitePair(world)
-    talk = Talk(pair)
-    talk.say()
-    talk.expect()
+    pair, talk = talking(world)
     pair.wait_drained()
     check_equal(pair.edge.stop(), 0, "exit code of SIGTERM")
     save_store(pair.edge, world.folder / "clone")
     pair.edge.start()
-    talk.say()
-    talk.expect()
+    talk.exchange()
     pair.wait_drained()
     pair.edge.stop()
     save_store(pair.edge, world.folder / "original")
     restore_store(pair.edge, world.folder / "clone")
     pair.edge.start()  # the clone, with the original's modem
-    talk.say()
-    talk.expect()
+    talk.exchange()
     pair.wait_drained()
     pair.edge.stop()
     restore_store(pair.edge, world.folder / "original")
     pair.edge.start()
-    talk.say()
-    talk.expect()
+    talk.exchange()
 
 
 def recording(name, n_bytes):
