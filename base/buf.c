@@ -193,6 +193,12 @@ static uint64_t read_be(struct reader *r, size_t width)
     return v;
 }
 
+uint32_t be32_of(const uint8_t bytes[4])
+{
+    struct reader r = reader_of(bytes, 4);
+    return read_be32(&r);
+}
+
 uint8_t read_u8(struct reader *r)
 {
     return (uint8_t)read_be(r, 1);

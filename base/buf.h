@@ -48,6 +48,9 @@ const uint8_t *buf_bytes(const struct buf *b);
 /* Takes n bytes (at most len) off the front. */
 void buf_consume(struct buf *b, size_t n);
 
+/* The number in four bytes, highest first. */
+uint32_t be32_of(const uint8_t bytes[4]);
+
 /* A bounded reader over bytes that belong to somebody else. A read past the end sets `bad` and gives
  * zeros from then on; look at `bad` once at the end. */
 struct reader {

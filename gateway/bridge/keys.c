@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <jansson.h>
+#include "base/buf.h"
 #include "gateway/bridge/internal.h"
 #include "gateway/wire/seal.h"
 
@@ -16,9 +17,7 @@ void keys_store_name(const char *peer, char out[KEYS_NAME_BYTES])
 
 uint32_t keys_read_value(const uint8_t *value, size_t n)
 {
-    if (n != KEYS_VALUE_BYTES)
-        return 0;
-    return (uint32_t)value[0] << 24 | (uint32_t)value[1] << 16 | (uint32_t)value[2] << 8 | value[3];
+    return n == KEYS_VALUE_BYTES ? be32_of(value) : 0;
 }
 
 uint32_t keys_id(const char *own_name, const char *peer_name, const uint8_t secret[SECRET_BYTES])

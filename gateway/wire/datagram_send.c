@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "gateway/wire/datagram_internal.h"
 
 #define ANNOUNCE_EVERY 32  /* frames */
@@ -117,29 +118,30 @@ void datagram_new_table(struct channel *c)
     datagram_abandon(c);
 }
 
+/* A number that an epoch is known by; where there are keys it is part of what makes the epoch's key a fresh one. */
+static uint32_t draw_id(struct channel *c)
+{
+    uint8_t fresh[4];
+    if (!datagram_sealed(c))
+        return c->ops->random(c->ctx);
+    c->ops->random_bytes(c->ctx, fresh, sizeof fresh);
+    return be32_of(fresh);
+}
+
 /* The first frame since our start: an epoch begins with it. Return: false = no memory. */
 static bool begin_epoch(struct channel *c)
 {
     struct datagram *d = c->datagram;
-    uint32_t before = d->out_count > 0 ? d->out[0].id : 0;
     struct out_epoch e = {.counter = d->counter + 1, .next = 1, .codec = datagram_codec(c), .anchor = d->anchor};
     /* An acknowledgement that rides names half of the epoch: no two that are alive share it. */
     bool taken;
     do {
-        e.id = c->ops->random(c->ctx);
-        taken = e.id == 0 || (uint16_t)e.id == (uint16_t)before;
+        e.id = draw_id(c);
+        taken = (uint16_t)e.id == 0;
         for (unsigned i = 0; i < d->out_count; i++)
             taken |= (uint16_t)d->out[i].id == (uint16_t)e.id;
     } while (taken);
     if (datagram_sealed(c)) {
-        uint8_t fresh[4];
-        do {
-            c->ops->random_bytes(c->ctx, fresh, sizeof fresh);
-            e.id = (uint32_t)fresh[0] << 24 | (uint32_t)fresh[1] << 16 | (uint32_t)fresh[2] << 8 | fresh[3];
-            taken = e.id == 0;
-            for (unsigned i = 0; i < d->out_count; i++)
-                taken |= (uint16_t)d->out[i].id == (uint16_t)e.id;
-        } while (taken);
         c->ops->random_bytes(c->ctx, e.salt, sizeof e.salt);
         const struct channel_secrets *s = &c->config.secrets;
         e.next_secret = s->has_next && s->use_next;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/buf.h"
 #include "gateway/wire/crypto.h"
 
 bool key_ring_init(struct key_ring *k, enum seal_mode mode, unsigned tag_bytes,
@@ -144,8 +145,7 @@ bool meeting_spent(const struct meeting *m)
 
 static uint32_t epoch_of(const uint8_t random[SEALED_RANDOM_BYTES])
 {
-    return (uint32_t)random[0] << 24 | (uint32_t)random[1] << 16 | (uint32_t)random[2] << 8 |
-           random[3];
+    return be32_of(random);
 }
 
 uint32_t meeting_own_epoch(const struct meeting *m)

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/crc32.h"
 
 static void put32(uint8_t *p, uint32_t v)
@@ -71,7 +72,7 @@ uint32_t seal_secret_id(const struct seal_terms *t, const uint8_t secret[SECRET_
     size_t n = info_of(t, "id", false, info);
     if (!crypto_hkdf(NULL, 0, secret, SECRET_BYTES, info, n, id, sizeof id))
         return 0;
-    uint32_t v = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
+    uint32_t v = be32_of(id);
     return v ? v : 1;
 }
 

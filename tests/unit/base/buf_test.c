@@ -202,6 +202,20 @@ static void bad_varints_are_refused(void **state)
     assert_false(r.bad);
 }
 
+static void bytes_are_copied_whole_or_not_at_all(void **state)
+{
+    const uint8_t bytes[] = {0x11, 0x22, 0x33, 0x44, 0x55};
+    uint8_t out[4] = {9, 9, 9, 9};
+    struct reader r = reader_of(bytes, sizeof bytes);
+    read_into(&r, out, sizeof out);
+    assert_false(r.bad);
+    assert_memory_equal(out, bytes, sizeof out);
+    assert_int_equal(be32_of(out), 0x11223344);
+    read_into(&r, out, sizeof out);
+    assert_true(r.bad);
+    assert_memory_equal(out, bytes, sizeof out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +230,7 @@ int main(void)
         cmocka_unit_test(a_read_past_the_end_gives_zeros_from_then_on),
         cmocka_unit_test(varints_of_every_length_come_back),
         cmocka_unit_test(bad_varints_are_refused),
+        cmocka_unit_test(bytes_are_copied_whole_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
