@@ -26,6 +26,7 @@
 #define ANSWER_MS       (5 * SECOND)
 /* However much a test shortens time: its machine may be busy. */
 #define ANSWER_LEAST_MS (2 * SECOND)
+#define WAKE_LEAST_MS   400 /* one that is missed is followed by the next */
 #define TAIL_MS         (5 * SECOND)  /* for an OK behind what was wanted */
 #define READY_MS        (15 * SECOND) /* up to 10 s are seen */
 /* Beyond session_timeout: then the result is unknown, ... */
@@ -134,7 +135,7 @@ static int64_t timeout_of(const struct sbd *s, enum sbd_step step, int64_t now_m
         ms = WAKE_SLOW_MS;
     if (step == SBD_SESSION || step == SBD_REGISTER)
         ms = s->options->session_timeout_ms + GUARD_MS;
-    return at_least(s, ms, step == SBD_WAKE ? WAKE_MS : ANSWER_LEAST_MS);
+    return at_least(s, ms, step == SBD_WAKE ? WAKE_LEAST_MS : ANSWER_LEAST_MS);
 }
 
 static void ask(struct sbd *s, int64_t now_ms)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 
+from checks import expect, numbered
 from gateway import merge
 from processes import free_port, wait_until
 from tap import SLOWNESS, Failure, check_equal
@@ -132,3 +133,15 @@ class SatellitePair:
         for modem in report["modems"].values():
             modem["sessions"] = modem["sessions"][-5:]
         return f"\n  emulator: {json.dumps(report)}" + self.sky.log()
+
+
+def traffic(pair, n=12, timeout=90, edge=None, hub=None, start=0):
+    """n messages on each of two topics each way, all of them once and in order."""
+    edge, hub = edge or pair.edge_client("down/#"), hub or pair.hub_client("up/#")
+    ups, downs = numbered(["up/a", "up/b"], n, start), numbered(["down/a", "down/b"], n, start)
+    edge.publish_many(ups)
+    hub.publish_many(downs)
+    everything = numbered(["up/a", "up/b"], n + start), numbered(["down/a", "down/b"], n + start)
+    expect(hub, everything[0], timeout, "edge to hub")
+    expect(edge, everything[1], timeout, "hub to edge")
+    return edge, hub

@@ -4,23 +4,10 @@ LONGWIRE_SATELLITE_SESSIONS=1000 makes the random run a long one."""
 import os
 
 import tap
-from checks import expect, numbered
-from satellite import IMEI, SatellitePair
+from satellite import IMEI, SatellitePair, traffic
 from tap import case, check, check_equal
 
 SESSIONS = int(os.environ.get("LONGWIRE_SATELLITE_SESSIONS", "15"))
-
-
-def traffic(pair, n=12, timeout=90, edge=None, hub=None, start=0):
-    """n messages on each of two topics each way, all of them once and in order."""
-    edge, hub = edge or pair.edge_client("down/#"), hub or pair.hub_client("up/#")
-    ups, downs = numbered(["up/a", "up/b"], n, start), numbered(["down/a", "down/b"], n, start)
-    edge.publish_many(ups)
-    hub.publish_many(downs)
-    everything = numbered(["up/a", "up/b"], n + start), numbered(["down/a", "down/b"], n + start)
-    expect(hub, everything[0], timeout, "edge to hub")
-    expect(edge, everything[1], timeout, "hub to edge")
-    return edge, hub
 
 
 @case("both ways: once, in order, in few credits, and nobody is careless")

@@ -97,7 +97,8 @@ class Emulator:
             account = self.accounts[imei]
             modems[imei] = {**modem.ledger.report(), "mode": modem.mode, "momsn": modem.momsn, "queue": len(account.queue),
                             "bytes_in": modem.port.bytes_in, "bytes_out": modem.port.bytes_out, "opens": modem.port.opens,
-                            "attached": modem.attached, "script": len(modem.chaos.script["session"]),
+                            "attached": modem.attached, "traps": len(modem.traps), "damages": len(modem.damages),
+                            "script": len(modem.chaos.script["session"]),
                             "mo_waits": modem.mo is not None and not modem.mo_sent}
         violations = [v for m in self.modems.values() for v in m.ledger.violations] + self.ledger.violations
         return {"now": round(self.timebase.now(), 1), "modems": modems, "gateway": self.ledger.report(),
@@ -123,6 +124,13 @@ class Emulator:
     def do_power(self, imei, act="cycle", seconds=3.0):
         modem = self.modems[imei]
         {"on": modem.power_on, "off": modem.power_off, "cycle": lambda: modem.power_cycle(seconds)}[act]()
+
+    def do_left(self, imei, typed="", write=0):
+        """Another program had the port: a line half typed, or a +SBDWB that waits for so many bytes."""
+        modem = self.modems[imei]
+        modem.line += typed.encode()
+        if write:
+            modem.begin_write(write)
 
     def do_network(self, imei, present, signal=None):
         self.modems[imei].set_network(present, signal)

@@ -4,7 +4,8 @@ A session's plan is a dict; what is not in it is as usual:
   status     the MO status (default: what the state of the world gives)
   delivered  a failing status, yet the gateway has the message
   seconds    how long it takes
-  result     told | lost (nothing is said) | no_ok (the result line, but never the OK) | garbled
+  result     told | lost (nothing is said) | no_ok (the result line, but never the OK) | garbled |
+             short (its first two fields) | empty (none)
   power      before | committed (the gateway has it, MOMSN is stored, nobody was told) | after (the result)
   unplug     the port vanishes during the session and comes back
   mt         none (left in the queue) | error (status 2) | twice (delivered and kept)
@@ -34,6 +35,8 @@ SESSION_FAULTS = [  # (weight, name, plan)
     (4, "result lost", {"result": "lost"}),
     (2, "result garbled", {"result": "garbled"}),
     (2, "OK lost", {"result": "no_ok"}),
+    (1, "fields missing", {"result": "short"}),
+    (1, "all fields missing", {"result": "empty"}),
     (2, "result late", {"seconds": 170}),
     (2, "power lost before", {"power": "before"}),
     (3, "power lost after the commit", {"power": "committed"}),

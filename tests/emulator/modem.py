@@ -35,6 +35,10 @@ class Modem:
         self.deaf_after_open_s = 0   # with &D2 and DTR seen off
         self.deaf_until = 0.0
         self.leftovers = b""         # what another program left on the line, heard at the next opening
+        self.eol = "\r\n"            # around a line; some ends of cables leave a CR alone
+        self.broken = ""             # every command is answered by HARDWARE FAILURE and this
+        self.damages = []            # of the next answers to +SBDRB: sum, short, long, over, cut
+        self.traps = []              # see trap()
         # Survives power loss.
         self.momsn = 0
         self.ring_flag = False
@@ -103,10 +107,26 @@ class Modem:
     def alive(self):
         return self.mode not in ("off", "boot", "dead")
 
+    def trap(self, place):
+        """Has a test laid a trap [place, act] here? Then the power or the port goes now. Return: it has."""
+        for trap in self.traps:
+            if trap[0] == place:
+                self.traps.remove(trap)
+                self.ledger.faults[f"{trap[1]} lost at {place}"] += 1
+                self.log(f"trap at {place}: {trap[1]}")
+                if trap[1] == "power":
+                    self.power_cycle(self.rng.uniform(2, 8))
+                else:
+                    self.port.unplug()
+                    self.timebase.later(self.rng.uniform(2, 20), lambda: self.port.plugged() or self.port.plug())
+                return True
+        return False
+
     # --- what is said --------------------------------------------------------------------------------------
 
     def _crlf(self, text):
-        return b"\r\n" + text.encode() + b"\r\n"
+        lead = "\r\n" if self.eol == "\r\n" else ""
+        return (lead + text + self.eol).encode()
 
     def say(self, text):
         """An information line."""
@@ -237,6 +257,9 @@ class Modem:
 
     def _line(self, line):
         self.last_line = line
+        if self.trap(line):
+            self.mode = "off" if self.mode == "off" else "command"
+            return
         if self.chaos.power():
             self.ledger.faults["power lost at a command"] += 1
             self.log(f"power lost at {line!r}")
@@ -258,6 +281,10 @@ class Modem:
 
     def _execute(self, commands, opening):
         if self.mode != "busy":
+            return
+        if self.broken:
+            self.port.write(self._crlf(f"HARDWARE FAILURE: {self.broken}"))
+            self.mode = "command"
             return
         if commands is None:
             self.result(ERROR)
@@ -287,6 +314,8 @@ class Modem:
     def _write_bytes(self, data, garbled):
         if self.three_wire and self.settings["&K"] == 3:
             return len(data)  # CTS never rises: the host's bytes do not come
+        if self.trap("write"):
+            return len(data)
         wanted = self.write_size + 2 - len(self.write_buffer)
         self.write_buffer += data[:wanted]
         self.write_garbled |= garbled
@@ -332,17 +361,26 @@ class Modem:
             self.timebase.later(WRITE_TIMEOUT_S, self.result, ERROR)
             return
         self.mode = "read"
-        self.port.write(len(data).to_bytes(2, "big") + data + (sum(data) & 0xFFFF).to_bytes(2, "big"))
+        damage = self.damages.pop(0) if self.damages and data else ""
+        trapped = any(place == "read" for place, _ in self.traps)
+        length = {"short": len(data) - 1, "long": len(data) + 1, "over": 0x0A0D}.get(damage, len(data))
+        blob = length.to_bytes(2, "big") + data + (sum(data) + (damage == "sum") & 0xFFFF).to_bytes(2, "big")
+        if damage:
+            self.ledger.faults[f"MT {damage}"] += 1
+        self.port.write(blob[:len(blob) // 2] if trapped or damage == "cut" else blob)
 
         def out():
-            if self.mode == "read":
+            if trapped:
+                self.trap("read")
+                self.mode = "off" if self.mode == "off" else "command"
+            elif self.mode == "read":
                 self.mode = "busy"
-                self.timebase.later(self.rng.uniform(0, 0.1), self._blob_said)
+                self.timebase.later(self.rng.uniform(0, 0.1), self._blob_said, not damage)
         self.port.when_drained(out)
 
-    def _blob_said(self):
+    def _blob_said(self, whole):
         if self.mode == "busy":
-            self.mt_read = True
+            self.mt_read |= whole and self.port.opened
             self.result(OK)
 
     def begin_session(self, kind, answering):

@@ -149,10 +149,11 @@ def _vanish(modem):
     modem.timebase.later(modem.rng.uniform(2, 20), lambda: modem.port.plugged() or modem.port.plug())
 
 
-def result_line(modem, kind, status, outcome):
+def result_line(modem, kind, status, outcome, result):
     fields = [status, outcome.momsn, outcome.mt_status, outcome.mtmsn, outcome.mt_length, outcome.queued]
     if status not in st.OK:  # the MT fields mean nothing then
         fields[2:] = modem.rng.choice([[0, 0, 0, 0], [2, 0, 0, 0], [1, 77, 12, 3]]) if modem.chaos.rates else [2, 0, 0, 0]
+    fields = fields[:{"short": 2, "empty": 0}.get(result)]
     label = modem.quirks["label_a"] if kind == "+SBDIXA" else "+SBDIX"
     return label + modem.quirks["after_label"] + modem.quirks["separator"].join(map(str, fields))
 
@@ -172,7 +173,7 @@ async def _tell(modem, plan, kind, answering, status, outcome, mo):
     modem.session_task = None
     if modem.chaos.line():
         modem._something_unasked()
-    line = result_line(modem, kind, status, outcome)
+    line = result_line(modem, kind, status, outcome, plan.get("result"))
     if plan.get("result") == "lost":
         modem.mode = "command"
         _network_returns(modem)
