@@ -69,6 +69,7 @@ void arq_send_sent(struct arq_send *a, struct arq_frame *f, int64_t now_ms)
     f->sent_count++;
     f->serial_before = f->serial;
     f->serial = ++a->serial;
+    f->sent_before_ms = f->sent_at_ms;
     f->sent_at_ms = now_ms;
     f->delivered_then = a->delivered;
     f->delivered_at_then_ms = a->delivered_at_ms;
@@ -102,8 +103,11 @@ static void arrived(struct arq_send *a, struct arq_frame *f, int64_t min_rtt_ms,
     r->progress = true;
     r->arrived_bytes += f->len;
     uint64_t serial = f->serial;
-    if (f->sent_count > 1 && now_ms - f->sent_at_ms < min_rtt_ms)
+    if (f->sent_count > 1 && now_ms - f->sent_at_ms < min_rtt_ms) {
         serial = f->serial_before;
+        if (f->sent_count == 2)
+            r->rtt_ms = now_ms - f->sent_before_ms;
+    }
     if (serial > a->highest_arrived)
         a->highest_arrived = serial;
     if (f->sent_count == 1 && serial > best->serial)

@@ -23,7 +23,7 @@ struct arq_frame {
     uint64_t records;               /* complete by this frame, since the epoch began */
     uint64_t payload_end;           /* payload bytes given since the epoch began */
     uint64_t serial, serial_before; /* of its last transmission, and of the one before */
-    int64_t sent_at_ms;
+    int64_t sent_at_ms, sent_before_ms;
     uint64_t
         delivered_then; /* arq.delivered at its last transmission, and when that had been reached */
     int64_t delivered_at_then_ms;
@@ -62,8 +62,8 @@ struct arq_ack_result {
     bool valid;    /* the number named is one that we sent */
     bool progress; /* something was not known before */
     size_t arrived_bytes;
-    int64_t rtt_ms;          /* of the latest frame that arrived at its first sending; -1 = none */
-    uint64_t rate_bytes_s;   /* delivery rate over that frame's flight; 0 = none */
+    int64_t rtt_ms;          /* of the latest frame known to have arrived at its first sending; -1 = none */
+    uint64_t rate_bytes_s;   /* delivery rate over that frame's flight; 0 = none, or it was sent again in vain */
     uint64_t rate_delivered; /* `delivered` when that frame was sent: which round it belongs to */
     unsigned lost;           /* frames newly found lost */
     unsigned loss_runs;      /* of these, how many not right behind another */

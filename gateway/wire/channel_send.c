@@ -158,7 +158,10 @@ void channel_on_ack(struct channel *c, uint16_t low, bool grant_known, uint8_t g
     pace_on_fate(&c->pace, r.arrived_bytes, r.loss_runs);
     if (r.progress) {
         c->progress_ms = now_ms;
-        c->rto_tries = 0;
+        /* Where only what was sent again arrives, the wait may have been too short: it stays as long as it has become until a round
+         * trip is measured, or each frame might be sent twice for ever (RFC 6298, 5.7). */
+        if (r.rtt_ms >= 0)
+            c->rto_tries = 0;
     }
 }
 

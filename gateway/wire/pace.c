@@ -7,6 +7,7 @@
 #define FIRST_RTT_MS     2000
 #define FIRST_FLIGHT     (2 * FRAMED_MAX)
 #define MIN_RTT_SPAN_MS  20000
+#define DEEP_DRAIN_EVERY 4
 #define BANDWIDTH_ROUNDS 10
 #define ACK_DELAY_MIN_MS 20
 #define ACK_DELAY_MAX_MS 1000
@@ -66,19 +67,34 @@ int64_t pace_ack_delay_ms(const struct pace *p)
     return delay < ACK_DELAY_MAX_MS ? delay : ACK_DELAY_MAX_MS;
 }
 
+/* What the line carries in its shortest round trip. That holds one frame's own time on the line and the peer's delay of its
+ * acknowledgement. */
+static uint64_t pipe_bytes(const struct pace *p)
+{
+    return bandwidth(p) * (uint64_t)p->min_rtt_ms / 1000;
+}
+
+/* In flight while draining. To keep the line busy, a frame more than it carries: then no round trip can be seen that is shorter
+ * than the one known, so now and then it is less. */
+static uint64_t drain_limit(const struct pace *p)
+{
+    uint64_t pipe = pipe_bytes(p);
+    uint64_t less = pipe / 4 > FRAMED_MAX ? pipe / 4 : FRAMED_MAX;
+    if (p->drains % DEEP_DRAIN_EVERY != 0)
+        return pipe + FRAMED_MAX;
+    return pipe > less + FRAMED_MAX ? pipe - less : FRAMED_MAX;
+}
+
 bool pace_allows(const struct pace *p, size_t in_flight, size_t more)
 {
     uint64_t bw = bandwidth(p);
     if (bw == 0 || p->min_rtt_ms < 0)
         return in_flight + more <= FIRST_FLIGHT;
-    /* min_rtt holds one frame's own time on the line and the peer's delay of its acknowledgement.
-     */
-    uint64_t pipe = bw * (uint64_t)p->min_rtt_ms / 1000;
-    uint64_t limit;
+    uint64_t pipe = pipe_bytes(p), limit;
     if (p->startup)
         limit = 2 * pipe + FIRST_FLIGHT;
     else if (p->draining)
-        limit = pipe + FRAMED_MAX;
+        limit = drain_limit(p);
     else
         limit = pipe + bw * PACE_QUEUE_MS / 1000 + FRAMED_MAX;
     return in_flight + more <= limit;
@@ -103,12 +119,17 @@ static void measure_rtt(struct pace *p, int64_t rtt_ms, int64_t now_ms)
         return;
     }
     if (p->draining && now_ms >= p->drain_until_ms) {
-        /* What was seen with the queue dry is the round trip from now on, longer or not. */
+        /* The round trip has become longer if what we had in flight, and the peer's delay, do not explain what was seen. Taken for
+         * longer whenever it was, it would grow by a frame's time with each drain behind a modem that buffers. */
+        uint64_t bw = bandwidth(p);
+        int64_t ours_ms = bw > 0 ? (int64_t)(drain_limit(p) * 1000 / bw) : 0;
         p->draining = false;
-        p->min_rtt_ms = rtt_ms;
+        if (rtt_ms > ours_ms + pace_ack_delay_ms(p))
+            p->min_rtt_ms = rtt_ms;
         p->min_rtt_at_ms = now_ms;
     } else if (!p->draining && now_ms - p->min_rtt_at_ms > MIN_RTT_SPAN_MS) {
         p->draining = true;
+        p->drains++;
         p->drain_until_ms = now_ms + p->srtt_ms + PACE_QUEUE_MS;
     }
 }

@@ -21,6 +21,7 @@ struct pace {
     int64_t min_rtt_ms;         /* of the current window; -1 = not measured */
     int64_t min_rtt_at_ms;
     bool draining; /* for one round the queue is let run dry, to see the true round trip */
+    unsigned drains; /* so far */
     int64_t drain_until_ms;
     uint64_t bandwidth[2]; /* highest delivery rate of this and the last span of rounds, bytes/s */
     unsigned rounds;       /* in this span */

@@ -89,6 +89,21 @@ static void an_early_answer_to_a_second_sending_belongs_to_the_first(void **stat
     assert_int_equal(ack(1, 0, 520).rtt_ms, -1);
 }
 
+static void a_round_trip_longer_than_the_wait_is_measured_all_the_same(void **state)
+{
+    struct arq_ack_result r;
+    send_new(1, 1000);
+    arq_send_timeout(&out);
+    arq_send_sent(&out, arq_send_due(&out), 1400);
+    r = ack(1, 0, 1450); /* too soon for the second sending */
+    assert_int_equal(r.rtt_ms, 450);
+    send_new(1, 2000);
+    arq_send_timeout(&out);
+    arq_send_sent(&out, arq_send_due(&out), 2400);
+    r = ack(2, 0, 2600); /* of which one it tells, nobody knows */
+    assert_int_equal(r.rtt_ms, -1);
+}
+
 static void numbers_that_were_never_sent_are_not_acknowledged(void **state)
 {
     send_new(3, 0);
@@ -172,6 +187,27 @@ static void timeouts_follow_the_round_trip_and_back_off(void **state)
     assert_int_equal(pace_rto_ms(&p, 30), PACE_RTO_MAX_MS);
 }
 
+static void a_longer_round_trip_is_believed_where_our_own_frames_do_not_explain_it(void **state)
+{
+    struct pace p;
+    int64_t now = 0;
+    pace_init(&p, 0);
+    for (int i = 0; i < 20; i++)
+        pace_on_ack(&p, 300, 1000, (uint64_t)i * 1000, (uint64_t)i * 1000 + 500, now += 300);
+    assert_int_equal(p.min_rtt_ms, 300);
+    /* A queue of ours, which shrinks while it is let run dry. */
+    for (int i = 0; i < 300; i++)
+        pace_on_ack(&p, p.draining ? 360 : 700, 1000, 0, 0, now += 300);
+    assert_int_equal(p.min_rtt_ms, 300);
+    /* A satellite's hop has come in between. */
+    for (int i = 0; i < 300; i++)
+        pace_on_ack(&p, 2500, 1000, 0, 0, now += 300);
+    assert_int_equal(p.min_rtt_ms, 2500);
+    /* And is gone. */
+    pace_on_ack(&p, 310, 1000, 0, 0, now += 300);
+    assert_int_equal(p.min_rtt_ms, 310);
+}
+
 static void frames_are_long_on_a_clean_line_and_short_on_a_bad_one(void **state)
 {
     struct pace p;
@@ -219,6 +255,8 @@ int main(void)
             a_frame_sent_again_is_not_lost_because_of_what_left_before_it, setup, teardown),
         cmocka_unit_test_setup_teardown(an_early_answer_to_a_second_sending_belongs_to_the_first,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(a_round_trip_longer_than_the_wait_is_measured_all_the_same,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(numbers_that_were_never_sent_are_not_acknowledged, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(an_interrupted_link_sends_again_what_has_not_arrived, setup,
@@ -228,6 +266,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(frames_beyond_the_window_are_dropped, setup, teardown),
         cmocka_unit_test(timeouts_follow_the_round_trip_and_back_off),
+        cmocka_unit_test(a_longer_round_trip_is_believed_where_our_own_frames_do_not_explain_it),
         cmocka_unit_test(frames_are_long_on_a_clean_line_and_short_on_a_bad_one),
         cmocka_unit_test(over_gives_the_turn_and_silence_frees_the_line),
     };
