@@ -138,7 +138,10 @@ static void broker(struct sim_world *w)
 static void session(struct sim_world *w)
 {
     struct sim_site *s = any_site(w);
-    sim_check_unmarked(w, s->index);
+    if (s->alive)
+        sim_check_unmarked(w, s->index);
+    else
+        w->forgot_unseen[s->index] = true;
     sim_site_broker(s, false);
     sim_broker_lose_session(&s->broker);
     later(w, rng_skewed(&w->rng, 10, 10000), end_broker, s->index);

@@ -174,6 +174,9 @@ static void look(struct sim_world *w)
         if (s->opens != w->opens_seen[i] && s->alive) {
             w->opens_seen[i] = s->opens;
             sim_check_custody(w, i);
+            if (w->forgot_unseen[i])
+                sim_check_unmarked(w, i);
+            w->forgot_unseen[i] = false;
         }
     }
 }

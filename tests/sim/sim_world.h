@@ -57,6 +57,7 @@ struct sim_world {
     int64_t calm_at;
     struct sim_file *copies[2]; /* of the sites' disks, for setting back */
     uint64_t opens_seen[2];
+    bool forgot_unseen[2]; /* its broker lost the session while it was down: seen once it is up again */
     struct sim_deed *deeds;
     size_t deed_count, deed_size;
     struct sim_figures figures;
