@@ -1,5 +1,5 @@
 /* The context-mixing codec: every record is coded bit by bit with the probability that a model of the
- * stream so far gives it. docs/CODEC.md has the model; the pieces are
+ * stream so far gives it. docs/CODEC.md and docs/MODEL.md have it to the last bit; the pieces are
  *
  *     codec_mix   ops: records in, bytes out, and back
  *     mix_records what a record consists of, in which order          mix_coder    the range coder

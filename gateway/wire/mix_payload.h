@@ -2,7 +2,7 @@
  * their votes bit by bit. Topic texts, properties and the like are payloads of pseudo topics.
  *
  * Call mix_payload_begin, then for each byte eight times predict and update, then mix_payload_end. What
- * the model does depends on the calls alone, so both ends keep the same (docs/CODEC.md). */
+ * the model does depends on the calls alone, so both ends keep the same (docs/MODEL.md). */
 #ifndef WIRE_MIX_PAYLOAD_H
 #define WIRE_MIX_PAYLOAD_H
 
