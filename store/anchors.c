@@ -115,3 +115,60 @@ int store_frames_each(struct store *s, int peer,
              sqlite3_column_blob(st, 2), (size_t)sqlite3_column_bytes(st, 2));
     return rc;
 }
+
+int store_leaning_put(struct store *s, int peer, uint32_t epoch, uint64_t number, const void *bytes,
+                      size_t n)
+{
+    sqlite3_stmt *st;
+    int rc = db_write(s);
+
+    if (rc != 0)
+        return rc;
+    if (!peer_row(s, peer))
+        return db_fail_with(s, EINVAL, "unknown peer");
+    if (n > STORE_FRAME_MAX_BYTES || number > INT64_MAX)
+        return STORE_REFUSED;
+    st = db_bind(s, SQL_LEANING_ADD, DB_INTS(peer, epoch, (int64_t)number));
+    db_bind_blob(st, 4, bytes, n);
+    return db_step(s, st);
+}
+
+int store_leaning_next(struct store *s, int peer, uint32_t epoch, uint64_t after, uint64_t *number,
+                       void *bytes, size_t *n)
+{
+    sqlite3_stmt *st;
+    int rc = db_ready(s);
+
+    if (rc != 0)
+        return rc;
+    if (after > INT64_MAX)
+        return STORE_NONE;
+    st = db_bind(s, SQL_LEANING_NEXT, DB_INTS(peer, epoch, (int64_t)after));
+    if ((rc = db_step(s, st)) <= 0)
+        return rc == 0 ? STORE_NONE : rc;
+    size_t len = (size_t)sqlite3_column_bytes(st, 1);
+    if (len > *n) {
+        db_done(st);
+        return STORE_NONE;
+    }
+    *number = (uint64_t)sqlite3_column_int64(st, 0);
+    *n = len;
+    if (len > 0)
+        memcpy(bytes, sqlite3_column_blob(st, 1), len);
+    db_done(st);
+    return 0;
+}
+
+int store_leaning_only(struct store *s, int peer, const uint32_t *epochs, unsigned count)
+{
+    int64_t of[STORE_LEANING_EPOCHS];
+    int rc = db_write(s);
+
+    if (rc != 0)
+        return rc;
+    if (!peer_row(s, peer) || count > STORE_LEANING_EPOCHS)
+        return db_fail_with(s, EINVAL, "unknown peer");
+    for (unsigned i = 0; i < STORE_LEANING_EPOCHS; i++)
+        of[i] = i < count ? (int64_t)epochs[i] : -1;
+    return db_run(s, SQL_LEANING_ONLY, DB_INTS(peer, of[0], of[1], of[2], of[3]));
+}

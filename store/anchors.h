@@ -1,4 +1,4 @@
-/* What datagram links keep: anchors, and frames that may have left. Both are opaque here. */
+/* What datagram links keep: anchors, frames that may have left, and frames that came on which others lean. All are opaque here. */
 #ifndef STORE_ANCHORS_H
 #define STORE_ANCHORS_H
 
@@ -31,5 +31,16 @@ int store_frames_each(struct store *s, int peer,
                       void (*each)(void *ctx, uint32_t epoch, uint64_t number, const void *bytes,
                                    size_t n),
                       void *ctx) MUST_CHECK;
+
+/* What frames of the peer carried that lean on one another. Putting a number again keeps the first bytes. Return: 0;
+ * STORE_REFUSED: too long; negative errno. */
+int store_leaning_put(struct store *s, int peer, uint32_t epoch, uint64_t number, const void *bytes,
+                      size_t n) MUST_CHECK;
+/* The first of the epoch whose number is above `after`. *n in: room; out: length. Return: 0; STORE_NONE; negative errno. */
+int store_leaning_next(struct store *s, int peer, uint32_t epoch, uint64_t after, uint64_t *number,
+                       void *bytes, size_t *n) MUST_CHECK;
+/* Drops those of other epochs than these, STORE_LEANING_EPOCHS at most. */
+#define STORE_LEANING_EPOCHS 4
+int store_leaning_only(struct store *s, int peer, const uint32_t *epochs, unsigned count) MUST_CHECK;
 
 #endif

@@ -121,11 +121,19 @@ static const char version_1[] =
     " topic TEXT NOT NULL, hops TEXT, props BLOB, payload BLOB) STRICT;";
 /* clang-format on */
 
+/* clang-format off */
+static const char version_2[] =
+    /* What came of a peer's epoch that its next frames lean on. */
+    "CREATE TABLE leaning(peer INTEGER, epoch INTEGER, number INTEGER, bytes BLOB,"
+    " PRIMARY KEY(peer, epoch, number)) STRICT, WITHOUT ROWID;";
+/* clang-format on */
+
 static const struct {
     int to_version;
     const char *sql;
 } steps[] = {
     {1, version_1},
+    {2, version_2},
 };
 
 _Static_assert(sizeof(steps) / sizeof(steps[0]) == SCHEMA_VERSION, "one step a version");

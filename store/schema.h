@@ -6,7 +6,7 @@
 
 #define SCHEMA_APPLICATION_ID                                                                      \
     0x4c574952 /* "LWIR": a SQLite file of another program is not ours to touch */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 struct sqlite3;
 

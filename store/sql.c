@@ -180,6 +180,11 @@ static const char *const texts[SQL_COUNT] = {
                       " ?4)",
     [SQL_FRAMES_DROP] = "DELETE FROM frame WHERE peer = ?1 AND epoch = ?2 AND number <= ?3",
     [SQL_FRAME_DROP] = "DELETE FROM frame WHERE peer = ?1 AND epoch = ?2 AND number = ?3",
+    [SQL_LEANING_ADD] = "INSERT OR IGNORE INTO leaning(peer, epoch, number, bytes) VALUES(?1, ?2, ?3,"
+                        " ?4)",
+    [SQL_LEANING_NEXT] = "SELECT number, bytes FROM leaning WHERE peer = ?1 AND epoch = ?2 AND number > ?3"
+                         " ORDER BY number LIMIT 1",
+    [SQL_LEANING_ONLY] = "DELETE FROM leaning WHERE peer = ?1 AND epoch NOT IN (?2, ?3, ?4, ?5)",
     [SQL_FRAMES_EACH] = "SELECT epoch, number, bytes FROM frame WHERE peer = ?1 ORDER BY epoch,"
                         " number",
 

@@ -72,6 +72,7 @@ struct given {
 struct topic_definition {       /* given to the channel, not yet known to be on the peer's disk */
     unsigned slot;
     char *topic;
+    uint32_t epoch;             /* datagram: of the frame that it is in; 0: of one that was made before a restart */
 };
 
 struct sender {
@@ -251,6 +252,8 @@ int64_t outbound_deadline(const struct bridge *b);
 bool sender_define_topic(struct peer *p, const char *topic, unsigned *slot);
 /* Is this slot's definition on its way? */
 bool sender_topic_pending(const struct sender *s, unsigned slot);
+/* May a record of the frame that is being made name its topic by this slot? */
+bool sender_slot_usable(const struct peer *p, unsigned slot);
 /* Its definition is on the peer's disk: written to ours. Return: false: the store failed. */
 bool sender_confirm_topic(struct peer *p, unsigned slot);
 /* Brings our table to what the peer's marks say. Return: false: the store failed. */
@@ -259,7 +262,7 @@ bool sender_agree_on_topics(struct peer *p, const struct channel_marks *theirs);
 int sender_load_topics(struct peer *p) MUST_CHECK;
 
 /* A definition that was on its way before a restart. Return: false = no memory. */
-bool sender_topic_under_way(struct peer *p, unsigned slot, const char *topic);
+bool sender_topic_under_way(struct peer *p, unsigned slot, const char *topic, uint32_t epoch);
 
 /* ---- sender_datagram.c ---- */
 void sender_pending(struct peer *p, struct channel_pending *out);
@@ -339,6 +342,9 @@ void peers_anchor_close(struct peer *p, bool out);
 void peers_keep_frame(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n);
 void peers_drop_frame(void *ctx, uint32_t epoch, uint64_t number);
 void peers_saved_changed(void *ctx);
+void peers_keep_leaning(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n);
+bool peers_next_leaning(void *ctx, uint32_t epoch, uint64_t after, uint64_t *number, uint8_t *bytes, size_t *n);
+void peers_only_leaning(void *ctx, const uint32_t *epochs, unsigned count);
 /* Writes what datagram channels must remember with what is committed now. */
 void peers_before_commit(struct bridge *b);
 /* Gives a new channel what the store has of it. Return: 0; negative errno. */

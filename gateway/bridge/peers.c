@@ -8,7 +8,7 @@
 #include "gateway/wire/codec_mix.h"
 
 #define MODEL_BYTES_S 2000 /* of line, that the model feeds on a slow processor */
-#define DATAGRAM_MODELS 3 /* that a direction of a datagram link may hold: of two anchors, and the one under way */
+#define DATAGRAM_MODELS 4 /* that a direction of a datagram link may hold: of two anchors, of an epoch's frames, and the one under way */
 #define PUMP_ROUNDS 64 /* frames handed to one link in one turn, so that others get theirs */
 
 /* ---- the channel's services ---- */
@@ -175,6 +175,9 @@ static const struct channel_ops channel_ops = {
     .pending = op_pending,
     .keep_frame = peers_keep_frame,
     .drop_frame = peers_drop_frame,
+    .keep_leaning = peers_keep_leaning,
+    .next_leaning = peers_next_leaning,
+    .only_leaning = peers_only_leaning,
     .saved_changed = peers_saved_changed,
     .restored = op_restored,
     .output = op_output,

@@ -55,6 +55,20 @@ static bool save_out(struct peer *p)
            !custody_failed(p->bridge, store_set(s, key_of(p, "lanes", key), lanes, sender_save_lanes(p, lanes)));
 }
 
+void peers_keep_leaning(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n)
+{
+    struct peer *p = ctx;
+    int rc = p->bridge->failed ? 0 : store_leaning_put(p->bridge->store, p->id, epoch, number, bytes, n);
+    custody_failed(p->bridge, rc > 0 ? -EIO : rc);
+}
+
+void peers_only_leaning(void *ctx, const uint32_t *epochs, unsigned count)
+{
+    struct peer *p = ctx;
+    if (!p->bridge->failed && !custody_failed(p->bridge, store_leaning_only(p->bridge->store, p->id, epochs, count)))
+        custody_dirty(p->bridge, COMMIT_LATEST_MS);
+}
+
 void peers_before_commit(struct bridge *b)
 {
     for (size_t i = 0; i < b->peer_count; i++) {
@@ -67,6 +81,13 @@ void peers_before_commit(struct bridge *b)
 }
 
 /* ---- read ---- */
+
+bool peers_next_leaning(void *ctx, uint32_t epoch, uint64_t after, uint64_t *number, uint8_t *bytes, size_t *n)
+{
+    struct peer *p = ctx;
+    int rc = p->bridge->failed ? STORE_NONE : store_leaning_next(p->bridge->store, p->id, epoch, after, number, bytes, n);
+    return !custody_failed(p->bridge, rc) && rc == 0;
+}
 
 struct reading {
     struct peer *peer;

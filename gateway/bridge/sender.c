@@ -300,8 +300,7 @@ static bool give_piece(struct peer *p, enum msg_class class, size_t room, struct
         };
         return true;
     }
-    /* Frames of a datagram link arrive in any order: a slot means something once its definition is acknowledged. */
-    if (s->datagram && slot != RECORD_NO_SLOT && sender_topic_pending(s, slot))
+    if (slot != RECORD_NO_SLOT && !sender_slot_usable(p, slot))
         slot = RECORD_NO_SLOT;
     uint32_t left = l->row.payload_len - l->offset;
     uint32_t n = s->datagram ? datagram_piece(l, slot, left, room)

@@ -107,7 +107,7 @@ static void restore_topic(struct peer *p, const struct record *r)
 {
     struct sender *s = &p->sender;
     char *topic = strndup(r->topic, r->topic_len);
-    if (!topic || !sender_topic_under_way(p, r->slot, topic))
+    if (!topic || !sender_topic_under_way(p, r->slot, topic, 0))
         custody_failed(p->bridge, -ENOMEM);
     if (topic)
         s->sent[(s->sent_head + s->sent_count - 1) % s->sent_size].number = r->slot;

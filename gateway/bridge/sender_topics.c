@@ -13,7 +13,7 @@ static bool no_memory(struct peer *p)
     return false;
 }
 
-bool sender_topic_under_way(struct peer *p, unsigned slot, const char *topic)
+bool sender_topic_under_way(struct peer *p, unsigned slot, const char *topic, uint32_t epoch)
 {
     struct sender *s = &p->sender;
     if (s->pending_count == DEFINITIONS_MAX)
@@ -33,14 +33,14 @@ bool sender_topic_under_way(struct peer *p, unsigned slot, const char *topic)
         free(copy);
         return no_memory(p);
     }
-    s->pending[s->pending_count++] = (struct topic_definition){slot, copy};
+    s->pending[s->pending_count++] = (struct topic_definition){slot, copy, epoch};
     return true;
 }
 
 bool sender_define_topic(struct peer *p, const char *topic, unsigned *slot)
 {
     *slot = topic_slots_victim(p->sender.topics);
-    return sender_topic_under_way(p, *slot, topic);
+    return sender_topic_under_way(p, *slot, topic, channel_frame_epoch(p->channel));
 }
 
 /* The first definition under way, of this slot; pending_count: none. */
@@ -55,6 +55,16 @@ static size_t find_definition(const struct sender *s, unsigned slot)
 bool sender_topic_pending(const struct sender *s, unsigned slot)
 {
     return find_definition(s, slot) < s->pending_count;
+}
+
+bool sender_slot_usable(const struct peer *p, unsigned slot)
+{
+    const struct sender *s = &p->sender;
+    size_t i = find_definition(s, slot);
+    if (!s->datagram || i == s->pending_count)
+        return true;
+    /* Frames of a datagram link arrive in any order: what leans on the definition's frame alone comes behind it for certain. */
+    return channel_frame_leans(p->channel) && s->pending[i].epoch != 0 && s->pending[i].epoch == channel_frame_epoch(p->channel);
 }
 
 bool sender_confirm_topic(struct peer *p, unsigned slot)

@@ -132,6 +132,13 @@ struct channel_ops {
     void (*keep_frame)(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n);
     /* ... is no longer needed. */
     void (*drop_frame)(void *ctx, uint32_t epoch, uint64_t number);
+    /* DATAGRAM: what the peer's leaning frames carried, so that the model which they made can be made again. keep: with
+     * the frame's records. next: the first of the epoch whose number is above `after`, *n bytes (room for as many as a frame may
+     * have) of it; false: none. only: what is of other epochs than these is of no more use. NULL, all three: nothing is kept, and what
+     * leans on frames from before a restart comes again in another epoch. */
+    void (*keep_leaning)(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n);
+    bool (*next_leaning)(void *ctx, uint32_t epoch, uint64_t after, uint64_t *number, uint8_t *bytes, size_t *n);
+    void (*only_leaning)(void *ctx, const uint32_t *epochs, unsigned count);
     /* What channel_save_out tells has changed: with the next commit will do. */
     void (*saved_changed)(void *ctx);
     /* A record of a frame given to channel_restore_frame, in their order: it is under way as if
@@ -225,6 +232,10 @@ size_t channel_pump(struct channel *c, size_t room, int64_t now_ms);
  * that will not keep an alarm waiting; else what fills the `room` that next_record was given. */
 uint32_t channel_piece(const struct channel *c, enum msg_class class, unsigned slot, bool begun,
                        uint32_t left, size_t room) MUST_CHECK;
+/* DATAGRAM. To be asked by next_record, which alone may call them: of which epoch the frame is that is being filled; and whether
+ * its receiver will have taken all frames of that epoch made before. If so, a slot that one of those defined means something in it. */
+uint32_t channel_frame_epoch(const struct channel *c);
+bool channel_frame_leans(const struct channel *c);
 /* STREAM: an epoch has begun, and its models are still to be primed: nothing of ours is sent until then, so the
  * owner calls channel_prime soon, and again: each call works for at most some 10 ms. */
 bool channel_priming(const struct channel *c);
@@ -274,7 +285,7 @@ bool channel_restore_frame(struct channel *c, uint32_t epoch, uint64_t number, c
                            size_t n) MUST_CHECK;
 void channel_kept(struct channel *c);
 
-/* DATAGRAM: a slot may be used once its RECORD_TOPIC is acknowledged; before, RECORD_NO_SLOT.
+/* DATAGRAM: a slot may be used once its RECORD_TOPIC is acknowledged; before, RECORD_NO_SLOT (but see channel_frame_leans).
  * STREAM: at once. */
 enum channel_kind channel_kind(const struct channel *c);
 enum channel_state channel_state(const struct channel *c);

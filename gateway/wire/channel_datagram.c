@@ -33,6 +33,7 @@ void datagram_free(struct datagram *d)
         free(d->held[i].bytes);
     record_list_fini(&d->carried);
     record_list_fini(&d->filling);
+    datagram_chains_free(d);
     datagram_model_drop(&d->out_model);
     datagram_model_drop(&d->in_models[0]);
     datagram_model_drop(&d->in_models[1]);
@@ -77,6 +78,16 @@ unsigned datagram_in_flight(const struct channel *c)
     return c->datagram->frame_count;
 }
 
+uint32_t channel_frame_epoch(const struct channel *c)
+{
+    return c->datagram && c->datagram->begun ? c->datagram->out[0].id : 0;
+}
+
+bool channel_frame_leans(const struct channel *c)
+{
+    return c->datagram && c->datagram->frame_leans;
+}
+
 void datagram_restart(struct channel *c)
 {
     datagram_new_table(c);
@@ -97,7 +108,7 @@ static void on_answer(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
         channel_set_state(c, CHANNEL_READY, "heard again");
         switch (a.type) {
         case DATAGRAM_ACK:
-            datagram_on_ack(c, epoch, (uint16_t)a.ack, a.grant, a.bitmap, a.bitmap_bytes, now_ms);
+            datagram_on_ack(c, epoch, (uint16_t)a.ack, a.grant, a.bitmap, a.bitmap_bytes, true, now_ms);
             break;
         case DATAGRAM_FORGOTTEN:
             if (c->ops->forgotten)
@@ -146,7 +157,7 @@ static size_t send_ack(struct channel *c, int64_t now_ms)
                                 .ack = e->cumulative,
                                 .grant = frame_grant_encode(c->ops->grant(c->ctx)),
                                 .bitmap = bitmap,
-                                .bitmap_bytes = datagram_disk_bitmap(e, bitmap)};
+                                .bitmap_bytes = datagram_told_bitmap(c->datagram, e, bitmap)};
     size_t n = datagram_seal_answer(c, &a, e->counter, e->id, e->salt, e->next_secret, frame);
     if (n > 0)
         c->ops->output(c->ctx, frame, n, 0, false);
@@ -278,10 +289,14 @@ void datagram_sent(struct channel *c, uint64_t token, int outcome, int64_t now_m
 static struct out_frame *oldest(const struct channel *c)
 {
     struct datagram *d = c->datagram;
-    for (unsigned i = 0; i < d->frame_count; i++)
+    struct out_frame *first = NULL;
+    for (unsigned i = 0; i < d->frame_count; i++) {
         if (d->frames[i].due)
             return NULL;
-    return d->frame_count > 0 ? &d->frames[0] : NULL;
+        if (!first && !d->frames[i].arrived)
+            first = &d->frames[i];
+    }
+    return first || d->frame_count == 0 ? first : &d->frames[0];
 }
 
 /* When the oldest is sent again though nothing says that it is lost. With a window that is full the peer must have
@@ -317,7 +332,7 @@ static int64_t grant_at(const struct channel *c)
 
 static int64_t lost_at(const struct channel *c, const struct out_frame *f)
 {
-    return f->overtaken && !f->due ? f->sent_at_ms + datagram_patience_ms(c) : CHANNEL_NEVER;
+    return f->overtaken && !f->due && !f->arrived ? f->sent_at_ms + datagram_patience_ms(c) : CHANNEL_NEVER;
 }
 
 void datagram_on_timer(struct channel *c, int64_t now_ms)
@@ -325,7 +340,7 @@ void datagram_on_timer(struct channel *c, int64_t now_ms)
     struct datagram *d = c->datagram;
     for (unsigned i = 0; i < d->frame_count; i++)
         if (now_ms >= lost_at(c, &d->frames[i]))
-            d->frames[i].due = true;
+            d->frames[i].due = d->frames[i].doubted = true;
     if (now_ms >= grant_at(c)) {
         c->grant_end = c->payload_given + 1;
         c->progress_ms = now_ms;
@@ -335,12 +350,14 @@ void datagram_on_timer(struct channel *c, int64_t now_ms)
         return;
     c->progress_ms = now_ms;
     if (++c->rto_tries < DATAGRAM_TRIES) {
-        oldest(c)->due = true;
+        struct out_frame *f = oldest(c);
+        f->due = f->doubted = true;
         return;
     }
     /* A peer that lost its store cannot read what leans on an epoch that is announced no more. */
     channel_set_state(c, CHANNEL_SILENT, "no answer to what was sent");
     c->rto_tries = 0;
+    d->distrust += d->distrust < DATAGRAM_DISTRUST;
     datagram_abandon(c);
 }
 

@@ -2,8 +2,8 @@
  * ([P-10]). For channel.c alone, which hands every call of a CHANNEL_DATAGRAM channel to its
  * namesake here.
  *
- * Data flows in the first frame, without waiting for an answer. Every frame decodes alone: it leans
- * on nothing but the topic slots that its receiver has confirmed. Only the sender's restart begins
+ * Data flows in the first frame, without waiting for an answer. A frame leans on all leaning frames of its
+ * epoch before it, or decodes alone: then on nothing but the topic slots that its receiver has confirmed. Only the sender's restart begins
  * an epoch, and frames announce the epoch until an acknowledgement of one has come; what was under
  * way before the restart is sent again as it was, in its own epoch. */
 #ifndef WIRE_CHANNEL_DATAGRAM_H

@@ -1,5 +1,5 @@
 /* Which records a frame takes, and when: what costs by the started quantum should fill it, and what is not urgent may wait for
- * company. Each frame decodes alone. */
+ * company. */
 #include <string.h>
 
 #include "gateway/wire/datagram_internal.h"
@@ -101,13 +101,14 @@ static size_t encode(struct filling *f, const struct record *r)
     if (!f->encoder || f->codec->encode(f->encoder, r, f->out, &needed) < 0)
         return SIZE_MAX;
     size_t slack = f->codec->version > 1 ? 2 : 0; /* of a flush */
-    return (f->out->len > needed ? f->out->len : (size_t)needed) + slack;
+    uint64_t base = f->c->datagram->frame_leans ? f->c->datagram->out_chain.bytes : 0; /* of the stream before this frame */
+    return (f->out->len > needed - base ? f->out->len : (size_t)(needed - base)) + slack;
 }
 
 /* The encoder has seen a record that is not sent: once more, without it. Return: false = no memory. */
 static bool encode_again(struct filling *f, unsigned count)
 {
-    f->encoder = datagram_fresh_encoder(f->c, f->encoder);
+    f->encoder = datagram_encoder(f->c);
     buf_clear(f->out);
     f->size = 0;
     for (unsigned i = 0; i < count; i++)
@@ -176,6 +177,11 @@ static void put_back(struct channel *c, const struct record *r)
         c->ops->give_up(c->ctx, "out of memory");
 }
 
+static bool is_urgent(const struct record *r)
+{
+    return r->type != RECORD_TOPIC && r->type != RECORD_TOPICS_RESET && (r->class == CLASS_ALARM || r->class == CLASS_HIGH);
+}
+
 static void count_in(struct filling *f, const struct record *r, bool *urgent)
 {
     struct channel *c = f->c;
@@ -217,7 +223,7 @@ unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_
 {
     struct datagram *d = c->datagram;
     struct channel_pending p = pending(c);
-    struct filling f = {.c = c, .out = out, .codec = datagram_codec_of(d->out[0].codec), .encoder = datagram_fresh_encoder(c, NULL),
+    struct filling f = {.c = c, .out = out, .codec = datagram_codec_of(d->out[0].codec), .encoder = datagram_encoder(c),
                         .overhead = overhead, .most = content,
                         .ratio = d->ratio < RATIO_LEAST ? RATIO_LEAST : d->ratio};
     unsigned count = 0;
@@ -231,6 +237,15 @@ unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_
         set_content(&f);
         if (!next_record(&f, &r))
             break;
+        if (d->frame_leans && is_urgent(&r)) {
+            /* It came while the frame was filled: an alarm waits for nothing. */
+            put_back(c, &r);
+            if (count > 0)
+                break;
+            d->frame_leans = false;
+            good = encode_again(&f, 0);
+            continue;
+        }
         if (record_list_add(&d->filling, &r) != 0) {
             put_back(c, &r);
             break;
@@ -258,8 +273,6 @@ unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_
         break;
     }
     good = good && count > 0 && f.codec->flush(f.encoder, out) == 0 && out->len <= content;
-    if (f.encoder)
-        f.codec->encoder_free(f.encoder);
     if (good && f.codec->version > 1)
         learn_ratio(d, c->payload_given - payload, out->len);
     return good ? count : 0;

@@ -6,7 +6,7 @@
 #include "base/buf.h"
 
 #define ANNOUNCES 0x20
-#define LEANS     0x10 /* on all frames before it: reserved */
+#define LEANS     0x10
 #define HAS_ACK   0x08
 
 /* Flags of an announcement. */
@@ -45,14 +45,19 @@ static void put_announcement(struct buf *b, const struct datagram_announcement *
     }
 }
 
+bool datagram_leans(const uint8_t *frame)
+{
+    return frame[0] & LEANS;
+}
+
 size_t datagram_header_encode(const struct datagram_header *h, enum seal_mode mode, uint8_t *out,
                               size_t *clear)
 {
     const struct datagram_announcement *a = &h->announcement;
     struct buf b;
     buf_init_over(&b, out, DATAGRAM_HEADER_BYTES + DATAGRAM_ANNOUNCE_MAX + DATAGRAM_ACK_BYTES);
-    buf_put_u8(&b, (uint8_t)(0x80 | (h->announces ? ANNOUNCES : 0) | (h->has_ack ? HAS_ACK : 0) |
-                             ((h->number >> 8) & 7)));
+    buf_put_u8(&b, (uint8_t)(0x80 | (h->announces ? ANNOUNCES : 0) | (h->leans ? LEANS : 0) |
+                             (h->has_ack ? HAS_ACK : 0) | ((h->number >> 8) & 7)));
     buf_put_u8(&b, (uint8_t)h->number);
     buf_put_u8(&b, h->epoch_low);
     if (h->announces) {
@@ -85,9 +90,8 @@ size_t datagram_clear_decode(struct datagram_header *h, enum seal_mode mode, con
     h->number |= read_u8(&r);
     h->epoch_low = read_u8(&r);
     h->announces = first & ANNOUNCES;
+    h->leans = first & LEANS;
     h->has_ack = first & HAS_ACK;
-    if (first & LEANS)
-        return 0;
     if (h->announces) {
         struct datagram_announcement *a = &h->announcement;
         a->epoch = read_be32(&r);

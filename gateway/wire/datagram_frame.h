@@ -50,6 +50,7 @@ struct datagram_header {
     uint64_t number; /* decode: of a frame that announces nothing, its low 11 bits */
     uint8_t epoch_low;
     bool announces;
+    bool leans; /* on all leaning frames of the epoch before it; else it decodes alone */
     struct datagram_announcement announcement;
     bool has_ack;       /* the four below */
     uint16_t ack_epoch; /* low half of the epoch acknowledged */
@@ -58,6 +59,8 @@ struct datagram_header {
     uint8_t bitmap; /* of the eight frames behind ack */
 };
 
+/* Does this sealed frame lean? The bit is in the clear. */
+bool datagram_leans(const uint8_t *frame);
 /* *clear: bytes of the clear part. Return: bytes written, at most DATAGRAM_HEADER_BYTES +
  * DATAGRAM_ANNOUNCE_MAX + DATAGRAM_ACK_BYTES. */
 size_t datagram_header_encode(const struct datagram_header *h, enum seal_mode mode, uint8_t *out,

@@ -4,7 +4,8 @@
  *     datagram_fill.c      which records a frame takes, and how long it waits for company
  *     datagram_receive.c   frames -> records; the peer's epochs
  *     datagram_saved.c     what survives a restart
- *     datagram_model.c     what the codec of a frame has seen before it
+ *     datagram_model.c     what the codec of a frame has seen before it: primer and anchor
+ *     datagram_lean.c      ... and, where the frame leans, the frames of its epoch
  *     datagram_seal.c      keys of epochs and answers */
 #ifndef WIRE_DATAGRAM_INTERNAL_H
 #define WIRE_DATAGRAM_INTERNAL_H
@@ -17,10 +18,16 @@
 
 #define DATAGRAM_EPOCHS     4    /* of a direction that are alive: the newest, and those before it with frames under way */
 #define DATAGRAM_FRAME_MAX  4096 /* bytes, whatever mtu is said */
-#define DATAGRAM_HELD_MAX   32   /* frames kept until what they follow is here */
+#define DATAGRAM_HELD_MAX   64   /* frames kept until what they follow is here */
+#define DATAGRAM_DISTRUST   2    /* epochs in a row that were refused or never answered: frames of the next lean on nothing */
 #define DATAGRAM_TRIES      6    /* of the oldest frame; then a new epoch begins */
 #define DATAGRAM_FIXED      40   /* bytes that a record costs at most beside its texts and payload */
 #define DATAGRAM_USUAL      12
+
+/* What the leaning frames of an epoch may come to: so much a receiver decodes to make their model again. In bytes of frames and of
+ * what is in them, and some for each record ([P-10.17]). */
+#define DATAGRAM_CHAIN_MAX    (256u << 10)
+#define DATAGRAM_CHAIN_RECORD 16
 
 #define DATAGRAM_ACK_DELAY_MS 2000
 #define DATAGRAM_ACK_FRAMES   8
@@ -41,6 +48,25 @@ struct datagram_model {
     struct codec_decoder *decoder; /* in */
     size_t primed; /* records of the primer seen */
     bool ready;
+};
+
+/* What the leaning frames of our newest epoch have made of its model. */
+struct out_chain {
+    struct codec_encoder *encoder; /* where begun */
+    struct codec_encoder *work;    /* of the frame that is made; becomes the encoder above when it leans */
+    uint8_t codec;                 /* that both are of */
+    bool begun;                    /* a frame has leaned */
+    uint64_t bytes, cost;          /* of the frames that leaned: of the stream; towards DATAGRAM_CHAIN_MAX */
+};
+
+/* The same of one epoch of the peer's. */
+struct in_chain {
+    uint32_t epoch; /* 0 = none */
+    uint8_t codec;  /* that both are of */
+    struct codec_decoder *decoder, *work;
+    bool ready;    /* else it is being made again from what the owner kept */
+    uint64_t last; /* frame of which it was made so far */
+    uint64_t cost;
 };
 
 struct out_epoch {
@@ -65,6 +91,10 @@ struct out_frame {
     bool due;       /* to be sent, or sent again */
     bool handed_over; /* the link has it */
     bool overtaken; /* an acknowledgement shows a later one, and not this */
+    bool leans;
+    bool arrived;   /* leans on what the peer does not have yet: it keeps it, but may forget it again */
+    bool timed;     /* its round trip was measured */
+    bool doubted;   /* was sent again because it may be lost */
     bool urgent;
     unsigned sent_count;
     int64_t sent_at_ms;
@@ -82,11 +112,14 @@ struct in_epoch {
     /* Bit of a number: modulo FRAME_WINDOW, for cumulative + 1 .. + FRAME_WINDOW. */
     uint64_t cumulative; /* all up to here is on disk */
     bool here[FRAME_WINDOW], on_disk[FRAME_WINDOW];
+    bool broken;         /* a frame that others may lean on will not come: nothing that leans can be read any more */
+    uint64_t chain_cost; /* of the leaning frames that are here */
 };
 
 struct held_frame {
     uint32_t epoch;
     uint64_t number;
+    bool leans;
     uint8_t *bytes; /* records */
     size_t n;
 };
@@ -133,7 +166,13 @@ struct datagram {
     uint32_t proposed; /* an anchor that a frame of ours names: once that is acknowledged both ends have it; 0 = none */
     uint32_t proposed_epoch;
     uint64_t proposed_number;
-    unsigned acked_since; /* records, since the last was proposed */
+    bool proposed_alone; /* for frames that stand alone: both ends having it, an epoch that leans on it begins at once */
+    unsigned alone_since; /* records acknowledged of frames that stood alone, since the last was proposed */
+    bool anchor_due;      /* the next frame begins an epoch that leans on it */
+    bool frame_leans;     /* that is being filled */
+    unsigned distrust;    /* epochs in a row that ended without an acknowledgement */
+    struct out_chain out_chain;
+    struct in_chain in_chain;
     bool plain; /* the peer has no such model as ours */
     struct datagram_model out_model, in_models[2];
     unsigned in_model_turn; /* which is replaced next */
@@ -170,7 +209,7 @@ bool datagram_build(struct channel *c, int64_t now_ms);
 bool datagram_model_ready(struct channel *c);
 struct out_frame *datagram_next_due(struct channel *c);
 void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t grant,
-                     const uint8_t *bitmap, size_t bitmap_bytes, int64_t now_ms);
+                     const uint8_t *bitmap, size_t bitmap_bytes, bool whole, int64_t now_ms);
 /* The peer cannot read what leans on the epoch's anchor, or on our model at all. */
 void datagram_on_no_anchor(struct channel *c, const struct out_epoch *e);
 void datagram_on_floor(struct channel *c, const struct datagram_answer *a);
@@ -189,8 +228,8 @@ bool datagram_has_data(const struct channel *c);
 bool datagram_alarm_waits(const struct channel *c);
 /* When it will be, if something waits for company; CHANNEL_NEVER. */
 int64_t datagram_hold_at(const struct channel *c, int64_t now_ms);
-/* Codes records into out: at most `content` bytes. overhead: bytes of the frame beside them. Return: how many records: the first of
- * d->filling. */
+/* Codes records into out: at most `content` bytes, as d->frame_leans says (it is taken back where what comes is urgent). overhead:
+ * bytes of the frame beside them. Return: how many records: the first of d->filling. */
 unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_t overhead,
                        bool *urgent);
 
@@ -202,18 +241,40 @@ bool datagram_codec_known(const struct channel *c, uint8_t codec);
 const struct codec *datagram_codec_of(uint8_t codec);
 /* Is the model for frames of ours made? Else its making is begun. */
 bool datagram_out_model(struct channel *c, uint8_t codec, uint32_t anchor);
-/* A copy of it, into `again` where that is not NULL. NULL: no memory. */
-struct codec_encoder *datagram_fresh_encoder(struct channel *c, struct codec_encoder *again);
 enum datagram_decoding {
     DATAGRAM_DECODED,  /* into c->records */
     DATAGRAM_LATER,    /* the model is not made yet, or there is no memory */
     DATAGRAM_NO_MODEL, /* the anchor is not here */
     DATAGRAM_NONSENSE,
 };
-enum datagram_decoding datagram_decode(struct channel *c, uint8_t codec, uint32_t anchor, const uint8_t *bytes, size_t n);
+/* The model that frames of this codec and anchor begin from: DATAGRAM_DECODED and *out; LATER; NO_MODEL. */
+enum datagram_decoding datagram_in_model(struct channel *c, uint8_t codec, uint32_t anchor, struct codec_decoder **out);
 bool datagram_priming(const struct channel *c);
 void datagram_prime(struct channel *c, int64_t now_ms);
 void datagram_model_drop(struct datagram_model *m);
+
+/* ---- datagram_lean.c ---- */
+/* May the next frame lean? */
+bool datagram_may_lean(const struct channel *c);
+/* So much leans already that a new epoch is due. */
+bool datagram_chain_full(const struct datagram *d);
+/* For one frame, as d->frame_leans says; another call makes it anew. NULL: no memory. */
+struct codec_encoder *datagram_encoder(struct channel *c);
+/* The frame that it was for is made: n bytes of stream, of the first `count` records of d->filling. */
+void datagram_chain_add(struct channel *c, unsigned count, size_t n);
+/* Of a new epoch. */
+void datagram_chain_begin(struct datagram *d);
+/* Decodes a frame. Where it leans, all before it must be here. */
+enum datagram_decoding datagram_decode(struct channel *c, struct in_epoch *e, bool leans, const uint8_t *bytes, size_t n);
+/* The leaning frame decoded last was taken: it is kept, and others may lean on it. */
+void datagram_chain_taken(struct channel *c, struct in_epoch *e, uint64_t number, const uint8_t *bytes, size_t n);
+/* Forgets what is in memory of the peer's; it is made again when it is needed. */
+void datagram_chain_forget(struct datagram *d);
+void datagram_chains_free(struct datagram *d);
+/* Something is being made again, and can go on. */
+bool datagram_chain_priming(const struct channel *c);
+/* A frame more. Return: what that was, in bytes; 0 = nothing is left to do. */
+size_t datagram_chain_step(struct channel *c);
 
 /* ---- datagram_receive.c ---- */
 /* What waited for a model, or for a frame before it. */
@@ -222,7 +283,8 @@ void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
 /* As if nothing had ever come. */
 void datagram_forget_in(struct channel *c);
 struct in_epoch *datagram_in_epoch(struct datagram *d, uint32_t id);
-size_t datagram_disk_bitmap(const struct in_epoch *e, uint8_t bitmap[FRAME_BITMAP_MAX]);
+/* What is on disk behind the cumulative number, and what waits in memory to lean on what is missing. Return: bytes of it. */
+size_t datagram_told_bitmap(const struct datagram *d, const struct in_epoch *e, uint8_t bitmap[FRAME_BITMAP_MAX]);
 /* The epoch that an acknowledgement should name next; NULL: nothing is new. */
 struct in_epoch *datagram_ack_epoch(struct datagram *d);
 void datagram_ack_told(struct channel *c, struct in_epoch *e, int64_t now_ms);

@@ -1,6 +1,6 @@
-/* The models that frames of datagram links are coded with ([P-10.16]). Each frame decodes alone: its coder begins from a copy of a
- * model that has seen what both ends have, the codec's primer, and behind it the anchor's messages. The copy is a memcpy;
- * the model itself is made once, a little at a time. */
+/* The models that frames of datagram links are coded with ([P-10.16]). The coder of a frame that stands alone begins from a copy of a
+ * model that has seen what both ends have, the codec's primer, and behind it the anchor's messages; so does the first that leans
+ * (datagram_lean.c). The copy is a memcpy; the model itself is made once, a little at a time. */
 #include <string.h>
 
 #include "gateway/wire/datagram_internal.h"
@@ -97,7 +97,7 @@ static struct datagram_model *under_way(const struct channel *c)
 
 bool datagram_priming(const struct channel *c)
 {
-    return under_way(c);
+    return under_way(c) || datagram_chain_priming(c);
 }
 
 /* One record more. Return: bytes of it; 0 = it is done, or given up. */
@@ -125,7 +125,10 @@ void datagram_prime(struct channel *c, int64_t now_ms)
     size_t done = 0, n = 1;
     while (m && done < SLICE_BYTES && n > 0)
         done += n = step(c, m);
-    if (m && m->ready && !m->out)
+    bool chain = !m && datagram_chain_priming(c);
+    while (chain && done < SLICE_BYTES && n > 0)
+        done += n = datagram_chain_step(c);
+    if ((m && m->ready && !m->out) || (chain && n == 0))
         datagram_take_held(c, now_ms);
 }
 
@@ -145,21 +148,9 @@ bool datagram_out_model(struct channel *c, uint8_t codec, uint32_t anchor)
     return m->ready;
 }
 
-struct codec_encoder *datagram_fresh_encoder(struct channel *c, struct codec_encoder *again)
+enum datagram_decoding datagram_in_model(struct channel *c, uint8_t codec, uint32_t anchor, struct codec_decoder **out)
 {
-    const struct datagram_model *m = &c->datagram->out_model;
-    const struct codec *of = datagram_codec_of(m->codec);
-    struct codec_encoder *e = again ? again : of->encoder_new(memory_of(m->codec));
-    if (e)
-        of->copy_encoder(e, m->encoder);
-    return e;
-}
-
-enum datagram_decoding datagram_decode(struct channel *c, uint8_t codec, uint32_t anchor, const uint8_t *bytes, size_t n)
-{
-    static const struct codec_limits limits = {.max_message = UINT32_MAX};
     struct datagram *d = c->datagram;
-    const struct codec *of = datagram_codec_of(codec);
     struct datagram_model *m = NULL;
     for (unsigned i = 0; i < 2; i++)
         if (d->in_models[i].codec == codec && d->in_models[i].anchor == anchor)
@@ -176,26 +167,6 @@ enum datagram_decoding datagram_decode(struct channel *c, uint8_t codec, uint32_
             return DATAGRAM_LATER;
         }
     }
-    if (!m->ready)
-        return DATAGRAM_LATER;
-    struct codec_decoder *decoder = of->decoder_new(memory_of(codec), &limits);
-    struct record r;
-    uint64_t needed, check = RECORD_CHECK_START;
-    size_t checked = of->version > 1 ? 1 : 0;
-    record_list_clear(&c->records);
-    if (!decoder)
-        return DATAGRAM_LATER;
-    of->copy_decoder(decoder, m->decoder);
-    bool good = n >= checked && of->feed(decoder, bytes + checked, n - checked, true) == 0;
-    while (good) {
-        int rc = of->decode(decoder, &r, &needed);
-        if (rc == CODEC_MORE)
-            break;
-        good = rc == 0 && record_list_add(&c->records, &r) == 0;
-        if (good)
-            check = record_check_add(check, &r);
-    }
-    of->decoder_free(decoder);
-    good = good && (!checked || bytes[0] == (uint8_t)record_check_fold(check));
-    return good ? DATAGRAM_DECODED : DATAGRAM_NONSENSE;
+    *out = m->decoder;
+    return m->ready ? DATAGRAM_DECODED : DATAGRAM_LATER;
 }

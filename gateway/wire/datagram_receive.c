@@ -41,6 +41,7 @@ void datagram_forget_in(struct channel *c)
     struct datagram *d = c->datagram;
     while (d->in_count > 0)
         remove_epoch(d, d->in_count - 1);
+    datagram_chain_forget(d);
     d->floor = 0;
     d->committed = d->given; /* what the owner has yet to commit is of no frame that we would acknowledge */
     c->peer_epoch = 0;
@@ -122,6 +123,19 @@ static void note_secrets(struct channel *c, const struct datagram_announcement *
     }
 }
 
+/* What of epochs that are over was kept to lean on is of no more use. */
+static struct in_epoch *begin_epoch(struct channel *c, const struct in_epoch *e)
+{
+    struct datagram *d = c->datagram;
+    struct in_epoch *begun = insert_epoch(d, e);
+    uint32_t ids[DATAGRAM_EPOCHS];
+    for (unsigned i = 0; i < d->in_count; i++)
+        ids[i] = d->in[i].id;
+    if (c->ops->only_leaning)
+        c->ops->only_leaning(c->ctx, ids, d->in_count);
+    return begun;
+}
+
 /* Is this announced epoch one that may begin now? */
 static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_announcement *a, struct in_epoch *e, int64_t now_ms)
 {
@@ -141,7 +155,7 @@ static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_an
     }
     /* Of a process before the newest: welcome where that one has said that such frames may come. */
     if (d->in_count > 0 && a->counter < d->in[0].counter && a->counter >= d->in[0].since)
-        return insert_epoch(d, e);
+        return begin_epoch(c, e);
     if (a->counter <= d->floor || !proves_itself(c, a)) {
         c->status.replayed += datagram_sealed(c);
         refuse(c, e, DATAGRAM_FLOOR, now_ms);
@@ -159,18 +173,31 @@ static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_an
     d->has_nonce = false;
     note_secrets(c, a, e);
     c->peer_epoch = e->id;
-    return insert_epoch(d, e);
+    return begin_epoch(c, e);
 }
 
 /* ---- frames ---- */
 
-enum taken { TAKEN, NOT_NOW, NO_TOPIC, NO_ANCHOR, NONSENSE };
+enum taken { TAKEN, NOT_NOW, NO_TOPIC, NO_ANCHOR, NO_CHAIN, NONSENSE };
+
+/* All before this one are here. */
+static bool reaches(const struct in_epoch *e, uint64_t number)
+{
+    for (uint64_t i = e->cumulative + 1; i < number; i++)
+        if (!e->here[i % FRAME_WINDOW])
+            return false;
+    return true;
+}
 
 /* A whole record of the frame must do; what does not decode, or the owner cannot take now, was not received. */
-static enum taken take(struct channel *c, const struct in_epoch *e, const uint8_t *bytes, size_t n)
+static enum taken take(struct channel *c, struct in_epoch *e, uint64_t number, bool leans, const uint8_t *bytes, size_t n)
 {
     enum taken what = NONSENSE;
-    switch (datagram_decode(c, e->codec, e->anchor, bytes, n)) {
+    if (leans && e->broken)
+        return NO_CHAIN;
+    if (leans && !reaches(e, number))
+        return NOT_NOW;
+    switch (datagram_decode(c, e, leans, bytes, n)) {
     case DATAGRAM_DECODED:
         what = TAKEN;
         break;
@@ -179,6 +206,9 @@ static enum taken take(struct channel *c, const struct in_epoch *e, const uint8_
     case DATAGRAM_NO_MODEL:
         return NO_ANCHOR;
     case DATAGRAM_NONSENSE:
+        /* The two models differ, and will go on to. */
+        e->broken |= leans;
+        what = leans ? NO_CHAIN : NONSENSE;
         break;
     }
     for (size_t i = 0; i < c->records.count && what == TAKEN; i++) {
@@ -186,6 +216,8 @@ static enum taken take(struct channel *c, const struct in_epoch *e, const uint8_
         if (rc != 0)
             what = rc == -ENOENT ? NO_TOPIC : NOT_NOW;
     }
+    if (what == TAKEN && leans)
+        datagram_chain_taken(c, e, number, bytes, n);
     record_list_clear(&c->records);
     return what;
 }
@@ -203,14 +235,19 @@ static void want_ack(struct channel *c, bool soon, int64_t now_ms)
         c->ack_at_ms = now_ms + DATAGRAM_ACK_DELAY_MS;
 }
 
+/* After so many an acknowledgement is due, or the other end's window would stall. */
+static unsigned ack_frames(const struct channel *c)
+{
+    return c->config.metered ? METERED_WINDOW / 2 : DATAGRAM_ACK_FRAMES;
+}
+
 static void received(struct channel *c, struct in_epoch *e, uint64_t number, int64_t now_ms)
 {
     struct datagram *d = c->datagram;
-    unsigned most = c->config.metered ? METERED_WINDOW / 2 : DATAGRAM_ACK_FRAMES; /* or the other end's window would stall */
     e->here[number % FRAME_WINDOW] = true;
     d->waiting[d->given % FRAME_WINDOW].epoch = e->id;
     d->waiting[d->given++ % FRAME_WINDOW].number = number;
-    want_ack(c, ++c->unacked >= most, now_ms);
+    want_ack(c, ++c->unacked >= ack_frames(c), now_ms);
     c->ops->frame_done(c->ctx, d->given);
 }
 
@@ -219,19 +256,39 @@ static bool had_it(const struct in_epoch *e, uint64_t number)
     return number <= e->cumulative || (number <= e->cumulative + FRAME_WINDOW && e->here[number % FRAME_WINDOW]);
 }
 
+/* The last of the epoch's frames that are held gives way to one before it. Return: false: there is none. */
+static bool make_room(struct datagram *d, uint32_t epoch, uint64_t number)
+{
+    unsigned last = d->held_count;
+    for (unsigned i = 0; i < d->held_count; i++)
+        if (d->held[i].epoch == epoch && d->held[i].number > number && (last == d->held_count || d->held[i].number > d->held[last].number))
+            last = i;
+    if (last == d->held_count)
+        return false;
+    forget_held(d, last);
+    return true;
+}
+
 /* Keeps a frame that cannot be taken before another: so that a large message whose pieces overtake one another does not need
- * each of them once more. It is not acknowledged; a restart loses it. */
-static void hold(struct channel *c, const struct in_epoch *e, uint64_t number, const uint8_t *bytes, size_t n)
+ * each of them once more, nor what leans on a frame that was lost. A restart loses it. That one is here which leans is told,
+ * but not acknowledged: its sender keeps it until all before it are here, too. */
+static void hold(struct channel *c, struct in_epoch *e, uint64_t number, bool leans, const uint8_t *bytes, size_t n, int64_t now_ms)
 {
     struct datagram *d = c->datagram;
     for (unsigned i = 0; i < d->held_count; i++)
         if (d->held[i].epoch == e->id && d->held[i].number == number)
             return;
-    uint8_t *copy = d->held_count < DATAGRAM_HELD_MAX ? malloc(n) : NULL;
+    if (d->held_count == DATAGRAM_HELD_MAX && !make_room(d, e->id, number))
+        return;
+    uint8_t *copy = malloc(n);
     if (!copy)
         return;
     memcpy(copy, bytes, n);
-    d->held[d->held_count++] = (struct held_frame){e->id, number, copy, n};
+    d->held[d->held_count++] = (struct held_frame){e->id, number, leans, copy, n};
+    if (leans && !reaches(e, number)) {
+        e->news = true;
+        want_ack(c, ++c->unacked >= ack_frames(c), now_ms);
+    }
 }
 
 /* What waited for the frame just taken, and what waited for that. */
@@ -243,12 +300,14 @@ void datagram_take_held(struct channel *c, int64_t now_ms)
         struct in_epoch *e = datagram_in_epoch(d, h.epoch);
         if (d->given - d->committed >= FRAME_WINDOW)
             return;
-        enum taken what = !e || had_it(e, h.number) ? NONSENSE : take(c, e, h.bytes, h.n);
+        enum taken what = !e || had_it(e, h.number) ? NONSENSE : take(c, e, h.number, h.leans, h.bytes, h.n);
         if (what == NOT_NOW) {
             i++;
             continue;
         }
         forget_held(d, i);
+        if (what == NO_CHAIN)
+            refuse(c, e, DATAGRAM_FLOOR, now_ms);
         if (what == TAKEN) {
             received(c, e, h.number, now_ms);
             i = 0;
@@ -259,6 +318,8 @@ void datagram_take_held(struct channel *c, int64_t now_ms)
 /* What the sender has under way no more will not come: it had been acknowledged, by a store that is lost since. */
 static void skip_to(struct in_epoch *e, uint64_t first)
 {
+    for (uint64_t i = e->cumulative + 1; i < first && !e->broken; i++)
+        e->broken = i > e->cumulative + FRAME_WINDOW || !e->here[i % FRAME_WINDOW];
     if (first > e->cumulative + 2 * FRAME_WINDOW) {
         memset(e->here, 0, sizeof e->here);
         memset(e->on_disk, 0, sizeof e->on_disk);
@@ -331,7 +392,7 @@ void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
     channel_set_state(c, CHANNEL_READY, "heard again");
     for (unsigned i = 0; i < d->out_count && h.has_ack; i++)
         if ((uint16_t)d->out[i].id == h.ack_epoch) {
-            datagram_on_ack(c, d->out[i].id, h.ack, h.grant, &h.bitmap, 1, now_ms);
+            datagram_on_ack(c, d->out[i].id, h.ack, h.grant, &h.bitmap, 1, false, now_ms);
             break;
         }
     if (had_it(e, number)) {
@@ -346,7 +407,7 @@ void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
     }
     if (number > e->cumulative + FRAME_WINDOW || d->given - d->committed >= FRAME_WINDOW)
         return;
-    switch (take(c, e, frame + header, content - header)) {
+    switch (take(c, e, number, h.leans, frame + header, content - header)) {
     case TAKEN:
         c->status.stream_bytes_in += content - header;
         if (h.announces && h.announcement.proposes && c->ops->anchor_proposed)
@@ -357,13 +418,16 @@ void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
         datagram_take_held(c, now_ms);
         break;
     case NOT_NOW:
-        hold(c, e, number, frame + header, content - header);
+        hold(c, e, number, h.leans, frame + header, content - header, now_ms);
         break;
     case NO_ANCHOR:
         refuse(c, e, DATAGRAM_NO_ANCHOR, now_ms);
         break;
     case NO_TOPIC:
         refuse(c, e, DATAGRAM_FORGOTTEN, now_ms);
+        break;
+    case NO_CHAIN:
+        refuse(c, e, DATAGRAM_FLOOR, now_ms); /* it is to begin an epoch in which nothing is missing */
         break;
     case NONSENSE:
         c->status.bad_frames++;
@@ -388,12 +452,21 @@ void datagram_committed(struct channel *c, uint64_t frame, int64_t now_ms)
 
 /* ---- what is told of them ---- */
 
-size_t datagram_disk_bitmap(const struct in_epoch *e, uint8_t bitmap[FRAME_BITMAP_MAX])
+static bool waits_in_memory(const struct datagram *d, uint32_t epoch, uint64_t number)
+{
+    for (unsigned i = 0; i < d->held_count; i++)
+        if (d->held[i].epoch == epoch && d->held[i].number == number)
+            return d->held[i].leans;
+    return false;
+}
+
+size_t datagram_told_bitmap(const struct datagram *d, const struct in_epoch *e, uint8_t bitmap[FRAME_BITMAP_MAX])
 {
     size_t bytes = 0;
     memset(bitmap, 0, FRAME_BITMAP_MAX);
     for (size_t bit = 0; bit < FRAME_WINDOW; bit++) {
-        if (!e->on_disk[(e->cumulative + 1 + bit) % FRAME_WINDOW])
+        if (!e->on_disk[(e->cumulative + 1 + bit) % FRAME_WINDOW] &&
+            (bit == 0 || !waits_in_memory(d, e->id, e->cumulative + 1 + bit)))
             continue;
         bitmap[bit / 8] |= (uint8_t)(1u << bit % 8);
         bytes = bit / 8 + 1;

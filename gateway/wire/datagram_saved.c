@@ -5,10 +5,10 @@
 
 #include "gateway/wire/datagram_internal.h"
 
-#define IN_FORMAT  4
-#define OUT_FORMAT 3
+#define IN_FORMAT  5
+#define OUT_FORMAT 4
 
-static_assert(1 + 8 + 1 + DATAGRAM_EPOCHS * (4 + 8 + 8 + 8 + DATAGRAM_SALT_BYTES + 9 + FRAME_BITMAP_MAX) <= CHANNEL_SAVED_MAX,
+static_assert(1 + 8 + 1 + DATAGRAM_EPOCHS * (4 + 8 + 8 + 8 + DATAGRAM_SALT_BYTES + 9 + 5 + FRAME_BITMAP_MAX) <= CHANNEL_SAVED_MAX,
               "what is saved has room");
 static_assert(1 + 8 + 8 + 4 + 2 + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 9) + 12 + 7 * FRAME_WINDOW <=
                   CHANNEL_SAVED_OUT_MAX,
@@ -62,6 +62,8 @@ size_t datagram_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX])
         put_secret(c, &b, e->next_secret);
         buf_put_u8(&b, e->codec);
         buf_put_be32(&b, e->anchor);
+        buf_put_u8(&b, e->broken);
+        buf_put_be32(&b, (uint32_t)e->chain_cost);
         buf_put(&b, bitmap, sizeof bitmap);
     }
     assert(!b.failed);
@@ -78,6 +80,8 @@ static bool read_in_epoch(struct channel *c, struct reader *r, struct in_epoch *
     *has_key = read_secret(c, r, &e->next_secret);
     e->codec = read_u8(r);
     e->anchor = read_be32(r);
+    e->broken = read_u8(r);
+    e->chain_cost = read_be32(r);
     const uint8_t *bitmap = read_bytes(r, FRAME_BITMAP_MAX);
     if (r->bad || e->id == 0)
         return false;
@@ -130,7 +134,7 @@ size_t datagram_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_
     buf_put_be32(&b, d->anchor);
     buf_put_be32(&b, c->identity.segment);
     buf_put_be32(&b, next_id(c));
-    buf_put_u8(&b, (uint8_t)(d->begun | d->announced << 1));
+    buf_put_u8(&b, (uint8_t)(d->begun | d->announced << 1 | d->out_chain.begun << 2));
     buf_put_u8(&b, (uint8_t)d->out_count);
     for (unsigned i = 0; i < d->out_count; i++) {
         const struct out_epoch *e = &d->out[i];
@@ -204,8 +208,9 @@ bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n)
     }
     /* The same process as before (a configuration read anew): its epoch goes on, unless the peer is to be told of a further
      * secret, which an epoch's announcement does. Another process says who it is in an epoch of its
-     * own, since a restored copy of this store may be saying other things under the same numbers. */
-    if ((flags & 1) && segment == c->identity.segment && newest_kept && (next_id(c) == 0 || next_id(c) == told) &&
+     * own, since a restored copy of this store may be saying other things under the same numbers. And what leaned on frames
+     * can be gone on with only by who has their model. */
+    if ((flags & 1) && !(flags & 4) && segment == c->identity.segment && newest_kept && (next_id(c) == 0 || next_id(c) == told) &&
         datagram_epoch_key(c, SEAL_OURS, d->out[0].counter, d->out[0].id, d->out[0].salt, d->out[0].next_secret, &d->out_key)) {
         d->begun = true;
         d->announced = flags & 2;

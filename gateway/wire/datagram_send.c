@@ -8,8 +8,12 @@
 #include "gateway/wire/datagram_internal.h"
 
 #define ANNOUNCE_EVERY 32  /* frames */
-#define PROPOSE_FIRST  30  /* records acknowledged before an anchor is proposed: the first, and another */
+#define ANNOUNCE_FIRST 8   /* ... of a metered link, until it is heard that the epoch is known */
+/* Records of frames that stood alone, acknowledged before an anchor is proposed for them: the first, and another. Where most lean
+ * an anchor is of use to the next epoch only. */
+#define PROPOSE_FIRST  30
 #define PROPOSE_AGAIN  600
+#define PROPOSE_COST   (DATAGRAM_CHAIN_MAX / 4 * 3)
 
 struct out_epoch *datagram_out_epoch(struct datagram *d, uint32_t id)
 {
@@ -35,6 +39,7 @@ struct out_frame *datagram_add_frame(struct channel *c, uint32_t epoch, uint64_t
                             .token = ++d->last_token,
                             .bytes = copy,
                             .n = n,
+                            .leans = datagram_leans(bytes),
                             .first_record = d->records_given,
                             .due = true};
     return f;
@@ -52,8 +57,9 @@ void datagram_forget_frames(struct channel *c)
     while (d->frame_count > 0)
         remove_frame(d, d->frame_count - 1);
     d->out_count = 0;
-    d->begun = d->announced = d->leaving = false;
+    d->begun = d->announced = d->leaving = d->anchor_due = false;
     d->proposed = 0;
+    datagram_chain_begin(d);
     record_list_clear(&d->carried);
     c->own_epoch = 0;
 }
@@ -153,19 +159,20 @@ static bool begin_epoch(struct channel *c)
     d->out_count++;
     d->counter = e.counter;
     d->begun = true;
-    d->announced = false;
+    d->announced = d->anchor_due = false;
+    datagram_chain_begin(d);
     c->own_epoch = e.id;
     return true;
 }
 
-/* Does the frame of this number tell of the epoch? A metered link spares most of the frames that follow the first: they are
+/* Does the frame of this number tell of the epoch? A metered link spares most of those that follow the first: they are
  * of use only where it arrived, and else come again. Now and then one does later, too: a receiver whose store is a new or an
  * older one knows nothing of the epoch. */
 static bool announces(const struct channel *c, uint64_t number)
 {
     if (number % ANNOUNCE_EVERY == 0)
         return true;
-    return !c->datagram->announced && (!c->config.metered || (number & (number - 1)) == 0);
+    return !c->datagram->announced && (!c->config.metered || number == 1 || number % ANNOUNCE_FIRST == 0);
 }
 
 static void announce(const struct channel *c, struct datagram_announcement *a)
@@ -200,12 +207,22 @@ static void propose(struct channel *c, struct datagram_header *h)
     struct datagram *d = c->datagram;
     struct datagram_announcement *a = &h->announcement;
     if (!c->ops->anchor_propose || d->proposed || !d->announced || d->out[0].codec == 1 ||
-        d->acked_since < (d->anchor ? PROPOSE_AGAIN : PROPOSE_FIRST))
+        !(d->alone_since >= (d->anchor ? PROPOSE_AGAIN : PROPOSE_FIRST) ||
+          (d->out_chain.cost >= PROPOSE_COST && d->anchor == d->out[0].anchor) || (h->announces && !d->anchor)))
         return;
-    d->acked_since = 0;
+    d->proposed_alone = d->alone_since >= (d->anchor ? PROPOSE_AGAIN : PROPOSE_FIRST);
+    d->alone_since = 0;
     if (!c->ops->anchor_propose(c->ctx, &a->proposed_up_to, &a->proposed_id) || a->proposed_id == d->anchor)
         return;
     h->announces = a->proposes = true;
+}
+
+/* Frames that lean are many enough, or what frames lean on is not what it might be. */
+static bool epoch_is_over(const struct channel *c)
+{
+    const struct datagram *d = c->datagram;
+    return d->begun && (d->out[0].codec != datagram_codec(c) || datagram_chain_full(d) ||
+                        (d->out[0].anchor != d->anchor && (d->anchor_due || d->anchor == 0)));
 }
 
 static struct in_epoch *ride_along(struct channel *c, struct datagram_header *h)
@@ -214,7 +231,7 @@ static struct in_epoch *ride_along(struct channel *c, struct datagram_header *h)
     struct in_epoch *e = c->ack_wanted ? datagram_ack_epoch(c->datagram) : NULL;
     if (!e)
         return NULL;
-    datagram_disk_bitmap(e, bitmap);
+    datagram_told_bitmap(c->datagram, e, bitmap);
     h->has_ack = true;
     h->ack_epoch = (uint16_t)e->id;
     h->ack = (uint16_t)e->cumulative;
@@ -257,7 +274,7 @@ bool datagram_build(struct channel *c, int64_t now_ms)
     /* The peer keeps so many epochs, and cannot know which of them are over. */
     if (!d->begun && d->out_count > 0 && d->counter + 1 - d->out[d->out_count - 1].counter >= DATAGRAM_EPOCHS)
         datagram_abandon(c);
-    if (d->begun && (d->out[0].codec != datagram_codec(c) || d->out[0].anchor != d->anchor))
+    if (epoch_is_over(c))
         d->begun = false;
     if (!d->begun && !begin_epoch(c))
         return false;
@@ -273,11 +290,14 @@ bool datagram_build(struct channel *c, int64_t now_ms)
         c->ops->give_up(c->ctx, "the link's frames are too small");
         return false;
     }
+    d->frame_leans = datagram_may_lean(c);
     bool urgent = false, checked = datagram_codec_of(e->codec)->version > 1;
     struct buf records;
     buf_init(&records, 1 << 18);
     size_t beside = header + checked + tag;
     unsigned count = datagram_fill(c, &records, mtu - beside, beside, &urgent);
+    h.leans = d->frame_leans;
+    header = datagram_header_encode(&h, c->config.seal, frame, &clear);
     if (checked)
         frame[header++] = check_of(d, count);
     size_t n = header + records.len;
@@ -304,6 +324,7 @@ bool datagram_build(struct channel *c, int64_t now_ms)
     f->urgent = urgent;
     f->payload_end = c->payload_given;
     d->records_given += count;
+    datagram_chain_add(c, count, n - tag - header);
     f->kept = !c->ops->keep_frame;
     bool whole = keep(c, f);
     record_list_clear(&d->filling);
@@ -320,7 +341,7 @@ bool datagram_build(struct channel *c, int64_t now_ms)
 bool datagram_model_ready(struct channel *c)
 {
     struct datagram *d = c->datagram;
-    return datagram_out_model(c, datagram_codec(c), d->anchor);
+    return datagram_out_model(c, datagram_codec(c), d->begun && !epoch_is_over(c) ? d->out[0].anchor : d->anchor);
 }
 
 /* ---- what became of them ---- */
@@ -335,24 +356,33 @@ static void settle(struct channel *c, unsigned i, int64_t now_ms)
 {
     struct datagram *d = c->datagram;
     struct out_frame f = d->frames[i];
-    if (f.sent_count == 1)
-        pace_on_ack(&c->pace, now_ms - f.sent_at_ms, 0, 0, 0, now_ms);
     if (f.payload_end > c->payload_acked)
         c->payload_acked = f.payload_end;
     if (c->ops->drop_frame)
         c->ops->drop_frame(c->ctx, f.epoch, f.number);
     remove_frame(d, i);
-    d->acked_since += f.records;
+    d->alone_since += f.leans ? 0 : f.records;
     if (d->proposed && f.epoch == d->proposed_epoch && f.number == d->proposed_number) {
         d->anchor = d->proposed;
+        d->anchor_due = d->proposed_alone;
         d->proposed = 0;
     }
     for (unsigned k = 0; k < f.records; k++)
         c->ops->acked_record(c->ctx, f.first_record + k);
 }
 
+/* Does this tell that one is missing which was acknowledged before: one after `cumulative` and before `first`? */
+static bool has_forgotten(uint64_t cumulative, uint64_t first, const uint8_t *bitmap, size_t bitmap_bytes, bool whole)
+{
+    uint64_t known = whole ? first : cumulative + 1 + 8 * bitmap_bytes;
+    for (uint64_t n = cumulative + 1; n < first && n < known; n++)
+        if (!is_told(n, cumulative, bitmap, bitmap_bytes))
+            return true;
+    return false;
+}
+
 void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t grant,
-                     const uint8_t *bitmap, size_t bitmap_bytes, int64_t now_ms)
+                     const uint8_t *bitmap, size_t bitmap_bytes, bool whole, int64_t now_ms)
 {
     struct datagram *d = c->datagram;
     struct out_epoch *e = datagram_out_epoch(d, epoch);
@@ -364,7 +394,7 @@ void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t gr
     for (size_t bit = 0; bit < bitmap_bytes * 8; bit++)
         if (bitmap[bit / 8] >> bit % 8 & 1)
             highest = cumulative + 1 + bit;
-    bool progress = false;
+    bool progress = false, waits = false;
     int64_t latest_ms = INT64_MIN / 2; /* sending of a frame that arrived */
     for (unsigned i = 0; i < d->frame_count;) {
         struct out_frame *f = &d->frames[i];
@@ -372,9 +402,23 @@ void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t gr
             i++;
         } else if (is_told(f->number, cumulative, bitmap, bitmap_bytes)) {
             latest_ms = f->sent_at_ms > latest_ms ? f->sent_at_ms : latest_ms;
+            progress |= !f->arrived;
+            if (f->sent_count == 1 && !f->timed) {
+                pace_on_ack(&c->pace, now_ms - f->sent_at_ms, 0, 0, 0, now_ms);
+                f->timed = true;
+            }
+            if (f->leans && f->number > cumulative) {
+                /* It waits for one before it, in memory. */
+                waits = f->arrived = true;
+                f->overtaken = f->due = false;
+                i++;
+                continue;
+            }
             settle(c, i, now_ms);
             progress = true;
         } else {
+            if (whole || f->number <= cumulative + 8 * bitmap_bytes)
+                f->arrived = false;
             f->overtaken |= f->number < highest;
             i++;
         }
@@ -382,16 +426,22 @@ void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t gr
     /* Of a receiver that did not know the epoch none arrived; that the first, sent again, did is no word of the others'
      * numbers, but of their time. */
     for (unsigned i = 0; i < d->frame_count; i++)
-        d->frames[i].overtaken |= d->frames[i].epoch == epoch && d->frames[i].sent_count > 0 &&
+        d->frames[i].overtaken |= d->frames[i].epoch == epoch && d->frames[i].sent_count > 0 && !d->frames[i].arrived &&
                                   d->frames[i].sent_at_ms < latest_ms - datagram_patience_ms(c) / 2;
     if (d->begun && epoch == d->out[0].id) {
         d->announced = true;
         d->has_echo = false;
     }
     c->grant_end = c->payload_acked + frame_grant_decode(grant);
+    if (waits && has_forgotten(cumulative, first, bitmap, bitmap_bytes, whole)) {
+        /* For one that will not come: an older copy of a store. (Or this is late; then the new epoch is for nothing.) */
+        datagram_abandon(c);
+        return;
+    }
     if (progress) {
         c->progress_ms = now_ms;
         c->rto_tries = 0;
+        d->distrust = 0;
         datagram_drop_idle_epochs(d);
         if (c->ops->saved_changed)
             c->ops->saved_changed(c->ctx);
@@ -404,7 +454,7 @@ void datagram_on_no_anchor(struct channel *c, const struct out_epoch *e)
     if (e->anchor == 0)
         d->plain = true;
     d->anchor = d->proposed = 0;
-    d->acked_since = 0;
+    d->alone_since = 0;
     datagram_abandon(c);
 }
 
@@ -418,5 +468,6 @@ void datagram_on_floor(struct channel *c, const struct datagram_answer *a)
         memcpy(d->echo, a->nonce, sizeof d->echo);
     }
     c->status.refused++;
+    d->distrust += d->distrust < DATAGRAM_DISTRUST;
     datagram_abandon(c);
 }

@@ -87,9 +87,9 @@ static void an_epoch_outlives_the_move_of_its_key_to_the_other_file(void **state
     for (int i = 0; i < 10 && !(next_in_use(s, 0) && next_in_use(s, 1)); i++)
         talk(s, 1);
     assert_true(next_in_use(s, 0) && next_in_use(s, 1));
-    unsigned greetings = s->end[1].greetings;
-    with(s, 0, 1, -1, false, sim_reload);
+    with(s, 0, 1, -1, false, sim_reload); /* begins an epoch: what leaned on frames cannot be gone on with */
     talk(s, 3);
+    unsigned greetings = s->end[1].greetings;
     with(s, 1, 1, 2, false, sim_reload);
     talk(s, 3);
     assert_int_equal(s->end[1].greetings, greetings); /* end 0's, at end 1 */

@@ -169,6 +169,50 @@ static void on_drop_frame(void *ctx, uint32_t epoch, uint64_t number)
     want_commit(e, 20);
 }
 
+static void on_keep_leaning(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n)
+{
+    struct end *e = ctx;
+    struct sim *s = e->sim;
+    unsigned i = 0;
+    while (i < LEANING && e->live.leaning[i].used)
+        i++;
+    assert_true(i < LEANING && s->blob_count < BLOBS);
+    uint8_t *copy = s->blobs[s->blob_count++] = malloc(n);
+    assert_non_null(copy);
+    memcpy(copy, bytes, n);
+    e->live.leaning[i] = (struct kept){true, epoch, number, (uint16_t)n, copy};
+}
+
+static bool on_next_leaning(void *ctx, uint32_t epoch, uint64_t after, uint64_t *number, uint8_t *bytes, size_t *n)
+{
+    const struct end *e = ctx;
+    const struct kept *best = NULL;
+    for (unsigned i = 0; i < LEANING; i++) {
+        const struct kept *k = &e->live.leaning[i];
+        if (k->used && k->epoch == epoch && k->number > after && (!best || k->number < best->number))
+            best = k;
+    }
+    if (!best)
+        return false;
+    assert_true(best->n <= *n);
+    *number = best->number;
+    *n = best->n;
+    memcpy(bytes, best->bytes, best->n);
+    return true;
+}
+
+static void on_only_leaning(void *ctx, const uint32_t *epochs, unsigned count)
+{
+    struct end *e = ctx;
+    for (unsigned i = 0; i < LEANING; i++) {
+        bool kept = false;
+        for (unsigned k = 0; k < count; k++)
+            kept |= e->live.leaning[i].epoch == epochs[k];
+        e->live.leaning[i].used &= kept;
+    }
+    want_commit(e, 20);
+}
+
 static void on_saved_changed(void *ctx)
 {
     want_commit(ctx, 20);
@@ -269,6 +313,9 @@ static const struct channel_ops ops = {
     .forgotten = on_forgotten,
     .keep_frame = on_keep_frame,
     .drop_frame = on_drop_frame,
+    .keep_leaning = on_keep_leaning,
+    .next_leaning = on_next_leaning,
+    .only_leaning = on_only_leaning,
     .saved_changed = on_saved_changed,
     .restored = on_restored,
     .acked = on_acked,

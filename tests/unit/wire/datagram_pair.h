@@ -9,11 +9,12 @@
 
 #include "gateway/wire/datagram_frame.h"
 
-#define MESSAGES 2000
+#define MESSAGES 4000
 #define FLYING   400
 #define MTU      340
 
-#define KEPT 600
+#define KEPT    600
+#define LEANING 1200
 
 struct kept {
     bool used;
@@ -30,6 +31,7 @@ struct disk {
     uint8_t saved_out[CHANNEL_SAVED_OUT_MAX];
     size_t saved_out_len;
     struct kept kept[KEPT];
+    struct kept leaning[LEANING]; /* of the peer's */
     bool acked[MESSAGES + 1]; /* of its own */
 };
 

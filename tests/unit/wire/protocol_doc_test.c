@@ -279,6 +279,7 @@ static void check_datagram(const struct example *e)
         .number = number(e, "number", 10),
         .epoch_low = (uint8_t)number(e, "epoch", 16),
         .announces = text(e, "name"),
+        .leans = text(e, "leans"),
         .announcement = {.counter = number(e, "counter", 10),
                          .epoch = (uint32_t)number(e, "epoch", 16),
                          .since = number(e, "since", 10),
@@ -480,7 +481,7 @@ CASE(marks, 1)
 CASE(resume, 1)
 CASE(refuse, 1)
 CASE(plain, 1)
-CASE(datagram, 2)
+CASE(datagram, 3)
 CASE(datagram_ack, 1)
 CASE(datagram_floor, 1)
 CASE(key, 2)
