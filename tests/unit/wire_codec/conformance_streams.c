@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gateway/wire/codec_mix.h"
+#include "gateway/wire/mix_checksums.h"
 #include "tests/unit/wire_codec/run.h"
 
 #define SEED 20261123
@@ -275,40 +276,24 @@ static void containers(void)
     run_end(&o.run);
 }
 
-/* Bytes that seem a container to the encoder once, and are none later. */
-static void checksums_of_other_kinds(void)
+/* A topic for each kind of checksum, which is met three times, then missed, and met again. */
+static void checksums_of_all_kinds(void)
 {
     struct odd o = {0};
+    uint8_t ring[64] = {0}, columns[16], ends[8];
+    const struct mix_window w = {.bytes = ring, .columns = columns, .ends = ends, .mask = sizeof ring - 1};
 
     begin(&o.run, "checksums", CODEC_MIX_MEMORY_MIN);
-    for (unsigned topic = 0; topic < 4; topic++) {
+    for (unsigned kind = 1; kind <= 24; kind++) {
         char name[8];
-        snprintf(name, sizeof name, "s/%u", topic);
-        name_topic(&o, topic, name);
-        for (unsigned i = 0; i < 6; i++) {
-            uint8_t m[20] = {0x81, 0, (uint8_t)(i * 9), (uint8_t)(i >> 1), 0x90, (uint8_t)(200 - i), 7, (uint8_t)topic};
-            size_t n = 8;
-            uint32_t v = topic == 1 ? 0 : 0xffffffff;
-            for (size_t k = 0; k < n; k++) {
-                switch (topic) {
-                case 0: /* CRC-32 */
-                    v ^= m[k];
-                    for (unsigned b = 0; b < 8; b++)
-                        v = v >> 1 ^ (v & 1 ? 0xedb88320 : 0);
-                    break;
-                case 1:
-                    v += m[k];
-                    break;
-                default:
-                    break;
-                }
-            }
-            if (topic == 0)
-                for (unsigned b = 0; b < 4; b++)
-                    m[n++] = (uint8_t)(~v >> 8 * b);
-            else if (topic == 1)
-                m[n++] = (uint8_t)(0 - v);
-            say_bytes(&o, topic, m, n);
+        unsigned width = mix_checksum_width(kind);
+        snprintf(name, sizeof name, "s/%u", kind);
+        name_topic(&o, kind, name);
+        for (unsigned i = 0; i < 5; i++) {
+            memcpy(ring, (uint8_t[]){0x81, (uint8_t)(i * 9), (uint8_t)(kind * 5), 0x90, (uint8_t)(200 - i), 7}, 6);
+            mix_checksum_make(&w, 0, 6 + width, kind, ring + 6);
+            ring[6] ^= i == 3;
+            say_bytes(&o, kind, ring, 6 + width);
         }
         run_flush(&o.run);
     }
@@ -367,7 +352,7 @@ int main(int argc, char **argv)
     records_of_all_kinds();
     numbers_in_text();
     containers();
-    checksums_of_other_kinds();
+    checksums_of_all_kinds();
     primed();
     kind("scalars", least, 60, CODEC_EFFORT_FULL);
     kind("events", least, 30, CODEC_EFFORT_FULL);
