@@ -33,6 +33,7 @@
 
 struct bridge;
 struct buf;
+struct primer_models;
 
 /* What a datagram link costs and how patient it is: struct link_terms of link_drivers/driver.h. */
 struct bridge_terms {
@@ -95,6 +96,9 @@ struct bridge_env {
     /* Microseconds from any origin, for measuring how long our own work takes. NULL: that shall change nothing
      * (the simulator: a run must be the same each time). */
     uint64_t (*work_us)(void *ctx);
+    /* What the codec's models of all peers begin from; outlives the bridge. NULL: it makes its own (the simulator has one for many
+     * gateways, since making it takes longer than many a run). */
+    struct primer_models *models;
     /* text ends in key=value pairs. */
     void (*log)(void *ctx, enum bridge_log level, const char *subsystem, const char *text);
 };

@@ -7,6 +7,7 @@
 #include "base/msg.h"
 #include "gateway/bridge/bridge.h"
 #include "gateway/bridge/priming.h"
+#include "gateway/wire/primer_models.h"
 #include "gateway/bridge/routes.h"
 #include "gateway/bridge/topic_slots.h"
 #include "gateway/mqtt/session.h"
@@ -211,6 +212,7 @@ struct bridge {
     struct publisher publisher;
     struct peer *peers;
     size_t peer_count;
+    struct primer_models *models, *own_models; /* env.models, or own_models */
     size_t prime_turn;          /* of the peers whose models are being primed */
     bool *link_up;              /* per config link */
     struct deliveries *deliveries; /* per config link */

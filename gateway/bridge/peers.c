@@ -75,6 +75,11 @@ static enum channel_prime op_prime(void *ctx, bool out, struct record *r)
     return peers_prime(p, out, r);
 }
 
+static bool op_hurry(void *ctx)
+{
+    return sender_lane_ready(ctx, CLASS_ALARM);
+}
+
 static bool op_anchor_open(void *ctx, bool out, uint32_t id)
 {
     return peers_anchor_open(ctx, out, id);
@@ -189,6 +194,7 @@ static const struct channel_ops channel_ops = {
     .greeting = op_greeting,
     .greeted = op_greeted,
     .prime = op_prime,
+    .hurry = op_hurry,
     .primed = op_primed,
     .state = op_state,
     .give_up = op_give_up,
@@ -223,9 +229,10 @@ static size_t link_of(const struct bridge *b, const struct config_peer *c)
     return (size_t)(l - b->config->links);
 }
 
+/* Two directions each. The primer's models, one for each size in use, are less than two of the largest. */
 static int64_t model_share(const struct bridge *b)
 {
-    return b->config->store.codec_cache / (2 * (int64_t)b->config->peer_count);
+    return b->config->store.codec_cache / (2 * (int64_t)b->config->peer_count + 2);
 }
 
 /* Bytes of model for each direction of this peer: what it asks for, and no more than its share of codec_cache, so that all peers
@@ -292,6 +299,7 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
         .max_message = (uint32_t)c->max_message,
         .codec_version = codec_version(b, c),
         .codec_memory = model_memory(b, c),
+        .models = b->models,
         .effort = c->codec == CODEC_FAST ? CODEC_EFFORT_FAST : CODEC_EFFORT_FULL,
         /* Where bytes cost, or the line is known to be slower than any model, the fewest. */
         .effort_fixed = c->codec != CODEC_AUTO || cl->metered || (l->rate_bytes_s && l->rate_bytes_s < MODEL_BYTES_S),
@@ -323,7 +331,10 @@ int peers_init(struct bridge *b)
     b->link_up = calloc(b->config->link_count ? b->config->link_count : 1, sizeof *b->link_up);
     b->deliveries = calloc(b->config->link_count ? b->config->link_count : 1, sizeof *b->deliveries);
     b->reports = calloc(b->config->link_count ? b->config->link_count : 1, sizeof *b->reports);
-    if (!b->peers || !b->link_up || !b->deliveries || !b->reports || guests_init(b) < 0)
+    if (!b->env.models)
+        b->own_models = primer_models_new();
+    b->models = b->env.models ? b->env.models : b->own_models;
+    if (!b->peers || !b->link_up || !b->deliveries || !b->reports || !b->models || guests_init(b) < 0)
         return -ENOMEM;
     if (b->config->peer_count > 0 && model_share(b) < CODEC_MIX_MEMORY_MIN)
         bridge_logf(b, BRIDGE_WARN, "peer", "codec_cache is too small for so many peers: nothing is squeezed peers=%zu",
@@ -351,6 +362,7 @@ void peers_fini(struct bridge *b)
         if (p->sender.topics)
             sender_fini(p);
     }
+    primer_models_free(b->own_models);
     for (size_t i = 0; b->reports && i < b->config->link_count; i++)
         free(b->reports[i].json);
     free(b->reports);

@@ -50,8 +50,6 @@ enum channel_prime peers_prime(struct peer *p, bool out, struct record *r)
 {
     if (out && p->prime_out.count == 0)
         return CHANNEL_PRIME_END;
-    if (out && sender_lane_ready(p, CLASS_ALARM))
-        return CHANNEL_PRIME_HURRY;
     bool more = out ? priming_next(&p->prime_out, p->sender.topics, r) : priming_next(&p->prime_in, p->topics_in, r);
     return more ? CHANNEL_PRIME_RECORD : CHANNEL_PRIME_END;
 }
@@ -61,7 +59,7 @@ bool peers_priming(const struct bridge *b)
     for (size_t i = 0; i < b->peer_count; i++)
         if (channel_priming(b->peers[i].channel))
             return true;
-    return false;
+    return primer_models_under_way(b->models);
 }
 
 void peers_prime_some(struct bridge *b)
@@ -73,4 +71,5 @@ void peers_prime_some(struct bridge *b)
         channel_prime(p->channel, b->now.mono_ms);
         return;
     }
+    primer_models_work(b->models);
 }

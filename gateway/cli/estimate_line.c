@@ -42,12 +42,11 @@ static size_t content(const struct estimate_line *l)
     return l->link.frame_bytes - overhead(l);
 }
 
-/* A new pair of ends of a datagram link begins with what the codec is shipped with, of a stream link with nothing. */
+/* A new pair of ends begins with what the codec is shipped with. */
 static bool prime(struct estimate_line *l)
 {
     bool good = true;
-    bool primes = l->link.datagram && l->codec->prime_encoder;
-    for (size_t i = 0; primes && i < primer_count() && good; i++) {
+    for (size_t i = 0; l->codec->prime_encoder && i < primer_count() && good; i++) {
         struct record r = primer_record(i);
         good = l->codec->prime_encoder(l->encoder, &r) == 0;
     }

@@ -24,6 +24,8 @@ struct channel *channel_new(const struct channel_config *config, const struct ch
     c->identity = *own;
     c->ops = ops;
     c->ctx = ctx;
+    c->own_models = config->models ? NULL : primer_models_new();
+    c->models = config->models ? config->models : c->own_models;
     if (c->config.codec_version == 0 || c->config.codec_version > CODEC_VERSION_MAX)
         c->config.codec_version = CODEC_VERSION_MAX;
     bool kept_out = framing_avoid_set(&c->avoid, config->avoid, config->avoid_count);
@@ -43,6 +45,10 @@ struct channel *channel_new(const struct channel_config *config, const struct ch
         channel_free(c);
         return NULL;
     }
+    if (!c->models) {
+        channel_free(c);
+        return NULL;
+    }
     struct seal_context out = channel_seal_out(c);
     c->content_max = FRAME_MAX_BYTES - FRAME_HEADER_BYTES - FRAME_CHECK_BYTES -
                      (c->sealed ? c->ring.terms.tag_bytes : seal_overhead(&out));
@@ -50,6 +56,8 @@ struct channel *channel_new(const struct channel_config *config, const struct ch
         channel_free(c);
         return NULL;
     }
+    if (config->models)
+        channel_prime_prepare(c);
     return c;
 }
 
@@ -64,6 +72,7 @@ void channel_free(struct channel *c)
     record_list_fini(&c->records);
     buf_fini(&c->stream);
     datagram_free(c->datagram);
+    primer_models_free(c->own_models);
     crypto_wipe(c, sizeof *c);
     free(c);
 }

@@ -59,6 +59,7 @@ struct channel_config {
     enum codec_effort effort; /* of what we encode, to begin with; it is kept to if effort_fixed, and */
     bool effort_fixed;        /* where the owner has no clock to measure it by */
     size_t codec_memory;
+    struct primer_models *models; /* the process's, which outlive the channel; NULL: it makes its own */
     /* Both ends alike in the first two, or they never understand one another. */
     enum seal_mode seal;
     unsigned tag_bytes; /* 4, 6, 8 ... 16; 0 = 8 */
@@ -106,10 +107,10 @@ enum channel_state {
 enum channel_prime {
     CHANNEL_PRIME_RECORD, /* *r is the next */
     CHANNEL_PRIME_END,    /* there is no more; or no tail that both ends have */
-    CHANNEL_PRIME_HURRY,  /* out only: an alarm waits; the tail is given up */
 };
 
 struct channel;
+struct primer_models;
 struct channel_ops {
     /* STREAM: framed bytes for the line. DATAGRAM: one frame. token: to name it in channel_sent.
      * urgent: an alarm is in it. */
@@ -175,8 +176,11 @@ struct channel_ops {
     void (*greeted)(void *ctx, const struct channel_marks *theirs);
     /* STREAM: the next record of a history tail, oldest first, that a new epoch's model is primed from: of
      * what we send (out), if it is the one that the peer's marks told the hash of, or of what we receive, if
-     * our marks told of one. Asked for from inside channel_prime. *r lives until the next ops call. NULL: none. */
+     * our marks told of one. Asked for from inside channel_prime. *r lives until the next ops call. NULL: the
+     * owner does not prime, and models begin with nothing. */
     enum channel_prime (*prime)(void *ctx, bool out, struct record *r);
+    /* STREAM: something waits that may not wait for priming: an alarm. NULL: never. */
+    bool (*hurry)(void *ctx);
     /* No more of this tail is wanted. */
     void (*primed)(void *ctx, bool out);
     /* DATAGRAM: anchors: messages that both ends have, kept by both under an id made of them ([P-10.16]).
@@ -236,7 +240,7 @@ uint32_t channel_piece(const struct channel *c, enum msg_class class, unsigned s
  * its receiver will have taken all frames of that epoch made before. If so, a slot that one of those defined means something in it. */
 uint32_t channel_frame_epoch(const struct channel *c);
 bool channel_frame_leans(const struct channel *c);
-/* STREAM: an epoch has begun, and its models are still to be primed: nothing of ours is sent until then, so the
+/* Models are still to be primed (STREAM: of an epoch that has begun; nothing of ours is sent until then), so the
  * owner calls channel_prime soon, and again: each call works for at most some 10 ms. */
 bool channel_priming(const struct channel *c);
 void channel_prime(struct channel *c, int64_t now_ms);

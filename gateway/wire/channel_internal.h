@@ -21,6 +21,7 @@
 #include "gateway/wire/meeting.h"
 #include "gateway/wire/pace.h"
 #include "gateway/wire/piece_size.h"
+#include "gateway/wire/primer_models.h"
 #include "gateway/wire/record_list.h"
 #include "gateway/wire/turn.h"
 
@@ -55,8 +56,9 @@ enum greet { GREET_NONE, GREET_HELLO, GREET_RESUME };
 #define CHANNEL_PRIMED_CODEC 2 /* from this version on there is a model, and a first byte that tells */
 
 enum prime_state {
-    PRIME_NONE,      /* the model begins with nothing */
-    PRIME_UNDER_WAY, /* from a history tail; nothing of the direction is coded yet */
+    PRIME_NONE,   /* the model begins with nothing */
+    PRIME_PRIMER, /* waits for the primer's model; nothing of the direction is coded before it is DONE, or NONE */
+    PRIME_TAIL,   /* has that, and learns a history tail, if there is one */
     PRIME_DONE,
 };
 
@@ -124,7 +126,9 @@ struct channel {
 
     /* Priming of this epoch's models. */
     enum prime_state prime_out, prime_in;
-    bool prime_seen; /* the encoder has seen a record of the tail */
+    bool prime_out_tail; /* the encoder has seen a record of the tail */
+    bool prime_in_tail;  /* a tail is the decoder's to learn */
+    struct primer_models *models, *own_models; /* config.models, or own_models */
     int64_t prime_until_ms;
     unsigned distrust; /* epochs in a row, up to this one, that began because of nonsense */
 
@@ -235,10 +239,20 @@ void channel_sealed_timer(struct channel *c, int64_t now_ms);
 int64_t channel_sealed_deadline(const struct channel *c);
 
 /* ---- channel_priming.c ---- */
+/* Begins the making of what epochs will most likely begin from, if many share it. */
+void channel_prime_prepare(struct channel *c);
 void channel_prime_begin(struct channel *c, int64_t now_ms);
 void channel_prime_end(struct channel *c);
-/* The peer's stream says whether it was primed from the history tail. Return: NULL, or what is wrong. */
-const char *channel_prime_told(struct channel *c, bool tail) MUST_CHECK;
+/* Coding waits for the encoder to be primed, and nothing is so urgent that it may not. */
+bool channel_prime_holds(const struct channel *c);
+/* The encoder does with what it has seen so far: as much of it as both ends can name. */
+void channel_prime_hurry(struct channel *c);
+/* The first byte of our stream. */
+uint8_t channel_prime_tell(const struct channel *c);
+/* The first byte of the peer's stream has come. Wait: the decoder is still to be primed as it says, and the frame to be kept.
+ * Told, once that is not so: the decoder begins so. Return: NULL, or what is wrong. */
+bool channel_prime_wait(struct channel *c, uint8_t told);
+const char *channel_prime_told(struct channel *c, uint8_t told) MUST_CHECK;
 
 /* ---- channel_send.c ---- */
 /* A fresh encoder, as after channel_send_begin. Return: 0; -ENOMEM. */

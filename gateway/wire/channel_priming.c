@@ -1,13 +1,35 @@
 #include "gateway/wire/datagram_internal.h"
 
-/* A new epoch's models are primed from a history tail that both ends have ([P-12]), before the first record of a direction:
- * the sender encodes nothing until it is done, the receiver keeps the frames that come meanwhile. The sender says
- * in the first byte of its stream whether it did. So it can give up at any time, for an alarm, and
+/* A new epoch's models begin from the built-in primer's, and learn a history tail that both ends have ([P-12]), before the first
+ * record of a direction: the sender encodes nothing until that is done, the receiver keeps the frames that come meanwhile. The sender says
+ * in the first byte of its stream what it did. So it can give up at any time, for an alarm, and
  * nobody has to be asked. */
 
-#define PRIME_SLICE_BYTES 640  /* of payload in one call: under 10 ms where 100 KB are modelled in a second */
-#define PRIME_RECORD_COST 16   /* what a record takes beside its payload, in bytes of it */
 #define PRIME_LONGEST_MS  2000 /* of the sender: what it has learnt by then is not worth more waiting */
+
+/* The first byte of a stream. */
+enum { TOLD_NOTHING = 0, TOLD_TAIL = 1, TOLD_PRIMER = 2 };
+
+static bool under_way(enum prime_state s)
+{
+    return s == PRIME_PRIMER || s == PRIME_TAIL;
+}
+
+static void primed(struct channel *c, bool out)
+{
+    if (c->ops->primed)
+        c->ops->primed(c->ctx, out);
+}
+
+void channel_prime_prepare(struct channel *c)
+{
+    const struct codec_encoder *model;
+    uint8_t datagram = c->datagram ? datagram_codec(c) : 0;
+    size_t memory = c->datagram ? datagram_codec_memory(datagram) : (size_t)1 << channel_memory_log2(c);
+    const struct codec *codec = c->datagram ? datagram_codec_of(datagram) : codec_find(c->config.codec_version);
+    if (codec->version >= CHANNEL_PRIMED_CODEC && primer_models_get(c->models, codec, memory, &model) == PRIMER_MODEL_NO_MEMORY)
+        return; /* asked for again when it is wanted */
+}
 
 void channel_prime_begin(struct channel *c, int64_t now_ms)
 {
@@ -16,73 +38,154 @@ void channel_prime_begin(struct channel *c, int64_t now_ms)
     if (!c->ops->prime)
         return;
     c->prime_until_ms = now_ms + PRIME_LONGEST_MS;
+    c->prime_in_tail = model && c->ours.history_hash != 0;
     if (model)
-        c->prime_out = PRIME_UNDER_WAY;
+        c->prime_out = c->prime_in = PRIME_PRIMER;
     else
-        c->ops->primed(c->ctx, true);
-    if (model && c->ours.history_hash != 0)
-        c->prime_in = PRIME_UNDER_WAY;
-    else
-        c->ops->primed(c->ctx, false);
+        primed(c, true);
+    if (!c->prime_in_tail)
+        primed(c, false);
 }
 
 void channel_prime_end(struct channel *c)
 {
     c->prime_out = c->prime_in = PRIME_NONE;
-    c->prime_seen = false;
+    c->prime_out_tail = c->prime_in_tail = false;
 }
 
 bool channel_priming(const struct channel *c)
 {
     if (c->datagram)
         return datagram_priming(c);
-    return c->live && (c->prime_out == PRIME_UNDER_WAY || c->prime_in == PRIME_UNDER_WAY);
+    return c->live && (under_way(c->prime_out) || under_way(c->prime_in));
 }
 
-/* The encoder has seen part of the tail only: it begins anew, with nothing. */
-static bool give_up(struct channel *c)
+static enum primer_model primer_model(struct channel *c, const struct codec_encoder **model)
 {
-    c->ops->primed(c->ctx, true);
-    c->prime_out = PRIME_NONE;
-    return channel_encoder_renew(c) == 0;
+    return primer_models_get(c->models, c->codec, c->codec_memory, model);
+}
+
+/* ---- out ---- */
+
+bool channel_prime_holds(const struct channel *c)
+{
+    return under_way(c->prime_out) && !(c->ops->hurry && c->ops->hurry(c->ctx));
+}
+
+void channel_prime_hurry(struct channel *c)
+{
+    const struct codec_encoder *model;
+    if (!under_way(c->prime_out))
+        return;
+    bool begun = c->prime_out == PRIME_TAIL && !c->prime_out_tail;
+    bool ready = begun || primer_model(c, &model) == PRIMER_MODEL_READY;
+    if (ready && !begun)
+        c->codec->copy_encoder(c->encoder, model);
+    c->prime_out = ready ? PRIME_DONE : PRIME_NONE;
+    c->prime_out_tail = false;
+    primed(c, true);
+}
+
+uint8_t channel_prime_tell(const struct channel *c)
+{
+    return c->prime_out != PRIME_DONE ? TOLD_NOTHING : c->prime_out_tail ? TOLD_TAIL : TOLD_PRIMER;
 }
 
 /* Return: false = no memory. */
 static bool prime_out(struct channel *c, size_t *done, int64_t now_ms)
 {
+    const struct codec_encoder *model;
     struct record r;
-    if (now_ms >= c->prime_until_ms)
-        return give_up(c);
+    if (now_ms >= c->prime_until_ms || !channel_prime_holds(c)) {
+        channel_prime_hurry(c);
+        return true;
+    }
+    if (c->prime_out == PRIME_PRIMER) {
+        enum primer_model is = primer_model(c, &model);
+        *done = PRIME_SLICE_BYTES;
+        if (is == PRIMER_MODEL_READY) {
+            c->codec->copy_encoder(c->encoder, model);
+            c->prime_out = PRIME_TAIL;
+        } else if (is == PRIMER_MODEL_NO_MEMORY) {
+            channel_prime_hurry(c);
+        }
+        return true;
+    }
     switch (c->ops->prime(c->ctx, true, &r)) {
     case CHANNEL_PRIME_RECORD:
         *done += r.len + PRIME_RECORD_COST;
-        c->prime_seen = true;
+        c->prime_out_tail = true;
         return c->codec->prime_encoder(c->encoder, &r) == 0;
     case CHANNEL_PRIME_END:
-        c->ops->primed(c->ctx, true);
-        c->prime_out = c->prime_seen ? PRIME_DONE : PRIME_NONE;
-        return true;
-    case CHANNEL_PRIME_HURRY:
-        return give_up(c);
+        break;
     }
+    c->prime_out = PRIME_DONE;
+    primed(c, true);
     return true;
 }
 
+/* ---- in ---- */
+
+/* Return: false = no memory. */
 static bool prime_in(struct channel *c, size_t *done)
 {
+    const struct codec_encoder *model;
     struct record r;
+    if (c->prime_in == PRIME_PRIMER) {
+        enum primer_model is = primer_model(c, &model);
+        *done = PRIME_SLICE_BYTES;
+        if (is == PRIMER_MODEL_READY) {
+            c->codec->copy_to_decoder(c->decoder, model);
+            c->prime_in = c->prime_in_tail ? PRIME_TAIL : PRIME_DONE;
+        }
+        return is != PRIMER_MODEL_NO_MEMORY;
+    }
     switch (c->ops->prime(c->ctx, false, &r)) {
     case CHANNEL_PRIME_RECORD:
         *done += r.len + PRIME_RECORD_COST;
         return c->codec->prime_decoder(c->decoder, &r) == 0;
     case CHANNEL_PRIME_END:
-    case CHANNEL_PRIME_HURRY:
         break;
     }
-    c->ops->primed(c->ctx, false);
     c->prime_in = PRIME_DONE;
+    primed(c, false);
     return true;
 }
+
+bool channel_prime_wait(struct channel *c, uint8_t told)
+{
+    if (told == TOLD_PRIMER && c->prime_in == PRIME_PRIMER && c->prime_in_tail) {
+        c->prime_in_tail = false;
+        primed(c, false);
+    }
+    return (told == TOLD_PRIMER && c->prime_in == PRIME_PRIMER) ||
+           (told == TOLD_TAIL && c->prime_in_tail && under_way(c->prime_in));
+}
+
+const char *channel_prime_told(struct channel *c, uint8_t told)
+{
+    const struct codec_encoder *model;
+    enum prime_state was = c->prime_in;
+    if (told > TOLD_PRIMER)
+        return "stream does not begin as it must";
+    if (told == TOLD_TAIL)
+        return c->prime_in_tail ? NULL : "primed from a history that we did not tell of";
+    if (was == PRIME_NONE)
+        return told == TOLD_NOTHING ? NULL : "primed from what we do not have";
+    if (under_way(was) && c->prime_in_tail)
+        primed(c, false);
+    c->prime_in = told == TOLD_PRIMER ? PRIME_DONE : PRIME_NONE;
+    if (told == TOLD_NOTHING)
+        return channel_decoder_renew(c) == 0 ? NULL : "out of memory";
+    if (c->prime_in_tail) {
+        if (primer_model(c, &model) != PRIMER_MODEL_READY)
+            return "out of memory";
+        c->codec->copy_to_decoder(c->decoder, model);
+    }
+    return NULL;
+}
+
+/* ---- a slice of both ---- */
 
 void channel_prime(struct channel *c, int64_t now_ms)
 {
@@ -92,27 +195,17 @@ void channel_prime(struct channel *c, int64_t now_ms)
         datagram_prime(c, now_ms);
         return;
     }
+    if (c->prime_out == PRIME_PRIMER || c->prime_in == PRIME_PRIMER)
+        primer_models_work(c->models);
     /* Turn by turn, since the peer does the same: so both directions are ready at both ends together. */
     while (good && channel_priming(c) && done < PRIME_SLICE_BYTES) {
-        if (c->prime_out == PRIME_UNDER_WAY)
+        if (under_way(c->prime_out))
             good = prime_out(c, &done, now_ms);
-        if (good && c->prime_in == PRIME_UNDER_WAY)
+        if (good && done < PRIME_SLICE_BYTES && under_way(c->prime_in))
             good = prime_in(c, &done);
     }
     if (!good)
         channel_nonsense(c, "out of memory", now_ms);
     else if (c->prime_in == PRIME_DONE)
         channel_take_held(c, now_ms);
-}
-
-const char *channel_prime_told(struct channel *c, bool tail)
-{
-    if (tail)
-        return c->prime_in == PRIME_NONE ? "primed from a history that we did not tell of" : NULL;
-    if (c->prime_in == PRIME_NONE)
-        return NULL;
-    if (c->prime_in == PRIME_UNDER_WAY)
-        c->ops->primed(c->ctx, false);
-    c->prime_in = PRIME_NONE;
-    return channel_decoder_renew(c) == 0 ? NULL : "out of memory";
 }

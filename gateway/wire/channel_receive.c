@@ -83,18 +83,17 @@ static const char *first_byte(struct channel *c, const uint8_t *frame, size_t n,
 {
     if (c->in.next != 1 || c->codec_version < CHANNEL_PRIMED_CODEC)
         return NULL;
-    if (n == *at || frame[*at] > 1)
+    if (n == *at)
         return "stream does not begin as it must";
-    bool tail = frame[(*at)++];
-    return channel_prime_told(c, tail);
+    return channel_prime_told(c, frame[(*at)++]);
 }
 
-/* Must the frame wait for the decoder to be primed? It need not where it says that the peer's encoder was not. */
-static bool must_wait(const struct channel *c, const uint8_t *frame, size_t n)
+/* Must the frame wait for the decoder to be primed? */
+static bool must_wait(struct channel *c, const uint8_t *frame, size_t n)
 {
     struct frame_data f;
     size_t header = frame_data_decode(&f, frame, n);
-    return c->prime_in == PRIME_UNDER_WAY && header > 0 && n > header && frame[header] == 1;
+    return c->in.next == 1 && header > 0 && n > header && channel_prime_wait(c, frame[header]);
 }
 
 /* The frame c->in.next: its records go to the owner once its check is right. Return: false = the

@@ -170,7 +170,7 @@ void channel_on_ack(struct channel *c, uint16_t low, bool grant_known, uint8_t g
 bool channel_send_ready(const struct channel *c)
 {
     if (c->state != CHANNEL_READY || c->greet != GREET_NONE || arq_send_full(&c->out) ||
-        c->prime_out == PRIME_UNDER_WAY)
+        channel_prime_holds(c))
         return false;
     if (c->stream.len == 0 && c->pending_count == 0 && !(c->waiting && c->granted))
         return false;
@@ -186,7 +186,7 @@ static uint64_t work_us(const struct channel *c)
 static bool encode(struct channel *c, const struct record *r, uint64_t *needed)
 {
     if (c->codec_version >= CHANNEL_PRIMED_CODEC && c->lead == 0) {
-        if (!buf_put_u8(&c->stream, c->prime_out == PRIME_DONE))
+        if (!buf_put_u8(&c->stream, channel_prime_tell(c)))
             return false;
         c->lead = 1;
     }
@@ -301,6 +301,7 @@ static void settle_pending(struct channel *c, uint64_t end, bool unit_end, bool 
 /* Makes one frame of new data. Return: false = nothing to send, or no memory. */
 static bool build(struct channel *c, int64_t now_ms)
 {
+    channel_prime_hurry(c);
     if (c->codec->set_effort)
         c->codec->set_effort(c->encoder, effort_look(&c->effort, c->waiting, c->payload_acked, now_ms));
     /* An acknowledgement that has news rides along for three bytes. */

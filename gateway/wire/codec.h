@@ -74,10 +74,12 @@ struct codec {
     int (*prime_decoder)(struct codec_decoder *d, const struct record *r);
     /* Makes dst what src is: the model, the stream's numbers, everything but what lies in between two
      * units, so both must stand there (nothing encoded since the flush; decoded to a unit's end). dst was
-     * made with the same memory and limits, and may have been in any state. Costs a memcpy of the model:
+     * made with the same memory, keeps its limits, and may have been in any state. Costs a memcpy of the model:
      * for a model that was primed once and is begun from many times. */
     void (*copy_encoder)(struct codec_encoder *dst, const struct codec_encoder *src);
     void (*copy_decoder)(struct codec_decoder *dst, const struct codec_decoder *src);
+    /* The same from an encoder that was primed and has encoded nothing: the models of both directions begin alike. */
+    void (*copy_to_decoder)(struct codec_decoder *dst, const struct codec_encoder *src);
     /* How much work goes into what is encoded from here on; told within the stream, so the decoder
      * follows by itself. NULL = there is one way only. */
     void (*set_effort)(struct codec_encoder *e, enum codec_effort effort);

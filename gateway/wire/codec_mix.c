@@ -240,17 +240,28 @@ static int prime_decoder(struct codec_decoder *d, const struct record *r)
     return mix_records_learn(d->records, r);
 }
 
-static void copy_decoder(struct codec_decoder *dst, const struct codec_decoder *src)
+static void begin_from(struct codec_decoder *dst, const struct mix_records *model)
 {
-    assert(src->unit_given == 0);
-    mix_records_copy(dst->records, src->records);
+    mix_records_copy(dst->records, model);
     buf_clear(&dst->input);
     dst->coder = (struct mix_decoder){0};
     mix_decoder_begin(&dst->coder);
+    dst->done = dst->unit_given = 0;
+    dst->in_record = dst->bad = false;
+}
+
+static void copy_decoder(struct codec_decoder *dst, const struct codec_decoder *src)
+{
+    assert(src->unit_given == 0);
+    begin_from(dst, src->records);
     dst->done = src->done;
-    dst->unit_given = 0;
-    dst->in_record = false;
     dst->bad = src->bad;
+}
+
+static void copy_to_decoder(struct codec_decoder *dst, const struct codec_encoder *src)
+{
+    assert(src->done == 0 && !src->coder.used);
+    begin_from(dst, src->records);
 }
 
 const struct codec codec_mix = {
@@ -268,5 +279,6 @@ const struct codec codec_mix = {
     .prime_decoder = prime_decoder,
     .copy_encoder = copy_encoder,
     .copy_decoder = copy_decoder,
+    .copy_to_decoder = copy_to_decoder,
     .set_effort = set_effort,
 };

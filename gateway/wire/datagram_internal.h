@@ -46,7 +46,7 @@ struct datagram_model {
     bool out;
     struct codec_encoder *encoder; /* out */
     struct codec_decoder *decoder; /* in */
-    size_t primed; /* records of the primer seen */
+    bool primed; /* has seen the primer */
     bool ready;
 };
 
@@ -239,6 +239,7 @@ uint8_t datagram_codec(const struct channel *c);
 /* May the peer's frames be of this codec? */
 bool datagram_codec_known(const struct channel *c, uint8_t codec);
 const struct codec *datagram_codec_of(uint8_t codec);
+size_t datagram_codec_memory(uint8_t codec);
 /* Is the model for frames of ours made? Else its making is begun. */
 bool datagram_out_model(struct channel *c, uint8_t codec, uint32_t anchor);
 enum datagram_decoding {

@@ -4,10 +4,7 @@
 #include <string.h>
 
 #include "gateway/wire/datagram_internal.h"
-#include "gateway/wire/primer.h"
 
-#define SLICE_BYTES 640 /* of texts in one call: under 10 ms */
-#define RECORD_COST 16  /* what a record takes beside them, in bytes of it */
 #define MEMORY_LOG2 20  /* more is of little use to messages that are few */
 #define MEMORY_LEAST_LOG2 18
 
@@ -16,7 +13,7 @@ static unsigned version_of(uint8_t codec)
     return codec & 7;
 }
 
-static size_t memory_of(uint8_t codec)
+size_t datagram_codec_memory(uint8_t codec)
 {
     return codec >> 3 ? (size_t)1 << (codec >> 3) : 0;
 }
@@ -67,9 +64,9 @@ static bool begin(struct datagram_model *m, bool out, uint8_t codec, uint32_t an
     m->anchor = anchor;
     m->out = out;
     if (out)
-        m->encoder = of->encoder_new(memory_of(codec));
+        m->encoder = of->encoder_new(datagram_codec_memory(codec));
     else
-        m->decoder = of->decoder_new(memory_of(codec), &limits);
+        m->decoder = of->decoder_new(datagram_codec_memory(codec), &limits);
     m->ready = !of->prime_encoder;
     return m->encoder || m->decoder;
 }
@@ -100,20 +97,44 @@ bool datagram_priming(const struct channel *c)
     return under_way(c) || datagram_chain_priming(c);
 }
 
+/* Begins it from the primer's model. Return: bytes that this is worth; 0 = given up. */
+static size_t step_primer(struct channel *c, struct datagram_model *m)
+{
+    const struct codec *of = datagram_codec_of(m->codec);
+    const struct codec_encoder *model;
+    switch (primer_models_get(c->models, of, datagram_codec_memory(m->codec), &model)) {
+    case PRIMER_MODEL_READY:
+        if (m->out)
+            of->copy_encoder(m->encoder, model);
+        else
+            of->copy_to_decoder(m->decoder, model);
+        m->primed = true;
+        break;
+    case PRIMER_MODEL_UNDER_WAY:
+        primer_models_work(c->models);
+        break;
+    case PRIMER_MODEL_NO_MEMORY:
+        datagram_model_drop(m);
+        c->ops->give_up(c->ctx, "out of memory");
+        return 0;
+    }
+    return PRIME_SLICE_BYTES;
+}
+
 /* One record more. Return: bytes of it; 0 = it is done, or given up. */
 static size_t step(struct channel *c, struct datagram_model *m)
 {
     struct record r;
-    if (m->primed < primer_count()) {
-        r = primer_record(m->primed++);
-    } else if (!m->anchor || c->ops->prime(c->ctx, m->out, &r) != CHANNEL_PRIME_RECORD) {
+    if (!m->primed)
+        return step_primer(c, m);
+    if (!m->anchor || c->ops->prime(c->ctx, m->out, &r) != CHANNEL_PRIME_RECORD) {
         if (m->anchor)
             c->ops->primed(c->ctx, m->out);
         m->ready = true;
         return 0;
     }
     if (learn(m, &r) == 0)
-        return r.len + r.topic_len + RECORD_COST;
+        return r.len + r.topic_len + PRIME_RECORD_COST;
     datagram_model_drop(m);
     c->ops->give_up(c->ctx, "out of memory");
     return 0;
@@ -123,10 +144,10 @@ void datagram_prime(struct channel *c, int64_t now_ms)
 {
     struct datagram_model *m = under_way(c);
     size_t done = 0, n = 1;
-    while (m && done < SLICE_BYTES && n > 0)
+    while (m && done < PRIME_SLICE_BYTES && n > 0)
         done += n = step(c, m);
     bool chain = !m && datagram_chain_priming(c);
-    while (chain && done < SLICE_BYTES && n > 0)
+    while (chain && done < PRIME_SLICE_BYTES && n > 0)
         done += n = datagram_chain_step(c);
     if ((m && m->ready && !m->out) || (chain && n == 0))
         datagram_take_held(c, now_ms);

@@ -94,10 +94,13 @@ struct mix_records *mix_records_init(void *storage, size_t memory, uint32_t max_
 void mix_records_copy(struct mix_records *dst, const struct mix_records *src)
 {
     struct buf bytes = dst->bytes;
+    uint32_t max_bytes = dst->max_bytes, max_message = dst->max_message;
 
     assert(dst->memory == src->memory);
     memcpy(dst, src, own_size(src->memory));
     point(dst);
+    dst->max_bytes = max_bytes;
+    dst->max_message = max_message;
     dst->record = (struct record){0};
     dst->bytes = bytes;
     buf_clear(&dst->bytes);

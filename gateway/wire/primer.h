@@ -1,8 +1,8 @@
 /* The built-in primer: short made-up messages in the manner of many kinds of devices. What a new pair's
  * first messages lack is text (names of fields, units, topic words), and here it is.
  *
- * Datagram links alone use it (datagram_model.c). Whoever begins an epoch there gives these records to codec.prime_encoder and prime_decoder,
- * in this order at both ends, in slices if time is short. The primer is part of the codec version. */
+ * Every model begins from it (primer_models.c): these records, in this order at both ends. The primer is part of the codec
+ * version. */
 #ifndef WIRE_PRIMER_H
 #define WIRE_PRIMER_H
 

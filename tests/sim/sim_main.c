@@ -161,6 +161,7 @@ int main(int argc, char **argv)
             return usage();
         i += took_value;
     }
+    (void)sim_site_models(); /* for all seeds that run as processes of their own, too */
     if (j.shrink)
         return sim_shrink(&(struct sim_run){.seed = j.from, .family = j.family, .trace = j.trace});
     return j.fresh_s ? run_fresh(&j) : j.tap ? run_fixed(&j) : run_plain(&j);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "gateway/mqtt/backoff.h"
+#include "gateway/wire/primer_models.h"
 #include "tests/sim/sim_memory.h"
 
 #define AT_ONCE_MAX   4        /* connections without a wait in a row, as mqtt/connection.h */
@@ -331,6 +332,25 @@ static void env_log(void *ctx, enum bridge_log level, const char *subsystem, con
 
 /* ---- life ---- */
 
+static void finish(struct primer_models *m)
+{
+    while (m && primer_models_under_way(m))
+        primer_models_work(m);
+}
+
+struct primer_models *sim_site_models(void)
+{
+    static const size_t usual[] = {4u << 20, 1u << 20}; /* others are made when they are asked for */
+    static struct primer_models *made;
+    const struct codec_encoder *model;
+    if (!made)
+        made = primer_models_new();
+    for (unsigned i = 0; i < 2 && made; i++)
+        if (primer_models_get(made, codec_find(CODEC_VERSION_MAX), usual[i], &model) == PRIMER_MODEL_UNDER_WAY)
+            finish(made);
+    return made;
+}
+
 void sim_site_init(struct sim_site *s, unsigned index, struct sim_clock *clock, struct sim_rng *rng, struct sim_report *report,
                    struct sim_ledger *ledger, struct sim_line *line, const struct sim_broker_config *broker, const char *config_text)
 {
@@ -488,11 +508,13 @@ void sim_site_start(struct sim_site *s)
         .store_damaged = env_store_damaged,
         .random = env_random,
         .secret = env_secret,
+        .models = s->models,
         .log = env_log,
     };
     (void)sim_memory_of(s->index);
     s->bridge = bridge_new(s->config, &s->described, s->store, &env, NULL, 0, &now, err, sizeof err);
     (void)sim_memory_of(SIM_MEMORY_NOBODY);
+    finish(s->models);
     if (!s->bridge) {
         sim_trace(s->report, s->name, "does not start: %s", err);
         if (!s->disk.dead && s->disk.capacity == SIZE_MAX && s->disk.error_ppm == 0)

@@ -41,6 +41,7 @@ struct sim_site {
     struct bridge_link described;
     struct store *store;
     struct bridge *bridge;
+    struct primer_models *models; /* ready before it starts; NULL: the process makes its own while it runs */
     bool inside;                /* a call of the bridge is under way */
     int64_t deadline;           /* world time of the next bridge_on_timer */
     unsigned spins;             /* timer calls at one and the same moment */
@@ -52,6 +53,9 @@ struct sim_site {
     uint64_t timers, kills, power_cuts, opens, damaged;
     bool restart_pending;
 };
+
+/* What the models of all gateways begin from is made once for all runs of the program: it takes longer than many a run. NULL: no memory. */
+struct primer_models *sim_site_models(void);
 
 void sim_site_init(struct sim_site *s, unsigned index, struct sim_clock *clock, struct sim_rng *rng, struct sim_report *report,
                    struct sim_ledger *ledger, struct sim_line *line, const struct sim_broker_config *broker, const char *config_text);

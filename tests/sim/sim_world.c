@@ -6,6 +6,7 @@
 #include "tests/support/nonces.h"
 
 #define STEPS_MAX 30000000ull  /* of a run; the largest have some millions */
+#define COLD_EVERY 64          /* seeds, of which one has gateways that make their own models: slow */
 #define GARBAGE_EVERY 3        /* seeds, of which one ends in a storm of garbage */
 #define LOOK_MS   1000         /* between looks whether everything has come to rest */
 
@@ -225,6 +226,7 @@ static void setup(struct sim_world *w)
     sim_line_init(&w->line, &w->clock, &w->rng, &w->plan.line, &line_ops, w);
     for (unsigned i = 0; i < 2; i++) {
         sim_site_init(&w->sites[i], i, &w->clock, &w->rng, &w->report, &w->ledger, &w->line, &w->plan.brokers[i], w->plan.config[i]);
+        w->sites[i].models = w->run.seed % COLD_EVERY ? sim_site_models() : NULL;
         w->sites[i].max_bytes = w->plan.max_bytes[i];
     }
     w->traffic_left = w->plan.messages;

@@ -112,6 +112,59 @@ static void a_processor_that_is_too_slow_for_it_gives_up_in_time(void **state)
     pair_free(p);
 }
 
+/* What the first message of two ends costs that never met before. */
+static uint64_t first_message(const char *text, bool cold, enum msg_class class)
+{
+    struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 107, .cold = cold});
+    p->text = text;
+    p->owner[0].prime_slow_ms = p->owner[1].prime_slow_ms = cold ? 90 : 0;
+    pair_up(p, 2);
+    for (int i = 0; i < 100 && !(p->owner[0].greeteds == 1 && p->owner[1].greeteds == 1); i++)
+        pair_run(p, 10);
+    uint64_t before = p->owner[0].bytes_out;
+    pair_send(p, 0, class, MESSAGE);
+    assert_true(pair_drain(p, 20000));
+    assert_int_equal(p->owner[0].greeteds, 1);
+    if (class == CLASS_ALARM)
+        assert_true(p->owner[1].worst_alarm_ms < 700);
+    uint64_t cost = p->owner[0].bytes_out - before;
+    print_message("# %d bytes\n", (int)cost);
+    pair_free(p);
+    return cost;
+}
+
+static const char reading[] = "{\"temperature\":19.2,\"humidity\":51,\"battery_voltage\":3.61,\"rssi\":-88,\"uptime\":";
+
+static void the_very_first_message_of_a_pair_is_not_the_first_text_that_the_codec_sees(void **state)
+{
+    assert_true(first_message(reading, false, CLASS_NORMAL) < MESSAGE * 2 / 3);
+}
+
+static void a_message_waits_for_the_primer_and_an_alarm_does_not(void **state)
+{
+    uint64_t primed = first_message(reading, false, CLASS_NORMAL);
+    assert_true(first_message(reading, true, CLASS_NORMAL) <= primed + 1); /* a delimiter, after the wait */
+    assert_true(first_message(reading, true, CLASS_ALARM) > primed + 10);
+}
+
+/* The sender is ready and the receiver is not, and the other way about. */
+static void ends_of_which_one_has_its_primer_later_understand_one_another(void **state)
+{
+    for (int slow = 0; slow < 2; slow++) {
+        struct pair *p = pair_new(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .seed = 108, .cold = true});
+        p->owner[slow].prime_slow_ms = 30;
+        pair_up(p, 2);
+        for (int i = 0; i < 60; i++)
+            pair_send(p, i % 2, i % 7 ? CLASS_NORMAL : CLASS_ALARM, MESSAGE);
+        assert_true(pair_drain(p, 60000));
+        assert_int_equal(p->owner[0].greeteds, 1);
+        struct channel_status s;
+        channel_status(p->owner[!slow].channel, &s);
+        assert_int_equal(s.retransmits, 0);
+        pair_free(p);
+    }
+}
+
 static void after_nonsense_the_history_is_not_trusted(void **state)
 {
     struct pair *p = acquainted(106, false, 0);
@@ -133,6 +186,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_alarm_does_not_wait_for_priming),
         cmocka_unit_test(frames_that_come_while_the_receiver_is_still_at_it_are_kept),
         cmocka_unit_test(a_processor_that_is_too_slow_for_it_gives_up_in_time),
+        cmocka_unit_test(the_very_first_message_of_a_pair_is_not_the_first_text_that_the_codec_sees),
+        cmocka_unit_test(a_message_waits_for_the_primer_and_an_alarm_does_not),
+        cmocka_unit_test(ends_of_which_one_has_its_primer_later_understand_one_another),
         cmocka_unit_test(after_nonsense_the_history_is_not_trusted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

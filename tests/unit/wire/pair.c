@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "gateway/wire/primer_models.h"
 
 #define DRIVER_MS 100
 #define FRAMED    260
+#define CODEC_MEMORY 1048576
 
 unsigned pair_codec_version = 1;
 enum seal_mode pair_seal = SEAL_NONE;
@@ -52,6 +54,8 @@ static uint8_t content(int side, uint64_t number, uint32_t at)
 
 static uint8_t payload_byte(const struct pair *p, int side, uint64_t number, uint32_t at)
 {
+    if (p->text)
+        return (uint8_t)p->text[at % strlen(p->text)];
     return content(side, p->alike ? 0 : number, at);
 }
 
@@ -313,8 +317,6 @@ static enum channel_prime on_prime(void *ctx, bool out, struct record *r)
 {
     struct owner *o = ctx;
     struct tail *t = out ? &o->tail_out : &o->tail_in;
-    if (out && t->count > 0 && next_of(o, CLASS_ALARM, o->cursor[CLASS_ALARM]) != 0)
-        return CHANNEL_PRIME_HURRY;
     if (t->next == t->count)
         return CHANNEL_PRIME_END;
     uint64_t number = t->numbers[t->next++];
@@ -335,6 +337,12 @@ static enum channel_prime on_prime(void *ctx, bool out, struct record *r)
     };
     *(out ? &o->primed_out : &o->primed_in) += 1;
     return CHANNEL_PRIME_RECORD;
+}
+
+static bool on_hurry(void *ctx)
+{
+    struct owner *o = ctx;
+    return next_of(o, CLASS_ALARM, o->cursor[CLASS_ALARM]) != 0;
 }
 
 static void on_primed(void *ctx, bool out)
@@ -427,6 +435,7 @@ static const struct channel_ops ops = {
     .greeted = on_greeted,
     .prime = on_prime,
     .primed = on_primed,
+    .hurry = on_hurry,
     .state = on_state,
     .give_up = on_give_up,
     .random = on_random,
@@ -444,6 +453,18 @@ static void commit(struct owner *o)
 }
 
 /* ---- the pair ---- */
+
+/* What a process has made by the time that a link is up. */
+static struct primer_models *models_made(void)
+{
+    static struct primer_models *made;
+    const struct codec_encoder *model;
+    if (!made && (made = primer_models_new()) &&
+        primer_models_get(made, codec_find(CODEC_VERSION_MAX), CODEC_MEMORY, &model) == PRIMER_MODEL_UNDER_WAY)
+        while (primer_models_under_way(made))
+            primer_models_work(made);
+    return made;
+}
 
 struct pair *pair_new(const struct pair_options *options)
 {
@@ -478,7 +499,8 @@ struct pair *pair_new(const struct pair_options *options)
             .avoid_count = options->avoid ? 2 : 0,
             .max_message = 1048576,
             .codec_version = pair_codec_version,
-            .codec_memory = 1048576,
+            .codec_memory = CODEC_MEMORY,
+            .models = options->cold ? NULL : models_made(),
         };
         memset(o->config.secrets.current, 0x42, SECRET_BYTES);
         snprintf(o->config.own_name, sizeof o->config.own_name, "%s", i ? "hub" : "buoy-17");

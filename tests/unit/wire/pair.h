@@ -111,6 +111,7 @@ struct pair {
     struct line line[2]; /* [i]: from owner i */
     bool half_duplex, echo;
     bool alike; /* all messages of an end have the same payload */
+    const char *text; /* that of all messages of both, over and over; NULL: noise */
     /* Where set, called for what an end puts on the line, in place of it being carried. */
     void (*attacker)(struct pair *p, int from, const uint8_t *bytes, size_t n);
     bool wrong; /* an invariant broke: see why */
@@ -122,6 +123,7 @@ struct pair_options {
     int64_t delay_ms;
     double bit_error;
     bool metered, half_duplex, avoid;
+    bool cold; /* the primer's models are not made yet when the link comes up */
     int64_t probe_ms;
     uint64_t seed;
     bool forward_secrecy;

@@ -1,0 +1,97 @@
+#include "gateway/wire/primer_models.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include "gateway/wire/codec_mix.h"
+#include "gateway/wire/primer.h"
+
+#define SIZES_MAX 8 /* more than there are powers of two from the smallest to the largest model */
+static_assert(CODEC_MIX_MEMORY_MAX >> (SIZES_MAX - 1) < CODEC_MIX_MEMORY_MIN, "a size without a place");
+
+struct entry {
+    const struct codec *codec; /* NULL = not asked for */
+    size_t memory;
+    struct codec_encoder *encoder;
+    size_t seen; /* records of the primer */
+    bool failed; /* to be told once */
+};
+
+struct primer_models {
+    struct entry entries[SIZES_MAX];
+};
+
+struct primer_models *primer_models_new(void)
+{
+    return calloc(1, sizeof(struct primer_models));
+}
+
+static void drop(struct entry *e)
+{
+    if (e->encoder)
+        e->codec->encoder_free(e->encoder);
+    *e = (struct entry){0};
+}
+
+void primer_models_free(struct primer_models *m)
+{
+    if (!m)
+        return;
+    for (size_t i = 0; i < SIZES_MAX; i++)
+        drop(&m->entries[i]);
+    free(m);
+}
+
+static struct entry *find(struct primer_models *m, const struct codec *codec, size_t memory)
+{
+    struct entry *unused = NULL;
+    for (size_t i = 0; i < SIZES_MAX; i++) {
+        struct entry *e = &m->entries[i];
+        if (e->codec == codec && e->memory == memory)
+            return e;
+        if (!e->codec)
+            unused = e;
+    }
+    return unused;
+}
+
+enum primer_model primer_models_get(struct primer_models *m, const struct codec *codec, size_t memory,
+                                    const struct codec_encoder **model)
+{
+    /* What the codec makes of sizes beyond its own. */
+    memory = memory < CODEC_MIX_MEMORY_MIN ? CODEC_MIX_MEMORY_MIN : memory > CODEC_MIX_MEMORY_MAX ? CODEC_MIX_MEMORY_MAX : memory;
+    struct entry *e = find(m, codec, memory);
+    if (!e)
+        return PRIMER_MODEL_NO_MEMORY;
+    if (!e->codec)
+        *e = (struct entry){.codec = codec, .memory = memory, .encoder = codec->encoder_new(memory)};
+    if (!e->encoder || e->failed) {
+        drop(e);
+        return PRIMER_MODEL_NO_MEMORY;
+    }
+    *model = e->encoder;
+    return e->seen == primer_count() ? PRIMER_MODEL_READY : PRIMER_MODEL_UNDER_WAY;
+}
+
+static struct entry *under_way(const struct primer_models *m)
+{
+    for (size_t i = 0; i < SIZES_MAX; i++)
+        if (m->entries[i].codec && !m->entries[i].failed && m->entries[i].seen < primer_count())
+            return (struct entry *)&m->entries[i];
+    return NULL;
+}
+
+bool primer_models_under_way(const struct primer_models *m)
+{
+    return under_way(m);
+}
+
+void primer_models_work(struct primer_models *m)
+{
+    struct entry *e = under_way(m);
+    size_t done = 0;
+    while (e && !e->failed && done < PRIME_SLICE_BYTES && e->seen < primer_count()) {
+        struct record r = primer_record(e->seen++);
+        e->failed = e->codec->prime_encoder(e->encoder, &r) != 0;
+        done += r.len + r.topic_len + PRIME_RECORD_COST;
+    }
+}
