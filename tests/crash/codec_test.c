@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "gateway/wire/codec.h"
+#include "gateway/wire/primer_models.h"
 #include "tests/crash/fault.h"
 
 #define MEMORY  (1u << 20)
@@ -73,9 +74,45 @@ static void lack_of_memory_is_an_outcome(void **state)
     }
 }
 
+/* Return: slices after which the primer's model was there, or negative errno. */
+static int make_model(void)
+{
+    struct primer_models *m = primer_models_new();
+    const struct codec_encoder *model;
+    int slices = 0;
+    if (!m)
+        return -ENOMEM;
+    for (;; slices++) {
+        enum primer_model is = primer_models_get(m, codec_find(CODEC_VERSION_MAX), MEMORY, &model);
+        if (is == PRIMER_MODEL_NO_MEMORY)
+            slices = -ENOMEM;
+        if (is != PRIMER_MODEL_UNDER_WAY)
+            break;
+        primer_models_work(m);
+    }
+    primer_models_free(m);
+    return slices;
+}
+
+static void a_primers_model_that_has_no_memory_says_so(void **state)
+{
+    size_t blocks = fault_live_blocks();
+    struct fault f = {.kind = FAULT_ALLOC, .at = fault_first(), .error = ENOMEM};
+    for (bool met = true; met; f.at++) {
+        fault_arm(&f);
+        fault_enter();
+        int slices = make_model();
+        fault_leave();
+        met = fault_disarm();
+        if (met ? slices != -ENOMEM : slices <= 0)
+            fail_msg("allocation %u: %d", f.at, slices);
+        assert_int_equal(fault_live_blocks(), blocks);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest cases[] = {cmocka_unit_test(lack_of_memory_is_an_outcome)};
+    const struct CMUnitTest cases[] = {cmocka_unit_test(lack_of_memory_is_an_outcome), cmocka_unit_test(a_primers_model_that_has_no_memory_says_so)};
     fault_init();
     return cmocka_run_group_tests(cases, NULL, NULL);
 }

@@ -8,9 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/buf.h"
+#include "gateway/wire/primer_models.h"
 #include "link_drivers/driver.h"
 
 #define INSTANT_MAX 2000 /* rounds of one instant: beyond, something spins */
+#define CODEC_MEMORY (4u << 20)
 #define BACK_OFF_MS 1000 /* before what was closed for a fault is opened again */
 
 static const char *const texts[2] = {
@@ -137,13 +139,25 @@ static void store_random(void *ctx, void *bytes, size_t n)
 
 /* ---- life ---- */
 
+/* Made once for all runs of a program, each of which is much shorter. */
+static struct primer_models *models_made(void)
+{
+    static struct primer_models *made;
+    const struct codec_encoder *model;
+    if (!made && (made = primer_models_new()) &&
+        primer_models_get(made, codec_find(CODEC_VERSION_MAX), CODEC_MEMORY, &model) == PRIMER_MODEL_UNDER_WAY)
+        while (primer_models_under_way(made))
+            primer_models_work(made);
+    return made;
+}
+
 bool two_sites_init(struct two_sites *w)
 {
     memset(w, 0, sizeof *w);
     w->now = (struct store_now){.mono_ms = 1000, .wall_ms = 1700000000000, .wall_trusted = true};
     w->seed = 7;
     snprintf(w->folder, sizeof w->folder, "%s/longwire-sites-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    if (!mkdtemp(w->folder))
+    if (!mkdtemp(w->folder) || !models_made())
         return false;
     for (unsigned i = 0; i < 2; i++) {
         struct site *s = &w->site[i];
@@ -187,7 +201,7 @@ bool two_sites_start(struct two_sites *w, unsigned site)
         .ctx = s, .broker_write = env_broker_write, .broker_pending = env_broker_pending, .broker_drop = env_broker_drop,
         .broker_settled = env_broker_settled, .link_room = env_link_room, .link_send = env_link_send,
         .link_reset = env_link_reset, .link_counts = env_link_counts, .store_damaged = env_store_damaged,
-        .random = env_random, .secret = env_secret, .log = env_log,
+        .random = env_random, .secret = env_secret, .models = models_made(), .log = env_log,
     };
     s->damaged = s->reset = s->broker_drop = false;
     enter(s);
