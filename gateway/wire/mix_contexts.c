@@ -6,6 +6,7 @@
 
 #define STATE_LIMIT 255
 #define RUN_LIMIT   255
+#define RUN_WORN    3 /* a run no longer than this gives way */
 
 void mix_contexts_init(struct mix_contexts *c, uint32_t lines, uint32_t run_count)
 {
@@ -41,8 +42,9 @@ static unsigned seen(uint16_t history)
     return (unsigned)state->zeros + state->ones;
 }
 
-/* The history of a node in the line: found by its check, else the least seen of four places. */
-static uint16_t *slot_of(uint16_t *line, uint32_t hash, unsigned node)
+/* The history of a node in the line: found by its check; else the least seen of four places, where it
+ * would go. history: what stands there of this node, with state 0 where that is nothing. */
+static uint16_t *slot_of(uint16_t *line, uint32_t hash, unsigned node, uint16_t *history)
 {
     uint32_t h = (hash + node * 0x9e3779b1u) * 0x2c1b3c6du;
 
@@ -50,32 +52,17 @@ static uint16_t *slot_of(uint16_t *line, uint32_t hash, unsigned node)
     unsigned check = h & 0xff, place = h >> 8 & (MIX_LINE - 1);
     for (unsigned k = 0; k < 4; k++) {
         uint16_t *slot = line + (place ^ k);
-        if (*slot >> 8 == check && *slot & 255)
+        if (*slot >> 8 == check && *slot & 255) {
+            *history = *slot;
             return slot;
+        }
     }
     uint16_t *worst = line + place;
     for (unsigned k = 1; k < 4 && h >> 24 & 7; k++)
         if (seen(line[place ^ k]) < seen(*worst))
             worst = line + (place ^ k);
-    *worst = (uint16_t)(check << 8);
+    *history = (uint16_t)(check << 8);
     return worst;
-}
-
-/* The run of a context; a stranger in its place is worn down before it is replaced. */
-static struct mix_run *run_of(struct mix_contexts *c, uint32_t hash)
-{
-    struct mix_run *run = &c->runs[mix_spread(hash * 0x85ebca77u, c->run_count)];
-    uint16_t check = (uint16_t)hash;
-
-    if (run->check != check) {
-        if (run->count > 3) {
-            run->count -= 2;
-        } else {
-            run->check = check;
-            run->count = 0;
-        }
-    }
-    return run;
 }
 
 static bool run_votes(const struct mix_contexts *c, unsigned i, unsigned node, unsigned bits)
@@ -100,13 +87,14 @@ static inline void begin_one(struct mix_contexts *c, unsigned i, uint32_t hash)
 {
     c->hash[i] = c->nibble[i] = hash;
     c->line[i] = line_of(c, hash);
-    c->run[i] = run_of(c, hash);
+    c->run[i] = &c->runs[mix_spread(hash * 0x85ebca77u, c->run_count)];
 }
 
 void mix_contexts_begin(struct mix_contexts *c, unsigned kind, bool fast, const uint32_t hash[MIX_CONTEXTS])
 {
     c->kind = kind * 256;
     c->fast = fast;
+    c->surprised = false;
     for (unsigned n = 0; fast && n < MIX_CONTEXTS_FAST; n++)
         begin_one(c, fast_ones[n], hash[fast_ones[n]]);
     for (unsigned i = 0; !fast && i < MIX_CONTEXTS; i++)
@@ -115,8 +103,8 @@ void mix_contexts_begin(struct mix_contexts *c, unsigned kind, bool fast, const 
 
 static inline void predict_one(struct mix_contexts *c, unsigned i, unsigned node, unsigned bits, int16_t *in)
 {
-    c->slot[i] = slot_of(c->line[i], c->nibble[i], node);
-    unsigned state = *c->slot[i] & 255;
+    c->slot[i] = slot_of(c->line[i], c->nibble[i], node, &c->history[i]);
+    unsigned state = c->history[i] & 255;
     in[0] = in[1] = in[2] = 0;
     if (state) {
         int p = mix_counter_p(c->state_map[i][c->kind + state]);
@@ -137,13 +125,15 @@ void mix_contexts_predict(struct mix_contexts *c, unsigned node, unsigned bits, 
         predict_one(c, i, node, bits, in + (size_t)i * MIX_CONTEXT_INPUTS);
 }
 
-static inline void update_one(struct mix_contexts *c, unsigned i, unsigned node, unsigned bits, int bit)
+static inline void update_one(struct mix_contexts *c, unsigned i, unsigned node, unsigned bits, int bit,
+                              bool surprise)
 {
-    unsigned state = *c->slot[i] & 255;
+    unsigned state = c->history[i] & 255;
 
     if (state)
         mix_counter_update(&c->state_map[i][c->kind + state], bit, STATE_LIMIT);
-    *c->slot[i] = (uint16_t)((*c->slot[i] & 0xff00) | mix_states[state].next[bit]);
+    if (state || surprise)
+        *c->slot[i] = (uint16_t)((c->history[i] & 0xff00) | mix_states[state].next[bit]);
     if (run_votes(c, i, node, bits))
         mix_counter_update(run_counter(c, i, bits), bit, RUN_LIMIT);
     if (bits == 3) {
@@ -152,21 +142,27 @@ static inline void update_one(struct mix_contexts *c, unsigned i, unsigned node,
     }
 }
 
-void mix_contexts_update(struct mix_contexts *c, unsigned node, unsigned bits, int bit)
+void mix_contexts_update(struct mix_contexts *c, unsigned node, unsigned bits, int bit, bool surprise)
 {
+    c->surprised |= surprise;
     for (unsigned n = 0; c->fast && n < MIX_CONTEXTS_FAST; n++)
-        update_one(c, fast_ones[n], node, bits, bit);
+        update_one(c, fast_ones[n], node, bits, bit, surprise);
     for (unsigned i = 0; !c->fast && i < MIX_CONTEXTS; i++)
-        update_one(c, i, node, bits, bit);
+        update_one(c, i, node, bits, bit, surprise);
 }
 
 static inline void end_one(struct mix_contexts *c, unsigned i, uint8_t byte)
 {
     struct mix_run *run = c->run[i];
 
-    if (run->check != (uint16_t)c->hash[i])
-        return;
-    if (run->count == 0 || run->byte != byte) {
+    if (run->check != (uint16_t)c->hash[i]) { /* a stranger: worn down before it is replaced */
+        if (!c->surprised)
+            return;
+        if (run->count > RUN_WORN)
+            run->count -= 2;
+        else
+            *run = (struct mix_run){.check = (uint16_t)c->hash[i], .byte = byte, .count = 1};
+    } else if (run->count == 0 || run->byte != byte) {
         run->byte = byte;
         run->count = 1;
     } else if (run->count < 255) {

@@ -3,7 +3,11 @@
  * Each context of a byte finds a line of 32 bit histories for its first nibble and another for its
  * second; within the line a node (the bits so far) finds its history by an 8-bit check. Beside that a
  * table of runs keeps for each context the byte that came last and how often in a row.
- * Every context gives three mixer inputs: stretch(p), p - 1/2, and the run's vote. */
+ * Every context gives three mixer inputs: stretch(p), p - 1/2, and the run's vote.
+ *
+ * Most bits of telemetry are foreseen by what is known already. Histories of them would teach nothing and
+ * drive out others, so a new one, or a new run, begins only where the mix was surprised: the tables then
+ * hold several times as many topics. */
 #ifndef WIRE_MIX_CONTEXTS_H
 #define WIRE_MIX_CONTEXTS_H
 
@@ -33,8 +37,10 @@ struct mix_contexts {
 
     unsigned kind;
     bool fast;
+    bool surprised; /* by a bit of this byte */
     uint32_t hash[MIX_CONTEXTS], nibble[MIX_CONTEXTS];
     uint16_t *line[MIX_CONTEXTS], *slot[MIX_CONTEXTS];
+    uint16_t history[MIX_CONTEXTS]; /* what stands in the slot; state 0: none yet */
     struct mix_run *run[MIX_CONTEXTS];
 };
 
@@ -44,7 +50,8 @@ void mix_contexts_init(struct mix_contexts *c, uint32_t lines, uint32_t run_coun
 void mix_contexts_begin(struct mix_contexts *c, unsigned kind, bool fast, const uint32_t hash[MIX_CONTEXTS]);
 /* Writes MIX_CONTEXTS * MIX_CONTEXT_INPUTS inputs. node: 1, then the bits so far below it. */
 void mix_contexts_predict(struct mix_contexts *c, unsigned node, unsigned bits, int16_t *in);
-void mix_contexts_update(struct mix_contexts *c, unsigned node, unsigned bits, int bit);
+/* surprise: the mix had not foreseen the bit, so that it is worth beginning histories for. */
+void mix_contexts_update(struct mix_contexts *c, unsigned node, unsigned bits, int bit, bool surprise);
 void mix_contexts_end(struct mix_contexts *c, uint8_t byte);
 
 #endif

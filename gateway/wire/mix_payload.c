@@ -667,8 +667,9 @@ static void byte_end(struct mix_payload *m, uint8_t c)
 
 void mix_payload_update(struct mix_payload *m, int bit)
 {
-    mix_mixer_update(&m->mixer, bit);
-    mix_contexts_update(&m->contexts, m->node, m->bits, bit);
+    bool surprise = mix_mixer_update(&m->mixer, bit);
+
+    mix_contexts_update(&m->contexts, m->node, m->bits, bit, surprise);
     mix_reference_update(&m->aligned, bit);
     if (m->format == MIX_TEXT) {
         mix_reference_update(&m->text.last, bit);

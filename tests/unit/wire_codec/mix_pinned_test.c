@@ -14,17 +14,17 @@
 
 #define SEED 20240517
 
-#define FAST   0x53a06a6e9344452eull
+#define FAST   0xa94c8279a3bf90f6ull
 #define TABLES 0xfdd943aa6795c0f6ull
 
 /* A change of one bit in any output is a new codec version: these may only change with it. */
 static void the_bytes_are_those_of_this_codec_version(void **state)
 {
     static const uint64_t pinned[] = {
-        0xe6de693f3b40818d, 0xb518220f13efded8, 0x46c015c7e7cbb3e5,
-        0x4366774c9de97544, 0x13437bbeb6f80bfa, 0xb619d976f5ba321d,
-        0xfeabcb602d765747, 0x3e61cdf08cfcc9d7, 0x9db64cf1fa353132,
-        0xb8168a446d0f765e, 0x67d83107ced9da48,
+        0x248b37f194fa4cbe, 0x4115f992cae194e8, 0x64ab20a24b862623,
+        0xcdbb60e109894fec, 0x551bd0b65abebb9a, 0xdf497b0a3acc902f,
+        0x9c6ca09ba3a49785, 0x4a2584cc73253e34, 0x3e4174288954ade6,
+        0xb8168a446d0f765e, 0x5e04e0bbf49f9796,
     };
 
     unsigned others = 0;

@@ -26,25 +26,21 @@ class Contexts:
         self.hashes = hashes
         self.nibble = list(hashes)
         self.at_line, self.run, self.slot = [None] * CONTEXTS, [None] * CONTEXTS, [0] * CONTEXTS
+        self.history = [0] * CONTEXTS
+        self.surprised = False
         for i in self.used:
             self.at_line[i] = self.line_of(hashes[i])
-            run = self.runs.setdefault(spread(hashes[i] * 0x85ebca77, self.run_count), [0, 0, 0])  # check, byte, count
-            if run[0] != hashes[i] & 0xffff:
-                if run[2] > 3:
-                    run[2] -= 2
-                else:
-                    run[0], run[2] = hashes[i] & 0xffff, 0
-            self.run[i] = run
+            self.run[i] = self.runs.setdefault(spread(hashes[i] * 0x85ebca77, self.run_count), [0, 0, 0])  # check, byte, count
 
     def find(self, i, node):
-        """The place of the node's history in its line."""
+        """The place of the node's history in its line, or where it would go; and what it is, or the check alone."""
         line = self.at_line[i]
         h = (self.nibble[i] + node * 0x9e3779b1) * 0x2c1b3c6d & M32
         h ^= h >> 15
         check, place = h & 255, h >> 8 & 31
         for k in range(4):
             if line[place ^ k] >> 8 == check and line[place ^ k] & 255:
-                return place ^ k
+                return place ^ k, line[place ^ k]
 
         def seen(at):
             return STATES[line[at] & 255][2] + STATES[line[at] & 255][3]
@@ -54,8 +50,7 @@ class Contexts:
             for k in range(1, 4):
                 if seen(place ^ k) < seen(worst):
                     worst = place ^ k
-        line[worst] = check << 8
-        return worst
+        return worst, check << 8
 
     def votes(self, i, node, bits):
         check, byte, count = self.run[i]
@@ -68,8 +63,8 @@ class Contexts:
     def predict(self, node, bits):
         out = [0] * (3 * CONTEXTS)
         for i in self.used:
-            self.slot[i] = self.find(i, node)
-            state = self.at_line[i][self.slot[i]] & 255
+            self.slot[i], self.history[i] = self.find(i, node)
+            state = self.history[i] & 255
             if state:
                 p = self.maps[i][self.kind + state] >> 16
                 out[3 * i], out[3 * i + 1] = stretch(p), quotient(p - 32768, 32)
@@ -77,13 +72,14 @@ class Contexts:
                 out[3 * i + 2] = stretch(self.run_counter(i, bits).p())
         return out
 
-    def update(self, node, bits, bit):
+    def update(self, node, bits, bit, surprise):
+        self.surprised = self.surprised or surprise
         for i in self.used:
-            line, at = self.at_line[i], self.slot[i]
-            state = line[at] & 255
+            state = self.history[i] & 255
             if state:
                 Place(self.maps[i], self.kind + state).move(bit, 255)
-            line[at] = line[at] & 0xff00 | STATES[state][bit]
+            if state or surprise:
+                self.at_line[i][self.slot[i]] = self.history[i] & 0xff00 | STATES[state][bit]
             if self.votes(i, node, bits):
                 self.run_counter(i, bits).move(bit, 255)
             if bits == 3:
@@ -94,8 +90,11 @@ class Contexts:
         for i in self.used:
             run = self.run[i]
             if run[0] != self.hashes[i] & 0xffff:
-                continue
-            if run[2] == 0 or run[1] != c:
+                if self.surprised and run[2] > 3:
+                    run[2] -= 2
+                elif self.surprised:
+                    run[:] = self.hashes[i] & 0xffff, c, 1
+            elif run[2] == 0 or run[1] != c:
                 run[1], run[2] = c, 1
             else:
                 run[2] = min(255, run[2] + 1)
@@ -129,6 +128,7 @@ class Mixer:
         return max(1, min(65535, p))
 
     def update(self, bit):
+        """Returns whether the bit was a surprise."""
         self.dither = (self.dither * 0x2c1b3c6d + 0x9e3779b1) & M32
         dither = self.dither >> 16
         used = [i for i, v in enumerate(self.inputs) if v]
@@ -147,3 +147,4 @@ class Mixer:
                 self.f[k] += self.logits[k] * error + (1 << 13) >> 14
         for table, at in zip(self.maps, self.at):
             table[at] += (bit << 16) - bit - table[at] >> 6
+        return (65536 - self.mixed if bit else self.mixed) >= 512

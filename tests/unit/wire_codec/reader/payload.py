@@ -298,8 +298,8 @@ class Payload:
         shadow = (self.long.on or lasts) * 512 + ((shadow ^ node ^ t.diverged << 4) & 511)
         p = self.mixer.predict(fast, select, kind * 8 + bits, (node, shadow), inputs)
         bit = coder.bit(p, wanted)
-        self.mixer.update(bit)
-        self.contexts.update(node, bits, bit)
+        surprise = self.mixer.update(bit)
+        self.contexts.update(node, bits, bit, surprise)
         self.aligned.update(bit)
         if binary:
             for e in value.expected:
