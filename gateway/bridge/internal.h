@@ -44,6 +44,7 @@ struct lane {
     uint64_t cursor;            /* number of the last record given; what follows has not left in this epoch */
     uint64_t next_may_have_left;/* as the commit under way writes it */
     uint64_t may_have_left;     /* as committed in the store: nothing above it is given to the channel (I6) */
+    uint64_t left_before;       /* that, as it was found in the store: what an earlier process may have given */
     bool have_row;
     struct outbox_row row;      /* the next row, if have_row */
     uint32_t offset;            /* bytes of its payload given so far */

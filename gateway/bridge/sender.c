@@ -60,8 +60,9 @@ uint64_t sender_fixed(const struct peer *p, enum msg_class class)
     const struct sender *s = &p->sender;
     const struct lane *l = &s->lanes[class];
     uint64_t fixed = l->have_row && l->offset ? l->row.number : l->cursor;
-    /* A datagram link has no handshake that tells the fate of what an earlier process sent. */
-    return (s->greeted && !s->datagram) || fixed > l->may_have_left ? fixed : l->may_have_left;
+    /* What this process gave it knows. The fate of what an earlier one sent a handshake tells; a datagram link has none. */
+    uint64_t unknown = s->datagram ? l->left_before : s->greeted ? 0 : l->may_have_left;
+    return fixed > unknown ? fixed : unknown;
 }
 
 void sender_changed(struct peer *p, enum msg_class class)
@@ -458,7 +459,7 @@ int sender_reload(struct peer *p)
         rc = store_may_have_left(b->store, p->id, (enum msg_class)c, &l->may_have_left);
         if (rc < 0)
             return rc;
-        l->next_may_have_left = l->may_have_left;
+        l->next_may_have_left = l->left_before = l->may_have_left;
     }
     return sender_load_topics(p);
 }
