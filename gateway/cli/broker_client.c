@@ -33,15 +33,16 @@ static void on_connected(void *ctx, const struct mqtt_connack *server)
 {
     struct broker_client *c = ctx;
     mqtt_connection_settled(c->connection);
-    if (!c->ops->connected(c->ctx))
+    if (!c->ops->connected(c->ctx, server))
         mqtt_connection_drop(c->connection, false);
 }
 
 static void on_session_closed(void *ctx, enum mqtt_close why, uint8_t code, const char *text)
 {
     struct broker_client *c = ctx;
-    c->ops->closed(c->ctx, text);
-    mqtt_connection_drop(c->connection, why == MQTT_CLOSE_VERSION);
+    const bool at_once = why == MQTT_CLOSE_VERSION;
+    c->ops->closed(c->ctx, text, at_once);
+    mqtt_connection_drop(c->connection, at_once);
 }
 
 static void on_publish(void *ctx, const struct mqtt_publish *p)
@@ -112,7 +113,7 @@ static void on_open(void *ctx)
 static void on_closed(void *ctx, const char *why)
 {
     struct broker_client *c = ctx;
-    c->ops->closed(c->ctx, why);
+    c->ops->closed(c->ctx, why, false);
     mqtt_session_stop(c->session);
     buf_clear(&c->out);
 }
@@ -189,9 +190,9 @@ void broker_client_free(struct broker_client *c)
     free(c);
 }
 
-int broker_client_subscribe(struct broker_client *c, const char *filter, uint8_t qos)
+int broker_client_subscribe(struct broker_client *c, const char *filter, uint8_t qos, uint32_t id)
 {
-    const struct mqtt_subscription sub = {.filter = filter, .qos = qos};
+    const struct mqtt_subscription sub = {.filter = filter, .qos = qos, .id = id};
     c->subscribe_id = (uint16_t)((c->subscribe_id + 1u) % SUBSCRIBE_IDS);
     return mqtt_session_subscribe(c->session, &sub, (uint16_t)(PUBLISH_IDS + 1 + c->subscribe_id));
 }

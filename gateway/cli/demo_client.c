@@ -31,11 +31,11 @@ static uint64_t hash_of(const void *bytes, size_t n)
 
 /* ---- the broker's news ---- */
 
-static bool on_connected(void *ctx)
+static bool on_connected(void *ctx, const struct mqtt_connack *server)
 {
     struct demo_client *c = ctx;
-    return broker_client_subscribe(c->broker, c->filter, 2) == 0 &&
-           (strcmp(c->filter, "#") == 0 || broker_client_subscribe(c->broker, "longwire/+/state", 0) == 0);
+    return broker_client_subscribe(c->broker, c->filter, 2, 0) == 0 &&
+           (strcmp(c->filter, "#") == 0 || broker_client_subscribe(c->broker, "longwire/+/state", 0, 0) == 0);
 }
 
 static void on_subscribed(void *ctx, uint8_t reason)
@@ -83,7 +83,7 @@ static void on_settled(void *ctx)
     c->unsent -= c->unsent > 0;
 }
 
-static void on_closed(void *ctx, const char *why)
+static void on_closed(void *ctx, const char *why, bool at_once)
 {
     ((struct demo_client *)ctx)->ready = false;
 }

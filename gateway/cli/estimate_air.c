@@ -1,201 +1,285 @@
-#include "gateway/cli/estimate_line.h"
+#include "gateway/cli/estimate_air.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "gateway/wire/channel.h"
-#include "gateway/wire/codec_mix.h"
-#include "gateway/wire/codec_plain.h"
-#include "gateway/wire/datagram_frame.h"
-#include "gateway/wire/frame.h"
-#include "gateway/wire/primer.h"
+#include "base/buf.h"
+#include "link_drivers/line_clock.h"
 
-/* When the far end acknowledges, as gateway/wire/channel does it: after so many frames, or so long
- * after the first. A datagram costs, so there the answer waits long. */
-#define STREAM_ACK_FRAMES   32
-#define STREAM_ACK_MS       200
-#define DATAGRAM_ACK_FRAMES 8
-#define DATAGRAM_ACK_MS     600000
-#define RATIO_MAX           16
-#define STREAM_MAX          (4u << 20) /* coded and not yet in a frame */
+#define BITS_A_BYTE     10
+#define STREAM_FRAME    600 /* bytes of the largest frame with all of its bytes escaped */
+#define STREAM_MAX      (16u << 20)
+#define SESSION_MS      20000
+#define BETWEEN_MS      10000
+#define RING_MS         60000
+#define GATEWAY_FRAMES  3 /* that wait for the modem at the operator's gateway */
 
-struct estimate_line {
-    struct estimate_link link;
-    const struct codec *codec;
-    struct codec_encoder *encoder;
-    struct buf stream;
-    struct estimate_totals totals;
-    uint64_t payload, coded; /* bytes so far, into the codec and out of it */
-    uint64_t number;         /* of the last frame */
-    unsigned unacked;
-    int64_t ack_at_ms; /* if unacked */
+/* One way of a line. */
+struct way {
+    struct line_clock clock;
+    struct buf bytes;   /* under way */
+    struct buf lengths; /* of the frames in it, each with the time at which it is over: struct piece */
+    struct buf out;     /* what was delivered last */
+    bool short_of_room;
+};
+struct piece {
+    int64_t at_ms;
+    size_t n;
 };
 
-static size_t overhead(const struct estimate_line *l)
-{
-    return (l->link.datagram ? DATAGRAM_HEADER_BYTES : FRAME_HEADER_BYTES) + FRAME_CHECK_BYTES +
-           l->link.tag_bytes;
-}
-
-static size_t content(const struct estimate_line *l)
-{
-    return l->link.frame_bytes - overhead(l);
-}
-
-/* A new pair of ends begins with what the codec is shipped with. */
-static bool prime(struct estimate_line *l)
-{
-    bool good = true;
-    for (size_t i = 0; l->codec->prime_encoder && i < primer_count() && good; i++) {
-        struct record r = primer_record(i);
-        good = l->codec->prime_encoder(l->encoder, &r) == 0;
-    }
-    return good;
-}
-
-struct estimate_line *estimate_line_new(const struct estimate_link *link)
-{
-    struct estimate_line *l = calloc(1, sizeof *l);
-    if (!l)
-        return NULL;
-    l->link = *link;
-    l->codec = link->plain ? &codec_plain : &codec_mix;
-    l->encoder = l->codec->encoder_new(link->codec_memory);
-    buf_init(&l->stream, STREAM_MAX);
-    if (l->encoder && prime(l))
-        return l;
-    if (l->encoder)
-        l->codec->encoder_free(l->encoder);
-    free(l);
-    return NULL;
-}
-
-void estimate_line_free(struct estimate_line *l)
-{
-    if (!l)
-        return;
-    l->codec->encoder_free(l->encoder);
-    buf_fini(&l->stream);
-    free(l);
-}
-
-static uint64_t credits(const struct estimate_line *l, size_t bytes)
-{
-    size_t step = l->link.credit_bytes;
-    return step ? (bytes + step - 1) / step : 0;
-}
-
-/* The bytes of a frame as they lie on the line. */
-static size_t on_the_line(const struct estimate_line *l, const uint8_t *frame, size_t n)
-{
-    static const struct framing_avoid none;
-    return l->link.datagram ? n : framing_length(&none, false, frame, n);
-}
-
-/* Only the length of the tag counts here: framing costs the same whatever bytes it holds. */
-static size_t seal(const struct estimate_line *l, uint8_t *frame, size_t n)
-{
-    memset(frame + n, 0, l->link.tag_bytes);
-    return n + l->link.tag_bytes;
-}
-
-static void acknowledge(struct estimate_line *l)
-{
-    uint8_t frame[FRAME_CONTROL_MAX_BYTES + DATAGRAM_ANSWER_MAX + SEAL_TAG_MAX];
+struct frame {
+    uint8_t bytes[ESTIMATE_MTU_MAX];
     size_t n;
-    if (l->link.datagram) {
-        static const uint8_t bitmap[1]; /* nothing beyond: 0 bytes of it */
-        struct datagram_answer a = {.type = DATAGRAM_ACK, .ack = l->number, .bitmap = bitmap};
-        size_t clear;
-        n = datagram_answer_encode(&a, NULL, frame, &clear);
-    } else {
-        struct frame_control f = {
-            .type = CONTROL_ACK, .number = l->totals.back_frames + 1, .ack = (uint16_t)l->number};
-        n = frame_control_encode(&f, frame);
+    uint64_t token;
+};
+
+struct modem {
+    struct frame hand[2]; /* what each end gave, */
+    bool has_hand[2];     /* until it has left */
+    bool gone; /* what this end gave is over there: it is to be told */
+    bool short_of_room[2];
+    struct frame queue[GATEWAY_FRAMES], arrived[2]; /* arrived: at that end, by the last session */
+    bool has_arrived[2];
+    size_t queued;
+    bool in_session;
+    int64_t session_at_ms; /* when it ends; between sessions: when the next may begin */
+    int64_t rung_ms;       /* since when something waits for the modem; -1 = nothing */
+};
+
+struct estimate_air {
+    struct estimate_link link;
+    struct way ways[2]; /* by the end that sends */
+    struct modem modem;
+    struct estimate_totals totals;
+};
+
+struct estimate_air *estimate_air_new(const struct estimate_link *link)
+{
+    struct estimate_air *a = calloc(1, sizeof *a);
+    if (!a)
+        return NULL;
+    a->link = *link;
+    a->modem.rung_ms = -1;
+    for (int end = 0; end < 2; end++) {
+        struct way *w = &a->ways[end];
+        buf_init(&w->bytes, STREAM_MAX);
+        buf_init(&w->lengths, STREAM_MAX);
+        buf_init(&w->out, STREAM_MAX);
+        if (!link->datagram)
+            line_clock_init(&w->clock, (uint32_t)link->baud, BITS_A_BYTE, STREAM_FRAME);
     }
-    n = seal(l, frame, n);
-    size_t bytes = on_the_line(l, frame, n);
-    l->totals.back_frames++;
-    l->totals.back_bytes += bytes;
-    l->totals.credits += credits(l, bytes);
-    l->unacked = 0;
+    return a;
 }
 
-void estimate_line_tick(struct estimate_line *l, int64_t now_ms)
+void estimate_air_free(struct estimate_air *a)
 {
-    if (l->unacked && now_ms >= l->ack_at_ms)
-        acknowledge(l);
-}
-
-static void cut_frame(struct estimate_line *l, size_t n, bool unit_end, int64_t now_ms)
-{
-    uint8_t frame[ESTIMATE_MTU_MAX];
-    size_t len;
-    l->number++;
-    if (l->link.datagram) {
-        struct datagram_header h = {.number = l->number, .epoch_low = 1};
-        size_t clear;
-        len = datagram_header_encode(&h, SEAL_NONE, frame, &clear);
-        memset(frame + len, 0, FRAME_CHECK_BYTES);
-        len += FRAME_CHECK_BYTES;
-    } else {
-        struct frame_data f = {
-            .number = l->number, .unit_end = unit_end, .check = (uint16_t)(l->number * 40503u)};
-        len = frame_data_encode(&f, frame);
+    for (int end = 0; a && end < 2; end++) {
+        buf_fini(&a->ways[end].bytes);
+        buf_fini(&a->ways[end].lengths);
+        buf_fini(&a->ways[end].out);
     }
-    memcpy(frame + len, buf_bytes(&l->stream), n);
-    buf_consume(&l->stream, n);
-    len = seal(l, frame, len + n);
-    size_t bytes = on_the_line(l, frame, len);
-    l->totals.frames++;
-    l->totals.bytes += bytes;
-    l->totals.credits += credits(l, bytes);
-    l->totals.stream_bytes += n;
-    if (!l->unacked++)
-        l->ack_at_ms = now_ms + (l->link.datagram ? DATAGRAM_ACK_MS : STREAM_ACK_MS);
-    if (l->unacked == (l->link.datagram ? DATAGRAM_ACK_FRAMES : STREAM_ACK_FRAMES))
-        acknowledge(l);
+    free(a);
 }
 
-int estimate_line_put(struct estimate_line *l, const struct record *r, int64_t now_ms,
-                      uint64_t *stream_bytes)
+static void count(struct estimate_air *a, enum estimate_end from, size_t n)
 {
-    uint64_t needed;
-    size_t before = l->stream.len;
-    estimate_line_tick(l, now_ms);
-    if (l->codec->encode(l->encoder, r, &l->stream, &needed) < 0)
+    size_t step = a->link.credit_bytes;
+    *(from == ESTIMATE_HERE ? &a->totals.frames : &a->totals.back_frames) += 1;
+    *(from == ESTIMATE_HERE ? &a->totals.bytes : &a->totals.back_bytes) += n;
+    a->totals.credits += step ? (n + step - 1) / step : 0;
+}
+
+/* ---- a line ---- */
+
+static struct piece first_piece(const struct way *w)
+{
+    struct piece p = {INT64_MAX, 0};
+    if (w->lengths.len)
+        memcpy(&p, buf_bytes(&w->lengths), sizeof p);
+    return p;
+}
+
+static int line_send(struct estimate_air *a, enum estimate_end end, const uint8_t *bytes, size_t n,
+                     int64_t now_ms)
+{
+    struct way *w = &a->ways[end];
+    line_clock_sent(&w->clock, n, now_ms);
+    const struct piece p = {(w->clock.idle_at_ns + 999999) / 1000000, n};
+    if (!buf_put(&w->bytes, bytes, n) || !buf_put(&w->lengths, &p, sizeof p))
         return -ENOMEM;
-    *stream_bytes = l->stream.len - before;
-    l->payload += r->type == RECORD_MESSAGE || r->type == RECORD_CHUNK ? r->len : 0;
-    l->coded += *stream_bytes;
-    while (l->stream.len >= content(l))
-        cut_frame(l, content(l), false, now_ms);
+    count(a, end, n);
     return 0;
 }
 
-size_t estimate_line_room(const struct estimate_line *l)
+static bool line_next(struct estimate_air *a, int64_t now_ms, struct estimate_air_event *e)
 {
-    size_t left = content(l) - l->stream.len;
-    size_t room = left >= content(l) / 4 ? left : left + content(l);
-    /* As much payload as has gone into so many bytes so far. */
-    uint64_t ratio = l->coded ? l->payload / l->coded : 1;
-    ratio = ratio < 1 ? 1 : ratio > RATIO_MAX ? RATIO_MAX : ratio;
-    return room * ratio < CHANNEL_WHOLE_BYTES ? CHANNEL_WHOLE_BYTES : room * (size_t)ratio;
+    for (int end = 0; end < 2; end++) {
+        struct way *w = &a->ways[end];
+        struct piece p = first_piece(w);
+        if (p.at_ms <= now_ms) {
+            buf_clear(&w->out);
+            if (!buf_put(&w->out, buf_bytes(&w->bytes), p.n))
+                return false;
+            buf_consume(&w->bytes, p.n);
+            buf_consume(&w->lengths, sizeof p);
+            *e = (struct estimate_air_event){ESTIMATE_AIR_DELIVER, (enum estimate_end)!end,
+                                             buf_bytes(&w->out), p.n, 0};
+            return true;
+        }
+        if (w->short_of_room && line_clock_room(&w->clock, 0, 0, now_ms) > 0) {
+            w->short_of_room = false;
+            *e = (struct estimate_air_event){.kind = ESTIMATE_AIR_WRITABLE,
+                                             .end = (enum estimate_end)end};
+            return true;
+        }
+    }
+    return false;
 }
 
-int estimate_line_flush(struct estimate_line *l, int64_t now_ms, uint64_t *stream_bytes)
+static int64_t line_deadline(const struct estimate_air *a, int64_t now_ms)
 {
-    size_t before = l->stream.len;
-    if (l->codec->flush(l->encoder, &l->stream) < 0)
-        return -ENOMEM;
-    *stream_bytes = l->stream.len - before;
-    while (l->stream.len > 0)
-        cut_frame(l, l->stream.len < content(l) ? l->stream.len : content(l),
-                  l->stream.len <= content(l), now_ms);
+    int64_t next = INT64_MAX;
+    for (int end = 0; end < 2; end++) {
+        const struct way *w = &a->ways[end];
+        int64_t at = first_piece(w).at_ms;
+        next = at < next ? at : next;
+        at = w->short_of_room ? line_clock_room_at_ms(&w->clock, 0, 0, now_ms) : INT64_MAX;
+        next = at < next ? at : next;
+    }
+    return next;
+}
+
+/* ---- a modem ---- */
+
+static size_t modem_room(const struct estimate_air *a, enum estimate_end end)
+{
+    const struct modem *m = &a->modem;
+    if (m->has_hand[end] || (end == ESTIMATE_THERE && m->queued == GATEWAY_FRAMES))
+        return 0;
+    return end == ESTIMATE_THERE && a->link.mtu > ESTIMATE_BACK_MTU ? ESTIMATE_BACK_MTU
+                                                                    : a->link.mtu;
+}
+
+static void modem_send(struct modem *m, enum estimate_end end, const uint8_t *bytes, size_t n,
+                       uint64_t token)
+{
+    memcpy(m->hand[end].bytes, bytes, n);
+    m->hand[end].n = n;
+    m->hand[end].token = token;
+    m->has_hand[end] = true;
+}
+
+/* A frame goes each way, where there is one. */
+static void end_session(struct estimate_air *a, int64_t now_ms)
+{
+    struct modem *m = &a->modem;
+    m->in_session = false;
+    m->session_at_ms = now_ms + BETWEEN_MS;
+    if (m->has_hand[ESTIMATE_HERE]) {
+        count(a, ESTIMATE_HERE, m->hand[ESTIMATE_HERE].n);
+        m->arrived[ESTIMATE_THERE] = m->hand[ESTIMATE_HERE];
+        m->has_arrived[ESTIMATE_THERE] = m->gone = true;
+    } else if (a->link.credit_bytes) {
+        a->totals.polls++;
+        a->totals.credits++;
+    }
+    if (m->queued > 0) {
+        m->arrived[ESTIMATE_HERE] = m->queue[0];
+        m->has_arrived[ESTIMATE_HERE] = true;
+        memmove(m->queue, m->queue + 1, --m->queued * sizeof *m->queue);
+    }
+    m->rung_ms = m->queued > 0 ? now_ms : -1;
+}
+
+static bool left(struct modem *m, enum estimate_end end, struct estimate_air_event *e)
+{
+    m->has_hand[end] = false;
+    *e = (struct estimate_air_event){
+        .kind = ESTIMATE_AIR_SENT, .end = end, .token = m->hand[end].token};
+    return true;
+}
+
+static bool modem_next(struct estimate_air *a, int64_t now_ms, struct estimate_air_event *e)
+{
+    struct modem *m = &a->modem;
+    if (m->in_session && m->session_at_ms <= now_ms)
+        end_session(a, now_ms);
+    if (m->gone) {
+        m->gone = false;
+        return left(m, ESTIMATE_HERE, e);
+    }
+    for (int end = 0; end < 2; end++) {
+        if (m->has_arrived[end]) {
+            m->has_arrived[end] = false;
+            *e = (struct estimate_air_event){ESTIMATE_AIR_DELIVER, (enum estimate_end)end,
+                                             m->arrived[end].bytes, m->arrived[end].n, 0};
+            return true;
+        }
+    }
+    if (m->has_hand[ESTIMATE_THERE] && m->queued < GATEWAY_FRAMES) {
+        m->queue[m->queued++] = m->hand[ESTIMATE_THERE];
+        count(a, ESTIMATE_THERE, m->hand[ESTIMATE_THERE].n);
+        m->rung_ms = m->rung_ms < 0 ? now_ms : m->rung_ms;
+        return left(m, ESTIMATE_THERE, e);
+    }
+    for (int end = 0; end < 2; end++) {
+        if (m->short_of_room[end] && modem_room(a, (enum estimate_end)end) > 0) {
+            m->short_of_room[end] = false;
+            *e = (struct estimate_air_event){.kind = ESTIMATE_AIR_WRITABLE,
+                                             .end = (enum estimate_end)end};
+            return true;
+        }
+    }
+    if (!m->in_session && m->session_at_ms <= now_ms &&
+        (m->has_hand[ESTIMATE_HERE] || (m->rung_ms >= 0 && now_ms >= m->rung_ms + RING_MS))) {
+        m->in_session = true;
+        m->session_at_ms = now_ms + SESSION_MS;
+    }
+    return false;
+}
+
+static int64_t modem_deadline(const struct modem *m)
+{
+    if (m->in_session || m->has_hand[ESTIMATE_HERE])
+        return m->session_at_ms;
+    if (m->rung_ms < 0)
+        return INT64_MAX;
+    return m->rung_ms + RING_MS > m->session_at_ms ? m->rung_ms + RING_MS : m->session_at_ms;
+}
+
+/* ---- either ---- */
+
+size_t estimate_air_room(struct estimate_air *a, enum estimate_end end, int64_t now_ms)
+{
+    size_t room = a->link.datagram ? modem_room(a, end)
+                                   : line_clock_room(&a->ways[end].clock, 0, 0, now_ms);
+    if (room == 0)
+        *(a->link.datagram ? &a->modem.short_of_room[end] : &a->ways[end].short_of_room) = true;
+    return room;
+}
+
+int estimate_air_send(struct estimate_air *a, enum estimate_end end, const uint8_t *bytes, size_t n,
+                      uint64_t token, int64_t now_ms)
+{
+    if (estimate_air_room(a, end, now_ms) < n)
+        return -EAGAIN;
+    if (!a->link.datagram)
+        return line_send(a, end, bytes, n, now_ms);
+    modem_send(&a->modem, end, bytes, n, token);
     return 0;
 }
 
-const struct estimate_totals *estimate_line_totals(const struct estimate_line *l)
+bool estimate_air_next(struct estimate_air *a, int64_t now_ms, struct estimate_air_event *e)
 {
-    return &l->totals;
+    return a->link.datagram ? modem_next(a, now_ms, e) : line_next(a, now_ms, e);
+}
+
+int64_t estimate_air_deadline(const struct estimate_air *a, int64_t now_ms)
+{
+    return a->link.datagram ? modem_deadline(&a->modem) : line_deadline(a, now_ms);
+}
+
+const struct estimate_totals *estimate_air_totals(const struct estimate_air *a)
+{
+    return &a->totals;
 }

@@ -7,6 +7,7 @@
 #include "base/topic.h"
 
 #define LINE_MAX_BYTES (8u << 20) /* a message of MQTT's usual sizes with every byte escaped */
+#define MEMBERS_MAX    4096
 #define TIME_MAX_S     4e9
 
 struct estimate_input {
@@ -79,28 +80,62 @@ static long unbase64(const char *s, size_t n, uint8_t *out)
     return len - (long)pad;
 }
 
-static const char *take_payload(struct estimate_input *in, struct estimate_message *m)
+static int hex_digit_of(char c)
 {
-    const json_t *text = json_object_get(in->json, "payload"),
-                 *coded = json_object_get(in->json, "payload_b64");
-    if (text && coded)
-        return "both payload and payload_b64: one is allowed";
-    if (json_is_string(text)) {
-        m->payload = (const uint8_t *)json_string_value(text);
-        m->payload_len = json_string_length(text);
-        return NULL;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* A byte of each 2 characters. Return: bytes, or -1: not hex. */
+static long unhex(const char *s, size_t n, uint8_t *out)
+{
+    if (n % 2)
+        return -1;
+    for (size_t i = 0; i < n; i += 2) {
+        int high = hex_digit_of(s[i]), low = hex_digit_of(s[i + 1]);
+        if (high < 0 || low < 0)
+            return -1;
+        out[i / 2] = (uint8_t)(high << 4 | low);
     }
-    if (!json_is_string(coded))
-        return "no payload (text) or payload_b64 (base64)";
+    return (long)(n / 2);
+}
+
+/* A payload that is coded as text. */
+static const char *take_coded(struct estimate_input *in, struct estimate_message *m,
+                              const json_t *coded, long (*decode)(const char *, size_t, uint8_t *),
+                              const char *wrong)
+{
     size_t n = json_string_length(coded);
     in->bytes = malloc(n + 1);
     if (!in->bytes)
         return "out of memory";
-    long len = unbase64(json_string_value(coded), n, in->bytes);
+    long len = decode(json_string_value(coded), n, in->bytes);
     if (len < 0)
-        return "payload_b64: not base64";
+        return wrong;
     m->payload = in->bytes;
     m->payload_len = (size_t)len;
+    return NULL;
+}
+
+static const char *take_payload(struct estimate_input *in, struct estimate_message *m)
+{
+    const json_t *text = json_object_get(in->json, "payload"),
+                 *base64 = json_object_get(in->json, "payload_b64"),
+                 *hex = json_object_get(in->json, "payload_hex");
+    if ((text != NULL) + (base64 != NULL) + (hex != NULL) > 1)
+        return "more than one of payload, payload_b64, payload_hex: one is allowed";
+    if (json_is_string(base64))
+        return take_coded(in, m, base64, unbase64, "payload_b64: not base64");
+    if (json_is_string(hex))
+        return take_coded(in, m, hex, unhex, "payload_hex: not hex");
+    if (!text)
+        return "no payload (text), payload_b64 (base64) or payload_hex";
+    if (!json_is_string(text))
+        return "payload: a text is wanted: as it was sent, in quotes";
+    m->payload = (const uint8_t *)json_string_value(text);
+    m->payload_len = json_string_length(text);
     return NULL;
 }
 
@@ -114,7 +149,8 @@ static const char *take_message(struct estimate_input *in, struct estimate_messa
         !topic_name_valid(json_string_value(topic), json_string_length(topic)))
         return "topic: an MQTT topic name is wanted";
     m->topic = json_string_value(topic);
-    m->retain = json_is_true(json_object_get(in->json, "retain"));
+    const json_t *retain = json_object_get(in->json, "retain");
+    m->retain = json_is_true(retain) || json_integer_value(retain) == 1;
     /* Recorders may shuffle a little; for us time never goes back. */
     m->at_ms = (int64_t)(json_number_value(t) * 1000 + 0.5);
     if (m->at_ms < in->last_ms)
@@ -140,7 +176,7 @@ static long read_line(struct estimate_input *in)
         }
         in->line[n++] = (char)c;
     }
-    if (c == EOF && n == 0)
+    if (c == EOF && (n == 0 || ferror(in->f)))
         return -1;
     if (in->line)
         in->line[n] = '\0';
@@ -148,33 +184,93 @@ static long read_line(struct estimate_input *in)
     return (long)n;
 }
 
-static bool blank(const char *s)
+static bool blank(const char *s, size_t n)
 {
-    return s[strspn(s, " \t\r\n")] == '\0';
+    return strspn(s, " \t\r\n") == n;
+}
+
+/* What people give that is no recording, by how it begins. Return: NULL: nothing of the kind. */
+static const char *other_format(struct estimate_input *in)
+{
+    static const struct {
+        const char *begins;
+        size_t n;
+        const char *what;
+    } formats[] = {
+        {"\x1f\x8b", 2, "compressed (gzip): zcat FILE | longwire estimate -"},
+        {"\x28\xb5\x2f\xfd", 4, "compressed (zstd): zstdcat FILE | longwire estimate -"},
+        {"\xfd" "7zXZ", 5, "compressed (xz): xzcat FILE | longwire estimate -"},
+        {"BZh", 3, "compressed (bzip2): bzcat FILE | longwire estimate -"},
+        {"PK\x03\x04", 4, "compressed (zip): unzip -p FILE | longwire estimate -"},
+        {"\xff\xfe", 2, "UTF-16: UTF-8 is wanted"},
+        {"\xfe\xff", 2, "UTF-16: UTF-8 is wanted"},
+    };
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (strncmp(in->line, formats[i].begins, formats[i].n) == 0)
+            return formats[i].what;
+    return NULL;
+}
+
+/* A tree of JSON takes many times the bytes of its text; a message of ours is a flat one. */
+static bool is_flat(const char *s, size_t n)
+{
+    size_t members = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < n; i++) {
+        if (quoted && s[i] == '\\')
+            i++;
+        else if (s[i] == '"')
+            quoted = !quoted;
+        else
+            members += !quoted && (s[i] == ',' || s[i] == '[' || s[i] == '{');
+    }
+    return members <= MEMBERS_MAX;
+}
+
+static const char *take_line(struct estimate_input *in, size_t n, struct estimate_message *m)
+{
+    static char text[200];
+    static const char mark[] = "\xef\xbb\xbf"; /* that editors of Windows begin a file with */
+    const char *line = in->line, *other = in->number == 1 ? other_format(in) : NULL;
+    json_error_t e = {0};
+    if (other)
+        return other;
+    if (n > LINE_MAX_BYTES)
+        return "longer than 8 MB";
+    if (in->number == 1 && strncmp(line, mark, 3) == 0) {
+        line += 3;
+        n -= 3;
+    }
+    if (line[strspn(line, " \t")] != '{')
+        return "a JSON object is wanted: {\"t\": seconds, \"topic\": \"...\", \"payload\": \"...\"}";
+    if (!is_flat(line, n))
+        return "too many members";
+    in->json = json_loadb(line, n, JSON_ALLOW_NUL, &e);
+    if (in->json)
+        return take_message(in, m);
+    snprintf(text, sizeof text, "%s", e.text);
+    for (char *c = text; *c; c++)
+        *c = *c < ' ' || *c > '~' ? '?' : *c; /* it quotes the line */
+    return text;
 }
 
 int estimate_input_next(struct estimate_input *in, struct estimate_message *m, FILE *errors)
 {
     const char *wrong = NULL;
-    json_error_t e = {0};
     long n;
     forget(in);
     memset(m, 0, sizeof *m);
     do {
         errno = 0;
         n = read_line(in);
-        if (n == -1 && !ferror(in->f))
-            return 0;
+        if (n == -1 && (!ferror(in->f) || errno == EINTR))
+            return 0; /* interrupted: the caller knows by whom */
         in->number++;
-    } while (n == 0 || (n > 0 && blank(in->line)));
+    } while (n == 0 || (n > 0 && blank(in->line, (size_t)n)));
     if (n < 0)
         wrong = n == -2 ? "out of memory" : strerror(errno ? errno : EIO);
-    else if ((size_t)n > LINE_MAX_BYTES)
-        wrong = "longer than 8 MB";
-    else if (!(in->json = json_loadb(in->line, (size_t)n, JSON_ALLOW_NUL, &e)))
-        wrong = e.text;
     else
-        wrong = json_is_object(in->json) ? take_message(in, m) : "a JSON object is wanted";
+        wrong = take_line(in, (size_t)n, m);
     if (!wrong)
         return 1;
     fprintf(errors, "%s:%lu: %s\n", in->name, in->number, wrong);

@@ -1,6 +1,6 @@
 /* Recordings of MQTT traffic: NDJSON, one message a line,
- *     {"t": seconds, "topic": "...", "payload": "text"}      or "payload_b64": "base64"
- * with "retain": true where the broker's message had it. Further members are ignored. */
+ *     {"t": seconds, "topic": "...", "payload": "text"}      or "payload_b64", or "payload_hex"
+ * with "retain": true (or 1) where the broker's message had it. Further members are ignored. */
 #ifndef CLI_ESTIMATE_INPUT_H
 #define CLI_ESTIMATE_INPUT_H
 

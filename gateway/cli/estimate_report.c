@@ -31,7 +31,7 @@ static void fill_ways(struct way ways[WAYS], const struct estimate_peer *p,
         const struct estimate_prices *prices = &terms->prices;
         w->month_bytes = (double)w->bytes * months;
         w->month_credits = (double)w->credits * months;
-        w->month_minutes = w->month_bytes * BITS_A_BYTE / (double)terms->baud / 60;
+        w->month_minutes = w->month_bytes * BITS_A_BYTE / (double)terms->link.baud / 60;
         w->month_cost = prices->month + w->month_bytes / 1000 * prices->kilobyte +
                         w->month_credits * prices->credit + w->month_minutes * prices->minute;
     }
@@ -71,16 +71,29 @@ static const struct estimate_topic **sorted(const struct estimate_peer *p)
 
 /* ---- words ---- */
 
-static void words_of_link(const struct estimate_terms *terms, FILE *out)
+static const char *codec_name(const struct estimate_link *link)
+{
+    return link->codec == CODEC_PLAIN  ? "plain"
+           : link->codec == CODEC_FAST ? "fast"
+           : link->codec == CODEC_FULL ? "full"
+                                       : "as configured";
+}
+
+static void words_of_link(const struct estimate_link *link, FILE *out)
 {
     char hold[UNITS_TEXT_BYTES];
-    duration_format(terms->link.hold_ms, hold);
-    fprintf(out, "link: %s of at most %zu bytes",
-            terms->link.datagram ? "datagrams" : "stream, frames", terms->link.frame_bytes);
-    if (terms->link.credit_bytes)
-        fprintf(out, ", billed in credits of %zu", terms->link.credit_bytes);
-    fprintf(out, "; codec %s; messages wait %s for company\n", terms->link.plain ? "plain" : "full",
-            terms->link.hold_ms == INT64_MAX ? "until a frame is full" : hold);
+    duration_format(link->hold_ms, hold);
+    if (link->datagram)
+        fprintf(out, "link: datagrams of at most %zu bytes", link->mtu);
+    else
+        fprintf(out, "link: a stream of %" PRId64 " baud", link->baud);
+    if (link->credit_bytes)
+        fprintf(out, ", billed in credits of %zu", link->credit_bytes);
+    if (link->backlog)
+        fprintf(out, "; messages come as fast as it takes them");
+    else if (link->datagram)
+        fprintf(out, "; messages wait %s for company", hold);
+    fprintf(out, "; codec %s\n", codec_name(link));
 }
 
 static void words_of_ways(const struct way ways[WAYS], const struct estimate_peer *p,
@@ -132,7 +145,7 @@ void estimate_report_words(const struct estimate_traffic *t, const struct estima
     if (terms->span_ms)
         fprintf(out, " in %.2f hours", (double)terms->span_ms / 3600000);
     fprintf(out, ", %" PRIu64 " that no route takes\n", estimate_traffic_unrouted(t));
-    words_of_link(terms, out);
+    words_of_link(&terms->link, out);
     for (size_t i = 0; i < count; i++) {
         const struct estimate_peer *p = &peers[i];
         struct way ways[WAYS];
@@ -142,11 +155,12 @@ void estimate_report_words(const struct estimate_traffic *t, const struct estima
                 " frames out, %" PRIu64 " bytes; %" PRIu64 " back, %" PRIu64 " bytes\n",
                 p->name, p->sum.messages, a_message(p->sum.payload_bytes, p->sum.messages),
                 p->totals.frames, p->totals.bytes, p->totals.back_frames, p->totals.back_bytes);
-        if (p->replaced || p->refused || p->unwanted)
-            fprintf(out,
-                    "  not carried: %" PRIu64 " replaced by newer ones, %" PRIu64
-                    " refused, %" PRIu64 " retained and not wanted\n",
-                    p->replaced, p->refused, p->unwanted);
+        if (p->totals.polls)
+            fprintf(out, "  %" PRIu64 " of the credits: sessions held only to fetch what came back\n",
+                    p->totals.polls);
+        for (size_t k = 0; k < p->dropped_count; k++)
+            fprintf(out, "  not carried, %s: %" PRIu64 "\n", p->dropped[k].reason,
+                    p->dropped[k].count);
         words_of_ways(ways, p, terms, out);
         words_of_topics(p, terms, out);
     }
@@ -204,14 +218,17 @@ static json_t *json_of_peer(const struct estimate_peer *p, const struct estimate
     fill_ways(ways, p, terms);
     json_t *o = json_of_sum(&p->sum);
     json_object_set_new(o, "name", json_string(p->name));
-    json_object_set_new(o, "replaced", json_integer((json_int_t)p->replaced));
-    json_object_set_new(o, "refused", json_integer((json_int_t)p->refused));
-    json_object_set_new(o, "unwanted", json_integer((json_int_t)p->unwanted));
+    json_t *dropped = json_object();
+    for (size_t i = 0; i < p->dropped_count; i++)
+        json_object_set_new(dropped, p->dropped[i].reason,
+                            json_integer((json_int_t)p->dropped[i].count));
+    json_object_set_new(o, "dropped", dropped);
     json_object_set_new(o, "frames_out", json_integer((json_int_t)p->totals.frames));
     json_object_set_new(o, "bytes_out", json_integer((json_int_t)p->totals.bytes));
     json_object_set_new(o, "frames_back", json_integer((json_int_t)p->totals.back_frames));
     json_object_set_new(o, "bytes_back", json_integer((json_int_t)p->totals.back_bytes));
     json_object_set_new(o, "credits", json_integer((json_int_t)p->totals.credits));
+    json_object_set_new(o, "poll_credits", json_integer((json_int_t)p->totals.polls));
     for (int i = 0; i < WAYS; i++)
         json_object_set_new(o, ways[i].name, json_of_way(&ways[i], p, terms));
     json_object_set_new(o, "topics", json_of_topics(p, terms));
@@ -226,14 +243,20 @@ int estimate_report_json(const struct estimate_traffic *t, const struct estimate
     json_t *peers = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(peers, json_of_peer(&list[i], terms));
-    json_t *o = json_pack(
-        "{s:I, s:I, s:f, s:{s:s, s:s, s:I, s:I, s:I}, s:o}", "messages",
-        (json_int_t)estimate_traffic_messages(t), "unrouted",
-        (json_int_t)estimate_traffic_unrouted(t), "span_s", (double)terms->span_ms / 1000, "link",
-        "kind", terms->link.datagram ? "datagram" : "stream", "codec",
-        terms->link.plain ? "plain" : "full", "frame_bytes", (json_int_t)terms->link.frame_bytes,
-        "credit_bytes", (json_int_t)terms->link.credit_bytes, "baud", (json_int_t)terms->baud,
-        "peers", peers);
+    const struct estimate_link *link = &terms->link;
+    json_t *l = json_pack("{s:s, s:s, s:b}", "kind", link->datagram ? "datagram" : "stream", "codec",
+                          codec_name(link), "backlog", link->backlog);
+    if (link->datagram)
+        json_object_update_new(
+            l, json_pack("{s:I, s:I, s:f}", "mtu", (json_int_t)link->mtu, "credit_bytes",
+                         (json_int_t)link->credit_bytes, "hold_s",
+                         link->backlog ? 0.0 : (double)link->hold_ms / 1000));
+    else
+        json_object_set_new(l, "baud", json_integer(link->baud));
+    json_t *o = json_pack("{s:I, s:I, s:f, s:o, s:o}", "messages",
+                          (json_int_t)estimate_traffic_messages(t), "unrouted",
+                          (json_int_t)estimate_traffic_unrouted(t), "span_s",
+                          (double)terms->span_ms / 1000, "link", l, "peers", peers);
     int rc = o && json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(10)) == 0 &&
                      fputc('\n', out) != EOF
                  ? 0

@@ -12,14 +12,13 @@
 struct estimate_prices { /* in the operator's currency; 0 = nothing to pay */
     double kilobyte;     /* 1000 bytes, both ways */
     double credit;
-    double minute; /* of air time at `baud` */
+    double minute; /* of air time at the link's baud rate */
     double month;  /* whatever is sent */
 };
 
 struct estimate_terms {
     struct estimate_link link;
     struct estimate_prices prices;
-    int64_t baud;    /* ten bits a byte */
     int64_t span_ms; /* that the traffic took; 0: not known, then nothing is said of months */
     unsigned top;    /* topics shown in words, costliest first; JSON has them all */
 };

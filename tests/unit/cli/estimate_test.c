@@ -14,8 +14,20 @@
 #include "gateway/cli/estimate_traffic.h"
 #include "link_drivers/driver.h"
 
-static const struct estimate_link held = {
-    .frame_bytes = 220, .tag_bytes = 4, .hold_ms = INT64_MAX, .codec_memory = 1 << 20};
+static const struct estimate_link stream = {.baud = 9600, .metered = true, .timestamps = TIMESTAMPS_NO, .codec = -1};
+static const struct estimate_link datagrams = {.datagram = true, .mtu = 340, .credit_bytes = 50, .timestamps = TIMESTAMPS_NO, .codec = -1};
+
+static bool patient(void *ctx)
+{
+    return false;
+}
+
+static struct estimate_traffic *traffic_of(const struct config *c, const struct estimate_link *link)
+{
+    struct estimate_traffic *t = estimate_traffic_new(c, link, patient, NULL);
+    assert_non_null(t);
+    return t;
+}
 
 static struct config *config_of(const char *routes)
 {
@@ -49,13 +61,17 @@ static void put(struct estimate_traffic *t, int64_t at_ms, const char *topic, co
                                        .payload = (const uint8_t *)payload,
                                        .payload_len = strlen(payload),
                                        .retain = retain};
-    assert_int_equal(estimate_traffic_put(t, &m), 0);
+    int rc = estimate_traffic_put(t, &m);
+    if (rc != 0)
+        fail_msg("%s", estimate_traffic_error(t, rc));
 }
 
 static const struct estimate_peer *ended(struct estimate_traffic *t)
 {
     size_t count;
-    assert_int_equal(estimate_traffic_end(t), 0);
+    int rc = estimate_traffic_end(t);
+    if (rc != 0)
+        fail_msg("%s", estimate_traffic_error(t, rc));
     const struct estimate_peer *p = estimate_traffic_peers(t, &count);
     assert_int_equal(count, 1);
     return p;
@@ -87,7 +103,13 @@ static void a_wrong_line_is_named_with_its_file_and_number(void **state)
         {"{\"t\":0,\"topic\":\"a/+\",\"payload\":\"x\"}\n", "x.ndjson:1: topic:"},
         {"{\"t\":0,\"topic\":\"a\",\"payload_b64\":\"YQ=\"}\n", "x.ndjson:1: payload_b64:"},
         {"{\"t\":0,\"topic\":\"a\",\"payload_b64\":\"Y===\"}\n", "x.ndjson:1: payload_b64:"},
-        {"{\"t\":0,\"topic\":\"a\",\"payload\":\"x\",\"payload_b64\":\"\"}\n", "x.ndjson:1: both"},
+        {"{\"t\":0,\"topic\":\"a\",\"payload\":\"x\",\"payload_b64\":\"\"}\n", "x.ndjson:1: more than one of"},
+        {"{\"t\":0,\"topic\":\"a\",\"payload_hex\":\"0g\"}\n", "x.ndjson:1: payload_hex:"},
+        {"{\"t\":0,\"topic\":\"a\",\"payload_hex\":\"0\"}\n", "x.ndjson:1: payload_hex:"},
+        {"{\"t\":0,\"topic\":\"a\",\"payload\":{\"v\":1}}\n", "x.ndjson:1: payload: a text"},
+        {"time,topic,value\n1,a,2\n", "x.ndjson:1: a JSON object"},
+        {"\x1f\x8b\x08", "x.ndjson:1: compressed (gzip)"},
+        {"\xff\xfe{", "x.ndjson:1: UTF-16"},
         {"[]\n", "x.ndjson:1: a JSON object"},
         {"{\"t\":0\n", "x.ndjson:1: "},
     };
@@ -122,9 +144,43 @@ static void payloads_come_as_text_or_base64_and_time_never_falls(void **state)
     fclose(f);
 }
 
+static void windows_line_ends_and_what_mosquitto_sub_writes_are_understood(void **state)
+{
+    static const char text[] =
+        "\xef\xbb\xbf{\"t\":1700000000.25,\"topic\":\"a\",\"retain\":1,\"payload_hex\":\"00fF\"}\r\n\r\n"
+        "{\"t\":1700000001,\"topic\":\"b\",\"retain\":0,\"payload_hex\":\"\"}\r\n";
+    FILE *f = fmemopen((void *)(uintptr_t)text, sizeof text - 1, "r");
+    struct estimate_input *in = estimate_input_new(f, "x");
+    struct estimate_message m;
+    assert_int_equal(estimate_input_next(in, &m, stderr), 1);
+    assert_int_equal(m.at_ms, 1700000000250);
+    assert_true(m.retain);
+    assert_int_equal(m.payload_len, 2);
+    assert_memory_equal(m.payload, "\0\xff", 2);
+    assert_int_equal(estimate_input_next(in, &m, stderr), 1);
+    assert_false(m.retain);
+    assert_int_equal(m.payload_len, 0);
+    assert_int_equal(estimate_input_next(in, &m, stderr), 0);
+    estimate_input_free(in);
+    fclose(f);
+}
+
+static void a_line_that_would_make_a_tree_is_refused_before_it_is_one(void **state)
+{
+    enum { SIZE = 1 << 20 };
+    char *text = malloc(SIZE + 1), error[256] = "";
+    struct estimate_message m;
+    memset(text, '[', SIZE);
+    memcpy(text, "{\"t\":", 5);
+    text[SIZE] = '\0';
+    assert_int_equal(next_of(text, &m, error, sizeof error), -EINVAL);
+    assert_string_equal(error, "x.ndjson:1: too many members\n");
+    free(text);
+}
+
 static void mqtt_is_counted_with_its_headers_and_acknowledgements(void **state)
 {
-    struct estimate_traffic *t = estimate_traffic_new(NULL, &held, TIMESTAMPS_NO);
+    struct estimate_traffic *t = traffic_of(NULL, &stream);
     put(t, 0, "a/b", "12345", false);
     const struct estimate_peer *p = ended(t);
     /* PUBLISH 2 + 2 + 3 + 2 + 5, PUBACK 4, twice 44 of TCP, IP and PPP. */
@@ -134,63 +190,82 @@ static void mqtt_is_counted_with_its_headers_and_acknowledgements(void **state)
     estimate_traffic_free(t);
 }
 
-static uint64_t bytes_of(int64_t hold_ms, struct estimate_totals *totals)
+/* 600 messages, one a second. */
+static struct estimate_totals totals_of(const struct estimate_link *link)
 {
-    struct estimate_link link = held;
-    link.hold_ms = hold_ms;
-    struct estimate_traffic *t = estimate_traffic_new(NULL, &link, TIMESTAMPS_NO);
+    struct estimate_traffic *t = traffic_of(NULL, link);
     for (int i = 0; i < 600; i++) {
         char payload[64];
         snprintf(payload, sizeof payload, "{\"n\":%d,\"v\":%d}", i, i * i % 97);
         put(t, i * 1000, "meter/1", payload, false);
     }
-    *totals = ended(t)->totals;
+    const struct estimate_peer *p = ended(t);
+    assert_int_equal(p->sum.messages, 600);
+    struct estimate_totals totals = p->totals;
     estimate_traffic_free(t);
-    return totals->bytes;
+    return totals;
 }
 
 static void messages_that_wait_for_company_cost_less(void **state)
 {
-    struct estimate_totals alone, minute, full;
-    bytes_of(0, &alone);
-    bytes_of(60000, &minute);
-    bytes_of(INT64_MAX, &full);
-    assert_int_equal(alone.frames, 600);
-    assert_int_equal(alone.back_frames, 600);
-    assert_in_range(minute.frames, 10, 20);
-    assert_true(full.bytes < minute.bytes && minute.bytes < alone.bytes / 2);
-    /* All but the last are full: 220 bytes and two of framing. */
-    assert_in_range(full.bytes, (full.frames - 1) * 222, full.frames * 222);
+    struct estimate_link link = datagrams;
+    struct estimate_totals alone = totals_of(&link);
+    link.hold_ms = 300000;
+    struct estimate_totals together = totals_of(&link);
+    link.backlog = true;
+    struct estimate_totals full = totals_of(&link);
+    assert_in_range(alone.frames, 15, 30); /* a modem takes one each 30 s at most */
+    assert_true(together.frames < alone.frames && together.credits < alone.credits);
+    assert_true(full.credits <= together.credits);
+}
+
+static void a_stream_sends_at_once_and_fills_its_frames_behind_a_backlog(void **state)
+{
+    struct estimate_link link = stream;
+    struct estimate_totals alone = totals_of(&link);
+    link.backlog = true;
+    struct estimate_totals full = totals_of(&link);
+    assert_in_range(alone.frames, 600, 610);
+    assert_true(full.frames < 30);
+    assert_true(full.bytes * 3 < alone.bytes);
+    assert_true(full.back_frames > 0 && full.credits == 0);
 }
 
 static void a_datagram_is_billed_by_started_credits(void **state)
 {
-    const struct estimate_link link = {.datagram = true,
-                                       .frame_bytes = 340,
-                                       .credit_bytes = 50,
-                                       .tag_bytes = 4,
-                                       .plain = true,
-                                       .codec_memory = 1 << 20};
-    struct estimate_traffic *t = estimate_traffic_new(NULL, &link, TIMESTAMPS_NO);
-    put(t, 0, "a", "0123456789012345678901234567890123456789",
-        false); /* with headers more than 50 */
+    struct config *c = config_of("[route a]\npeer = hub\ntopics = a\n");
+    struct estimate_link link = datagrams;
+    link.codec = CODEC_PLAIN;
+    struct estimate_traffic *t = traffic_of(c, &link);
+    put(t, 0, "a", "0123456789012345678901234567890123456789", false); /* with headers more than 50 */
     const struct estimate_peer *p = ended(t);
     assert_int_equal(p->totals.frames, 1);
     assert_in_range(p->totals.bytes, 51, 100);
     assert_int_equal(p->totals.back_frames, 1);
-    assert_int_equal(p->totals.credits, 2 + 1);
+    assert_int_equal(p->totals.polls, 1); /* nothing else was sent that the acknowledgement might ride on */
+    assert_int_equal(p->totals.credits, 2 + 1 + 1);
     estimate_traffic_free(t);
+    config_free(c);
+}
+
+static uint64_t dropped(const struct estimate_peer *p, const char *reason)
+{
+    for (size_t i = 0; i < p->dropped_count; i++)
+        if (strcmp(p->dropped[i].reason, reason) == 0)
+            return p->dropped[i].count;
+    return 0;
 }
 
 static void routes_choose_replace_and_refuse(void **state)
 {
     struct config *c =
-        config_of("[route t]\npeer = hub\ntopics = t/#\nexclude = t/x\nmin_interval = 10s\n"
+        config_of("[route t]\npeer = hub\ntopics = t/#\nexclude = t/x\nmin_interval = 10s\nstrip_prefix = t/\n"
+                  "remote_prefix = far/\n"
                   "[route l]\npeer = hub\ntopics = l\nkeep = latest\nmax_payload = 5\n"
                   "[route r]\npeer = hub\ntopics = r\nretain = on-change\n");
-    struct estimate_link link = held;
+    struct estimate_link link = datagrams;
     link.hold_ms = 60000;
-    struct estimate_traffic *t = estimate_traffic_new(c, &link, -1);
+    struct estimate_traffic *t = traffic_of(c, &link);
     put(t, 0, "t/a", "1", false);
     put(t, 1000, "t/a", "2", false); /* held, */
     put(t, 2000, "t/a", "3", false); /* replaced */
@@ -203,10 +278,13 @@ static void routes_choose_replace_and_refuse(void **state)
     const struct estimate_peer *p = ended(t);
     assert_int_equal(estimate_traffic_messages(t), 9);
     assert_int_equal(estimate_traffic_unrouted(t), 1);
-    assert_int_equal(p->replaced, 2);
-    assert_int_equal(p->refused, 1);
-    assert_int_equal(p->unwanted, 1);
+    assert_int_equal(dropped(p, "interval"), 1);
+    assert_int_equal(dropped(p, "replaced"), 1);
+    assert_int_equal(dropped(p, "oversize"), 1);
+    assert_int_equal(dropped(p, "unchanged"), 1);
     assert_int_equal(p->sum.messages, 4); /* 1, 3, new, same */
+    assert_string_equal(p->topics[0].name, "t/a"); /* and not its name there, far/a */
+    assert_int_equal(p->topics[0].sum.messages, 2);
     estimate_traffic_free(t);
     config_free(c);
 }
@@ -215,23 +293,25 @@ static void an_alarm_does_not_wait(void **state)
 {
     struct config *c = config_of(
         "[route a]\npeer = hub\ntopics = a\npriority = alarm\n[route n]\npeer = hub\ntopics = n\n");
-    struct estimate_link link = held;
-    link.hold_ms = 60000;
-    struct estimate_traffic *t = estimate_traffic_new(c, &link, -1);
+    struct estimate_link link = datagrams;
+    link.hold_ms = 86400000;
+    struct estimate_traffic *t = traffic_of(c, &link);
     for (int i = 0; i < 5; i++) {
-        put(t, i * 1000, "n", "x", false);
-        put(t, i * 1000 + 500, "a", "x", false);
+        put(t, i * 600000, "n", "x", false);
+        put(t, i * 600000 + 500, "a", "x", false);
     }
-    assert_int_equal(ended(t)->totals.frames, 5);
+    const struct estimate_peer *p = ended(t);
+    assert_int_equal(p->sum.messages, 10);
+    assert_true(p->totals.frames >= 5);
     estimate_traffic_free(t);
     config_free(c);
 }
 
 static void large_messages_come_in_pieces_and_are_counted_once(void **state)
 {
-    struct estimate_link link = held;
-    link.plain = true;
-    struct estimate_traffic *t = estimate_traffic_new(NULL, &link, TIMESTAMPS_NO);
+    struct estimate_link link = stream;
+    link.codec = CODEC_PLAIN;
+    struct estimate_traffic *t = traffic_of(NULL, &link);
     char *large = malloc(200001);
     for (int i = 0; i < 200000; i++)
         large[i] = (char)('a' + i * 7919 % 26);
@@ -245,17 +325,76 @@ static void large_messages_come_in_pieces_and_are_counted_once(void **state)
     estimate_traffic_free(t);
 }
 
+static void each_peer_has_a_link_of_its_own(void **state)
+{
+    struct config *c = config_of("[link wan]\ndriver = tcp\nconnect = 127.0.0.1:2\n[peer second]\nlinks = wan\nseal = none\n[route a]\npeer = hub\ntopics = a\n"
+                                 "[route b]\npeer = hub, second\ntopics = b\n");
+    struct estimate_traffic *t = traffic_of(c, &stream);
+    size_t count;
+    put(t, 0, "a", "1", false);
+    put(t, 1000, "b", "2", false);
+    assert_int_equal(estimate_traffic_end(t), 0);
+    const struct estimate_peer *p = estimate_traffic_peers(t, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(p[0].sum.messages, 2);
+    assert_int_equal(p[1].sum.messages, 1);
+    assert_true(p[0].totals.bytes > p[1].totals.bytes && p[1].totals.bytes > 0);
+    estimate_traffic_free(t);
+    config_free(c);
+}
+
+static void what_a_link_cannot_carry_in_two_months_is_told(void **state)
+{
+    struct estimate_link link = stream;
+    link.baud = 10;
+    link.codec = CODEC_PLAIN;
+    struct estimate_traffic *t = traffic_of(NULL, &link);
+    enum { SIZE = 6000000 }; /* seconds, and more than 60 days */
+    char *large = malloc(SIZE + 1);
+    memset(large, 'x', SIZE);
+    large[SIZE] = '\0';
+    put(t, 0, "a", large, false);
+    int rc = estimate_traffic_end(t);
+    assert_int_equal(rc, -ETIMEDOUT);
+    assert_non_null(strstr(estimate_traffic_error(t, rc), "too slow"));
+    free(large);
+    estimate_traffic_free(t);
+}
+
+static bool impatient(void *ctx)
+{
+    return ++*(int *)ctx == 3;
+}
+
+static void who_gives_up_waits_no_longer(void **state)
+{
+    struct estimate_link link = datagrams;
+    int asked = 0;
+    link.hold_ms = 3600000;
+    struct estimate_traffic *t = estimate_traffic_new(NULL, &link, impatient, &asked);
+    put(t, 0, "a", "x", false);
+    assert_int_equal(estimate_traffic_end(t), -EINTR);
+    assert_int_equal(asked, 3);
+    estimate_traffic_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_wrong_line_is_named_with_its_file_and_number),
         cmocka_unit_test(payloads_come_as_text_or_base64_and_time_never_falls),
+        cmocka_unit_test(windows_line_ends_and_what_mosquitto_sub_writes_are_understood),
+        cmocka_unit_test(a_line_that_would_make_a_tree_is_refused_before_it_is_one),
         cmocka_unit_test(mqtt_is_counted_with_its_headers_and_acknowledgements),
         cmocka_unit_test(messages_that_wait_for_company_cost_less),
+        cmocka_unit_test(a_stream_sends_at_once_and_fills_its_frames_behind_a_backlog),
         cmocka_unit_test(a_datagram_is_billed_by_started_credits),
         cmocka_unit_test(routes_choose_replace_and_refuse),
         cmocka_unit_test(an_alarm_does_not_wait),
         cmocka_unit_test(large_messages_come_in_pieces_and_are_counted_once),
+        cmocka_unit_test(each_peer_has_a_link_of_its_own),
+        cmocka_unit_test(what_a_link_cannot_carry_in_two_months_is_told),
+        cmocka_unit_test(who_gives_up_waits_no_longer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
