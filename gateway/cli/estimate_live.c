@@ -34,6 +34,7 @@ struct live {
     struct estimate_traffic *traffic;
     struct buf waiting; /* struct waiting ... : counting may take longer than a burst of messages */
     bool identified;    /* each copy says which subscription it is one of */
+    bool ending;
     unsigned attempts, losses;
     uint64_t overflowed;
     int64_t begin_ms, connect_by_ms, end_ms, progress_ms; /* begin_ms 0: not subscribed yet */
@@ -186,8 +187,10 @@ static void on_tick(void *ctx, int64_t now_ms)
     l->end_ms = now_ms;
     if (rc < 0) {
         finish(l, rc);
-    } else if (l->plan->enough(NULL)) {
+    } else if (l->ending) {
         finish(l, 0);
+    } else if (l->plan->enough(NULL)) {
+        l->ending = true; /* at the next turn: what lies in the socket by now is counted */
     } else if (!l->begin_ms && now_ms >= l->connect_by_ms) {
         fprintf(l->errors, "longwire: cannot reach the broker: no answer\n");
         finish(l, -ETIMEDOUT);
