@@ -138,7 +138,7 @@ def _(world):
         check_equal((done.returncode, done.stdout), (2, ""), f"exit code of estimate {' '.join(words)}: {done.stderr[:200]}")
 
 
-def live(file, broker, client, filters):
+def live(file, broker, client, filters, copies):
     """Runs it on what comes: ten messages, once it has subscribed to these filters. Return: its JSON."""
     child = subprocess.Popen([LONGWIRE, "estimate", file, "--broker", "file", "--for", "10m", "--json"],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -146,7 +146,7 @@ def live(file, broker, client, filters):
         wait_until(lambda f=f: broker.process.has_line(f" 0 {f}"), f"it subscribes to {f}", 20)
     for i in range(10):
         client.publish(f"t/{'ab'[i % 2]}", f"v{i}")
-    wait_until(lambda: sum("Sending PUBLISH to longwire-estimate" in l for l in broker.process.lines) >= 10, "they are sent to it", 20)
+    wait_until(lambda: sum("Sending PUBLISH to longwire-estimate" in l for l in broker.process.lines) >= copies, "they are sent to it", 20)
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=60 * SLOWNESS)
     check_equal(child.returncode, 0, err)
@@ -155,9 +155,10 @@ def live(file, broker, client, filters):
 
 @case("live: where filters overlap, each message counts once, by MQTT 5 and by MQTT 3.1.1")
 def _(world):
-    for protocol, filters in (("5", ("t/a", "t/+", "t/#")), ("3.1.1", ("#",))):
+    # By MQTT 5 mosquitto sends five messages thrice and five twice.
+    for protocol, filters, copies in (("5", ("t/a", "t/+", "t/#"), 25), ("3.1.1", ("#",), 10)):
         broker = world.broker(f"live{protocol[0]}", extra="log_type subscribe\nlog_type debug\n")
-        told = live(routes(world, broker, protocol=protocol), broker, world.client(broker), filters)
+        told = live(routes(world, broker, protocol=protocol), broker, world.client(broker), filters, copies)
         check_equal((told["messages"], told["peers"][0]["messages"]), (10, 10), f"messages under {protocol}")
         check_equal(told["unrouted"], 0, "all of them routed")
 
