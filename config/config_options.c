@@ -287,9 +287,11 @@ static const struct option peer_rows[] = {
      .type = OPTION_BOOL,
      .offset = offsetof(struct config_peer, forward_secrecy),
      .fallback = "no",
-     .help = "Exchange fresh keys at each meeting (X25519, at most 40 bytes more each way), so "
-             "that who later gets the key file cannot read what was recorded before. Stream links "
-             "alone, and where both ends write it."},
+     .help = "Exchange fresh keys (X25519, at most 40 bytes more each way), so that who later gets "
+             "the key file cannot read what was recorded before. Where both ends write it: on stream "
+             "links at each meeting, on datagram links from the first epoch after the other end's "
+             "share is known, and anew each day (metered: each week); `longwire status` says whether "
+             "it holds yet."},
     {.key = "drop_key",
      .type = OPTION_STRING,
      .offset = offsetof(struct config_peer, drop_key),

@@ -32,7 +32,7 @@ struct store {
     int broken;    /* errno: the file cannot be used any more; 0 = fine */
     bool stale;               /* what RAM mirrors could not be read back after a rollback: next use tries again */
     int wal_pages; /* as of the last commit */
-    bool cut;      /* free pages were cut off since the WAL was last cut: the file is as long as before until then */
+    bool cut;      /* the WAL is to be cut: free pages were cut off the file, which is as long as before until then, or it holds what must go */
 
     uint32_t generation, segment;
     /* The age clock: age at the moment when the monotonic clock said mono. */

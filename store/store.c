@@ -78,7 +78,7 @@ static int connect_file(struct store *s)
     rc = pragmas(
         s,
         "PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4096;"
-        "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 4194304; BEGIN IMMEDIATE; COMMIT");
+        "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = FAST; PRAGMA journal_size_limit = 4194304; BEGIN IMMEDIATE; COMMIT");
     if (rc == 0 && schema_migrate(s->db, version) != 0)
         rc = db_fail(s);
     return rc;
@@ -337,6 +337,11 @@ int store_tidy(struct store *s)
         db_checkpoint(s, true);
     s->cut = false;
     return 0;
+}
+
+void store_forget(struct store *s)
+{
+    s->cut = true;
 }
 
 bool store_full(const struct store *s)

@@ -106,5 +106,8 @@ const char *store_error(const struct store *s);
  * store_get: Return 0, STORE_NONE, negative errno; *n in: room, out: length. */
 int store_get(struct store *s, const char *key, void *value, size_t *n) MUST_CHECK;
 int store_set(struct store *s, const char *key, const void *value, size_t n) MUST_CHECK;
+/* What the commit under way overwrites or deletes was a secret. In the file it is overwritten with zeros as always, where its page is
+ * written anyway (a value of up to some 960 bytes is); the next store_tidy cuts the WAL, in which it still stands. */
+void store_forget(struct store *s);
 
 #endif

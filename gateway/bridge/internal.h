@@ -135,6 +135,7 @@ struct peer {
     uint64_t frame_done;        /* last frame whose records were all given; to be committed and acknowledged: */
     bool frames_waiting;
     bool save_out;              /* what the channel keeps of its sending half has changed */
+    uint64_t forgotten;         /* secrets that it kept once, as last saved */
     bool frames_kept;           /* ... and frames were put, that may leave after the commit */
     bool restart_channel;       /* at the turn's end */
     bool not_now;               /* the record under way cannot be taken yet: its frame must come again */

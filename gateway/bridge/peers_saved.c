@@ -42,6 +42,11 @@ void peers_drop_frame(void *ctx, uint32_t epoch, uint64_t number)
 static bool save_in(struct peer *p)
 {
     char key[32];
+    struct channel_status s;
+    channel_status(p->channel, &s);
+    if (s.forgotten != p->forgotten)
+        store_forget(p->bridge->store);
+    p->forgotten = s.forgotten;
     uint8_t saved[CHANNEL_SAVED_MAX];
     return !custody_failed(p->bridge, store_set(p->bridge->store, key_of(p, "channel", key), saved, channel_save(p->channel, saved)));
 }
@@ -75,7 +80,9 @@ void peers_before_commit(struct bridge *b)
         struct peer *p = &b->peers[i];
         if (!p->sender.datagram)
             continue;
-        if ((p->frames_waiting && !save_in(p)) || (p->save_out && !save_out(p)))
+        /* The shares, which an acknowledgement changes too, stand with what the receiving half keeps. */
+        bool in = p->frames_waiting || (p->save_out && p->config->forward_secrecy);
+        if ((in && !save_in(p)) || (p->save_out && !save_out(p)))
             return;
     }
 }

@@ -43,7 +43,9 @@ static void print_key(const json_t *key)
         return;
     }
     printf("    seal %s, key %s%s", text(key, "seal"), id ? id : "not used yet",
-           json_is_true(json_object_get(key, "forward_secret")) ? ", forward secret" : "");
+           json_is_true(json_object_get(key, "forward_secret")) ? ", forward secret"
+           : json_is_true(json_object_get(key, "forward_secrecy")) ? ", NOT forward secret yet"
+                                                                  : "");
     if (strcmp(change, "done") == 0)
         printf("; the new key is in use: secret_file may go once the other end says so too");
     else if (next)

@@ -512,6 +512,7 @@ void channel_status(const struct channel *c, struct channel_status *out)
     out->epoch = c->own_epoch;
     out->rtt_ms = c->pace.srtt_ms;
     out->in_flight = c->datagram ? datagram_in_flight(c) : c->out.in_flight;
+    out->forward_secret = c->datagram && datagram_forward_secret(c);
     if (c->sealed) {
         out->peer_has_next = c->live && c->peer_has_next;
         out->next_in_use = c->live && c->which_key == 1;

@@ -274,7 +274,7 @@ void channel_goodbye(struct channel *c, int64_t now_ms);
  * saved). Load: false = not what was saved; the
  * channel is as new, and the peer's frames are asked for again only if its owner restarts: keep it
  * with care. */
-#define CHANNEL_SAVED_MAX 512
+#define CHANNEL_SAVED_MAX 960 /* SQLite keeps so much in the row's own page: what was there before is overwritten in place */
 size_t channel_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX]);
 bool channel_load(struct channel *c, const uint8_t *bytes, size_t n) MUST_CHECK;
 
@@ -307,7 +307,8 @@ struct channel_status {
     uint64_t replayed; /* were ours to open and had been said before, or proved nothing: refused */
     bool peer_has_next;   /* the peer said that it holds our next secret */
     bool next_in_use;     /* the epoch is keyed with next: both ends have it */
-    bool forward_secret;  /* the epoch's keys have an X25519 secret in them */
+    uint64_t forgotten;   /* of what channel_save wrote, secrets that it writes no more: their old bytes are to be overwritten */
+    bool forward_secret;  /* the keys of both directions have an X25519 secret in them */
 };
 void channel_status(const struct channel *c, struct channel_status *out);
 

@@ -13,6 +13,7 @@ struct datagram *datagram_new(const struct channel_config *config)
     struct datagram *d = calloc(1, sizeof *d);
     if (!d)
         return NULL;
+    d->shares.seen_ms = -1;
     record_list_init(&d->carried);
     record_list_init(&d->filling);
     if (config->seal != SEAL_NONE &&
@@ -108,6 +109,7 @@ static void on_answer(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
         channel_set_state(c, CHANNEL_READY, "heard again");
         switch (a.type) {
         case DATAGRAM_ACK:
+            datagram_share_answered(c, &a);
             datagram_on_ack(c, epoch, (uint16_t)a.ack, a.grant, a.bitmap, a.bitmap_bytes, true, now_ms);
             break;
         case DATAGRAM_FORGOTTEN:
@@ -158,7 +160,10 @@ static size_t send_ack(struct channel *c, int64_t now_ms)
                                 .grant = frame_grant_encode(c->ops->grant(c->ctx)),
                                 .bitmap = bitmap,
                                 .bitmap_bytes = datagram_told_bitmap(c->datagram, e, bitmap)};
-    size_t n = datagram_seal_answer(c, &a, e->counter, e->id, e->salt, e->next_secret, frame);
+    struct answered to = {{e->counter, e->id, e->salt}, e->next_secret, &e->ids};
+    datagram_share_tend(c, now_ms);
+    datagram_share_tell(c, &a);
+    size_t n = datagram_seal_answer(c, &a, &to, frame);
     if (n > 0)
         c->ops->output(c->ctx, frame, n, 0, false);
     datagram_ack_told(c, e, now_ms);
@@ -170,9 +175,11 @@ static size_t send_refusal(struct channel *c)
     struct datagram *d = c->datagram;
     struct refused_epoch *r = &d->refused;
     uint8_t frame[DATAGRAM_ANSWER_MAX];
-    struct datagram_answer a = {.type = r->why, .floor = d->floor, .wants_echo = d->has_nonce};
+    struct datagram_answer a = {.type = r->why, .floor = d->floor, .wants_echo = d->has_nonce, .lacks_share = r->lacks_share};
+    struct answered to = {{r->counter, r->id, r->salt}, r->next_secret, &r->ids};
     memcpy(a.nonce, d->nonce, sizeof a.nonce);
-    size_t n = datagram_seal_answer(c, &a, r->counter, r->id, r->salt, r->next_secret, frame);
+    datagram_share_refuse(c, &r->ids, &a);
+    size_t n = datagram_seal_answer(c, &a, &to, frame);
     if (n > 0)
         c->ops->output(c->ctx, frame, n, 0, false);
     r->due = false;
@@ -211,6 +218,8 @@ size_t datagram_pump(struct channel *c, size_t room, int64_t now_ms)
     size_t total = 0;
     while (c->link_up && room - total >= datagram_mtu(c)) {
         struct out_frame *due = datagram_next_due(c);
+        if (!due && datagram_has_data(c))
+            datagram_share_tend(c, now_ms); /* before the model of a new epoch is asked for */
         if (!due && may_build(c) && datagram_build(c, now_ms))
             due = datagram_next_due(c);
         size_t n = 0;

@@ -16,6 +16,37 @@
 #define PROPOSES  0x08
 #define ALL_FLAGS 0x0F
 
+/* Of X25519, below the upper bits of the number. */
+#define MIX_BITS 2
+#define MIXED    0x01
+#define WHOLE    0x02
+
+/* Of an answer's first byte. */
+#define HAS_SHARE   0x01
+#define LACKS_SHARE 0x02
+
+static void put_mix(struct buf *b, const struct datagram_mix *m)
+{
+    if (m->whole || m->mixed)
+        buf_put(b, m->share, m->whole ? DATAGRAM_SHARE_BYTES : DATAGRAM_SHARE_ID);
+    if (m->mixed) {
+        buf_put(b, m->with, sizeof m->with);
+        buf_put(b, m->proof, sizeof m->proof);
+    }
+}
+
+static void read_mix(struct reader *r, struct datagram_mix *m, unsigned how)
+{
+    m->mixed = how & MIXED;
+    m->whole = how & WHOLE;
+    if (how)
+        read_into(r, m->share, m->whole ? DATAGRAM_SHARE_BYTES : DATAGRAM_SHARE_ID);
+    if (m->mixed) {
+        read_into(r, m->with, sizeof m->with);
+        read_into(r, m->proof, sizeof m->proof);
+    }
+}
+
 static void put_announcement(struct buf *b, const struct datagram_announcement *a,
                              enum seal_mode mode)
 {
@@ -63,9 +94,13 @@ size_t datagram_header_encode(const struct datagram_header *h, enum seal_mode mo
     if (h->announces) {
         buf_put_be32(&b, a->epoch);
         buf_put_varint(&b, a->counter);
-        buf_put_varint(&b, h->number >> FRAME_DATA_BITS);
-        if (mode != SEAL_NONE)
+        buf_put_varint(&b, mode == SEAL_NONE ? h->number >> FRAME_DATA_BITS
+                                             : h->number >> FRAME_DATA_BITS << MIX_BITS | (a->mix.whole ? WHOLE : 0) |
+                                                   (a->mix.mixed ? MIXED : 0));
+        if (mode != SEAL_NONE) {
             buf_put(&b, a->salt, sizeof a->salt);
+            put_mix(&b, &a->mix);
+        }
     }
     *clear = b.len;
     if (h->announces)
@@ -97,11 +132,15 @@ size_t datagram_clear_decode(struct datagram_header *h, enum seal_mode mode, con
         a->epoch = read_be32(&r);
         a->counter = read_varint(&r);
         uint64_t high = read_varint(&r);
+        unsigned how = mode == SEAL_NONE ? 0 : (unsigned)high & (MIXED | WHOLE);
+        high >>= mode == SEAL_NONE ? 0 : MIX_BITS;
         h->number |= high << FRAME_DATA_BITS;
         if (high >= CHANNEL_NUMBERS_MAX >> FRAME_DATA_BITS)
             return 0;
-        if (mode != SEAL_NONE)
+        if (mode != SEAL_NONE) {
             read_into(&r, a->salt, sizeof a->salt);
+            read_mix(&r, &a->mix, how);
+        }
         if (a->epoch == 0 || (uint8_t)a->epoch != h->epoch_low || a->counter == 0)
             return 0;
     }
@@ -167,10 +206,12 @@ size_t datagram_answer_encode(const struct datagram_answer *a, const uint8_t *sa
     struct buf b;
     assert(a->type != DATAGRAM_ACK || a->bitmap_bytes <= FRAME_BITMAP_MAX);
     buf_init_over(&b, out, DATAGRAM_ANSWER_MAX - SEAL_TAG_MAX);
-    buf_put_u8(&b, (uint8_t)a->type);
+    buf_put_u8(&b, (uint8_t)(a->type | (a->has_share ? HAS_SHARE : 0) | (a->lacks_share ? LACKS_SHARE : 0)));
     if (salt)
         buf_put(&b, salt, DATAGRAM_ANSWER_SALT_BYTES);
     *clear = b.len;
+    if (a->has_share)
+        buf_put(&b, a->share, sizeof a->share);
     switch (a->type) {
     case DATAGRAM_ACK:
         buf_put_be16(&b, (uint16_t)a->ack);
@@ -193,22 +234,30 @@ size_t datagram_answer_encode(const struct datagram_answer *a, const uint8_t *sa
 bool datagram_answer_decode(struct datagram_answer *a, const uint8_t *frame, size_t n, size_t clear)
 {
     struct reader r = reader_of(frame + clear, n - clear);
-    *a = (struct datagram_answer){.type = DATAGRAM_ACK};
-    if (frame[0] == DATAGRAM_ACK) {
+    bool sealed = clear > 1;
+    *a = (struct datagram_answer){
+        .type = (enum datagram_answer_type)(frame[0] & ~(HAS_SHARE | LACKS_SHARE)),
+        .has_share = frame[0] & HAS_SHARE,
+        .lacks_share = frame[0] & LACKS_SHARE,
+    };
+    if (a->has_share)
+        read_into(&r, a->share, sizeof a->share);
+    switch (a->type) {
+    case DATAGRAM_ACK:
         a->ack = read_be16(&r);
         a->grant = read_u8(&r);
         a->bitmap = r.p;
         a->bitmap_bytes = r.left;
-        return !r.bad && a->bitmap_bytes <= FRAME_BITMAP_MAX;
+        return !r.bad && a->bitmap_bytes <= FRAME_BITMAP_MAX && !a->lacks_share && (sealed || !a->has_share);
+    case DATAGRAM_FORGOTTEN:
+    case DATAGRAM_NO_ANCHOR:
+        return r.left == 0 && !a->has_share && !a->lacks_share;
+    case DATAGRAM_FLOOR:
+        a->floor = read_varint(&r);
+        a->wants_echo = r.left > 0;
+        if (a->wants_echo)
+            read_into(&r, a->nonce, sizeof a->nonce);
+        return !r.bad && r.left == 0 && (sealed || (!a->has_share && !a->lacks_share));
     }
-    if (frame[0] == DATAGRAM_FORGOTTEN || frame[0] == DATAGRAM_NO_ANCHOR) {
-        a->type = (enum datagram_answer_type)frame[0];
-        return r.left == 0;
-    }
-    a->type = DATAGRAM_FLOOR;
-    a->floor = read_varint(&r);
-    a->wants_echo = r.left > 0;
-    if (a->wants_echo)
-        read_into(&r, a->nonce, sizeof a->nonce);
-    return frame[0] == DATAGRAM_FLOOR && !r.bad && r.left == 0;
+    return false; /* an "over", or no answer at all */
 }

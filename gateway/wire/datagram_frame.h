@@ -1,7 +1,7 @@
 /* Headers of the frames of datagram links ([P-10]). Pure.
  *
  *     data    1 0 N L A n n n  nnnnnnnn  ee  [announcement]  [ack]  records ...  tag
- *     answer  1 1 0 0 T T 0 0  [salt]  ack or floor                              tag
+ *     answer  1 1 0 0 T T l s  [salt]  [share]  ack or floor                     tag
  *
  * What must be read before the key is known comes first (the clear part); the rest is encrypted
  * where the link is sealed. */
@@ -19,18 +19,32 @@
 #define DATAGRAM_ACK_BYTES    6
 #define DATAGRAM_SALT_BYTES   12 /* of an epoch's randomness, beside its id */
 #define DATAGRAM_NONCE_BYTES  8  /* that a receiver without memory wants to hear again */
+#define DATAGRAM_SHARE_BYTES  32 /* X25519 */
+#define DATAGRAM_SHARE_ID     4  /* its first bytes, which name it */
+#define DATAGRAM_SHARE_PROOF  4
+#define DATAGRAM_MIX_MAX (DATAGRAM_SHARE_BYTES + DATAGRAM_SHARE_ID + DATAGRAM_SHARE_PROOF)
 #define DATAGRAM_ANNOUNCE_MAX                                                                      \
-    (4 + 20 + DATAGRAM_SALT_BYTES + 2 + 22 + 4 + 14 + 12 + 10 + DATAGRAM_NONCE_BYTES + 4 + 1 +              \
+    (4 + 20 + DATAGRAM_SALT_BYTES + DATAGRAM_MIX_MAX + 2 + 22 + 4 + 14 + 12 + 10 + DATAGRAM_NONCE_BYTES + 4 + 1 +              \
      CHANNEL_NAME_MAX)
 #define DATAGRAM_ANSWER_SALT_BYTES 12
 #define DATAGRAM_ANSWER_MAX                                                                        \
-    (1 + DATAGRAM_ANSWER_SALT_BYTES + 10 + DATAGRAM_NONCE_BYTES + FRAME_BITMAP_MAX + SEAL_TAG_MAX)
+    (1 + DATAGRAM_ANSWER_SALT_BYTES + DATAGRAM_SHARE_BYTES + 10 + DATAGRAM_NONCE_BYTES + FRAME_BITMAP_MAX + SEAL_TAG_MAX)
+
+/* What an announcement says of X25519 ([P-10.18]). */
+struct datagram_mix {
+    bool whole; /* the sender's share is here, of which else the first bytes alone are, if mixed: */
+    bool mixed; /* the epoch's key is of it, and of the receiver's share named here, too */
+    uint8_t share[DATAGRAM_SHARE_BYTES];
+    uint8_t with[DATAGRAM_SHARE_ID];
+    uint8_t proof[DATAGRAM_SHARE_PROOF]; /* made with the pre-shared key: for a receiver that lacks a share */
+};
 
 /* What tells of a new epoch. */
 struct datagram_announcement {
     uint64_t counter; /* of the sender's epochs: rises */
     uint32_t epoch;
     uint8_t salt[DATAGRAM_SALT_BYTES]; /* sealed links */
+    struct datagram_mix mix;
     /* Behind the clear part. */
     uint64_t since; /* counter of the oldest epoch of which frames may still come */
     uint64_t behind; /* frames of the epoch before this one that may still come */
@@ -76,7 +90,7 @@ size_t datagram_rest_decode(struct datagram_header *h, enum seal_mode mode, cons
 /* What goes back without data. ACK: of frames on disk. NO_ANCHOR: what the
  * epoch's frames lean on is not here. FORGOTTEN: the topic table that the epoch
  * uses is not here. FLOOR: the epoch named is refused; another must have a counter above the
- * floor. */
+ * floor. ACK and FLOOR may bring a share; FLOOR may say that one that the epoch's key is of is not here. */
 enum datagram_answer_type {
     DATAGRAM_ACK = 0xC0,
     DATAGRAM_NO_ANCHOR = 0xC4,
@@ -90,6 +104,8 @@ struct datagram_answer {
     const uint8_t *bitmap;
     size_t bitmap_bytes;
     uint64_t floor;
+    bool lacks_share, has_share;
+    uint8_t share[DATAGRAM_SHARE_BYTES];
     bool wants_echo;
     uint8_t nonce[DATAGRAM_NONCE_BYTES];
 };

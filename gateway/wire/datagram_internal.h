@@ -6,12 +6,14 @@
  *     datagram_saved.c     what survives a restart
  *     datagram_model.c     what the codec of a frame has seen before it: primer and anchor
  *     datagram_lean.c      ... and, where the frame leans, the frames of its epoch
- *     datagram_seal.c      keys of epochs and answers */
+ *     datagram_seal.c      keys of epochs and answers
+ *     datagram_share.c     X25519 in them */
 #ifndef WIRE_DATAGRAM_INTERNAL_H
 #define WIRE_DATAGRAM_INTERNAL_H
 
 #include "gateway/wire/channel_datagram.h"
 #include "gateway/wire/datagram_frame.h"
+#include "gateway/wire/datagram_mix.h"
 #include "gateway/wire/record_check.h"
 #include "gateway/wire/record_list.h"
 #include "gateway/wire/seal.h"
@@ -38,6 +40,30 @@
 #define METERED_RTO_MAX_MS     21600000
 #define METERED_ACK_DELAY_MS   (METERED_RTO_MS * 2 / 3) /* cheaper than the frame that the peer would send again */
 #define METERED_FLOOR_EVERY_MS 600000
+
+/* The shares that an epoch's key is of, by name. */
+struct mixed_ids {
+    bool offered; /* the announcement has the sender's */
+    bool mixed;
+    uint8_t sender[DATAGRAM_SHARE_ID], receiver[DATAGRAM_SHARE_ID];
+};
+
+#define DATAGRAM_OWN_SHARES  2 /* the newest, and the one before it, which the peer may still use */
+#define DATAGRAM_PEER_SHARES 3 /* the newest, and those that an old answer must not bring back */
+struct own_share {
+    uint8_t private_key[CRYPTO_SHARE_BYTES], share[DATAGRAM_SHARE_BYTES];
+};
+struct datagram_shares {
+    struct own_share own[DATAGRAM_OWN_SHARES];
+    unsigned own_count;
+    bool told;         /* the peer has own[0] */
+    unsigned tellings; /* acknowledgements since it was drawn that could have brought it */
+    unsigned epochs;   /* that began with it */
+    int64_t age_ms;    /* of it, while processes ran */
+    int64_t seen_ms;   /* when that was counted last; -1 = not by this process */
+    uint8_t peer[DATAGRAM_PEER_SHARES][DATAGRAM_SHARE_BYTES];
+    unsigned peer_count;
+};
 
 /* A codec that has seen the primer and an anchor, to be copied for each frame. */
 struct datagram_model {
@@ -75,6 +101,8 @@ struct out_epoch {
     uint64_t next; /* number of the next frame */
     uint8_t salt[DATAGRAM_SALT_BYTES];
     bool next_secret; /* keyed with secrets.next */
+    struct mixed_ids ids;
+    struct datagram_mix mix; /* as it is announced; not after a restart */
     uint8_t codec;    /* version, and log2 of its memory << 3 */
     uint32_t anchor;
 };
@@ -107,6 +135,8 @@ struct in_epoch {
     bool next_secret;
     uint8_t codec;
     uint32_t anchor;
+    struct mixed_ids ids;
+    bool lacks_share; /* one of them is not here */
     struct seal_key key;
     bool news; /* something of it is on disk that the peer was not told of */
     /* Bit of a number: modulo FRAME_WINDOW, for cumulative + 1 .. + FRAME_WINDOW. */
@@ -132,10 +162,13 @@ struct refused_epoch {
     uint64_t counter;
     uint8_t salt[DATAGRAM_SALT_BYTES];
     bool next_secret;
+    struct mixed_ids ids;
+    bool lacks_share;
 };
 
 struct datagram {
     struct seal_terms terms;
+    struct datagram_shares shares;
     /* Out. epochs[0] is the one under way, once a frame was made; those behind it have frames under way. */
     struct out_epoch out[DATAGRAM_EPOCHS];
     unsigned out_count;
@@ -296,14 +329,50 @@ void datagram_put_contents(struct buf *out, const struct record_list *list, unsi
 
 /* ---- datagram_seal.c ---- */
 bool datagram_sealed(const struct channel *c);
-/* Return: false = no memory, or no such secret. */
+/* Which of ours. Return: NULL = there is none. */
+const uint8_t *datagram_secret(const struct channel *c, bool next);
+/* Without X25519. Return: false = no memory, or no such secret. */
 bool datagram_epoch_key(const struct channel *c, enum seal_side side, uint64_t counter, uint32_t id,
                         const uint8_t *salt, bool next_secret, struct seal_key *out) MUST_CHECK;
+/* What an answer to an epoch is bound to. */
+struct answered {
+    struct epoch_name name;
+    bool next_secret;
+    const struct mixed_ids *ids;
+};
 /* Seals an answer to an epoch of the peer's. Return: whole length; 0 = no memory. */
-size_t datagram_seal_answer(struct channel *c, const struct datagram_answer *a, uint64_t counter,
-                            uint32_t id, const uint8_t *salt, bool next_secret, uint8_t *out);
+size_t datagram_seal_answer(struct channel *c, const struct datagram_answer *a, const struct answered *to, uint8_t *out);
 /* Opens an answer to an epoch of ours, of n bytes. */
 bool datagram_open_answer(const struct channel *c, const struct out_epoch *e, uint8_t *frame,
                           size_t n, struct datagram_answer *a) MUST_CHECK;
+
+/* ---- datagram_share.c ---- */
+/* Draws a share where there is none, or the last is old. Before an epoch of ours begins, or an acknowledgement leaves. */
+void datagram_share_tend(struct channel *c, int64_t now_ms);
+/* The epoch is as good as one that began now would be. */
+bool datagram_share_current(const struct channel *c, const struct out_epoch *e);
+/* Sets mix and ids of a new epoch of ours, and makes its key. Return: false = no memory, or no such secret. */
+bool datagram_share_begin(struct channel *c, struct out_epoch *e) MUST_CHECK;
+/* The key of an epoch that is announced, under e->next_secret. */
+enum datagram_keying {
+    DATAGRAM_KEYED,
+    DATAGRAM_NO_SHARE, /* one that it names is not here, and the announcement is of somebody who holds the secret */
+    DATAGRAM_NO_KEY,
+};
+enum datagram_keying datagram_share_open(struct channel *c, const struct datagram_announcement *a, struct in_epoch *e);
+/* It was opened, and is the peer's newest. */
+void datagram_share_accepted(struct channel *c, const struct datagram_announcement *a, const struct in_epoch *e);
+/* The peer has heard of this epoch of ours. */
+void datagram_share_acked(struct channel *c, const struct out_epoch *e);
+/* What an answer brought. */
+void datagram_share_answered(struct channel *c, const struct datagram_answer *a);
+/* What one of ours is to bring: a refusal (of the epoch with these ids), or an acknowledgement. */
+void datagram_share_refuse(struct channel *c, const struct mixed_ids *ids, struct datagram_answer *a);
+void datagram_share_tell(struct channel *c, struct datagram_answer *a);
+/* What of it survives a restart. */
+#define DATAGRAM_SHARES_SAVED (2 + 8 + DATAGRAM_OWN_SHARES * CRYPTO_SHARE_BYTES + 1 + DATAGRAM_PEER_SHARES * DATAGRAM_SHARE_BYTES)
+void datagram_shares_save(const struct channel *c, struct buf *b);
+/* Return: false = not what was saved. */
+bool datagram_shares_load(struct channel *c, struct reader *r) MUST_CHECK;
 
 #endif

@@ -27,11 +27,13 @@ static void forget_held(struct datagram *d, unsigned i)
     memmove(&d->held[i], &d->held[i + 1], (--d->held_count - i) * sizeof d->held[0]);
 }
 
-static void remove_epoch(struct datagram *d, unsigned i)
+static void remove_epoch(struct channel *c, unsigned i)
 {
+    struct datagram *d = c->datagram;
     for (unsigned k = d->held_count; k-- > 0;)
         if (d->held[k].epoch == d->in[i].id)
             forget_held(d, k);
+    c->status.forgotten += d->in[i].ids.mixed;
     crypto_wipe(&d->in[i].key, sizeof d->in[i].key);
     memmove(&d->in[i], &d->in[i + 1], (--d->in_count - i) * sizeof d->in[0]);
 }
@@ -40,7 +42,7 @@ void datagram_forget_in(struct channel *c)
 {
     struct datagram *d = c->datagram;
     while (d->in_count > 0)
-        remove_epoch(d, d->in_count - 1);
+        remove_epoch(c, d->in_count - 1);
     datagram_chain_forget(d);
     d->floor = 0;
     d->committed = d->given; /* what the owner has yet to commit is of no frame that we would acknowledge */
@@ -50,15 +52,16 @@ void datagram_forget_in(struct channel *c)
 }
 
 /* Puts it in its place by its counter. Return: NULL: behind all that there is room for. */
-static struct in_epoch *insert_epoch(struct datagram *d, const struct in_epoch *e)
+static struct in_epoch *insert_epoch(struct channel *c, const struct in_epoch *e)
 {
+    struct datagram *d = c->datagram;
     unsigned at = 0;
     while (at < d->in_count && d->in[at].counter > e->counter)
         at++;
     if (at == DATAGRAM_EPOCHS)
         return NULL;
     if (d->in_count == DATAGRAM_EPOCHS)
-        remove_epoch(d, d->in_count - 1);
+        remove_epoch(c, d->in_count - 1);
     memmove(&d->in[at + 1], &d->in[at], (d->in_count - at) * sizeof d->in[0]);
     d->in[at] = *e;
     d->in_count++;
@@ -84,14 +87,16 @@ static void refuse(struct channel *c, const struct in_epoch *e, enum datagram_an
     c->status.refused++;
     if (now_ms < *not_before_ms && !(forgotten && e->id != d->forgotten_epoch))
         return;
-    d->refused = (struct refused_epoch){.due = true, .why = why, .id = e->id, .counter = e->counter, .next_secret = e->next_secret};
+    d->refused = (struct refused_epoch){.due = true, .why = why, .id = e->id, .counter = e->counter, .next_secret = e->next_secret,
+                                       .ids = e->ids, .lacks_share = e->lacks_share};
     memcpy(d->refused.salt, e->salt, sizeof e->salt);
     *not_before_ms = now_ms + answer_every_ms(c);
     if (forgotten)
         d->forgotten_epoch = e->id;
 }
 
-/* Sealed: a receiver that remembers nothing of the peer cannot tell a recording; it wants to hear a fresh word of its own. */
+/* Sealed: a receiver that remembers nothing of the peer cannot tell a recording; it wants to hear a fresh word of its own. a: NULL
+ * where it could not be read. */
 static bool proves_itself(struct channel *c, const struct datagram_announcement *a)
 {
     struct datagram *d = c->datagram;
@@ -102,7 +107,7 @@ static bool proves_itself(struct channel *c, const struct datagram_announcement 
         d->has_nonce = true;
         return false;
     }
-    return a->echoes && memcmp(a->echo, d->nonce, sizeof d->nonce) == 0;
+    return a && a->echoes && memcmp(a->echo, d->nonce, sizeof d->nonce) == 0;
 }
 
 static void note_secrets(struct channel *c, const struct datagram_announcement *a, const struct in_epoch *e)
@@ -127,7 +132,7 @@ static void note_secrets(struct channel *c, const struct datagram_announcement *
 static struct in_epoch *begin_epoch(struct channel *c, const struct in_epoch *e)
 {
     struct datagram *d = c->datagram;
-    struct in_epoch *begun = insert_epoch(d, e);
+    struct in_epoch *begun = insert_epoch(c, e);
     uint32_t ids[DATAGRAM_EPOCHS];
     for (unsigned i = 0; i < d->in_count; i++)
         ids[i] = d->in[i].id;
@@ -168,12 +173,14 @@ static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_an
     if (ours.branched)
         e->since = a->counter; /* what came before it, or is still under way, is of another branch */
     while (d->in_count > 0 && d->in[d->in_count - 1].counter < e->since)
-        remove_epoch(d, d->in_count - 1);
+        remove_epoch(c, d->in_count - 1);
     d->floor = a->counter;
     d->has_nonce = false;
     note_secrets(c, a, e);
     c->peer_epoch = e->id;
-    return begin_epoch(c, e);
+    e = begin_epoch(c, e);
+    datagram_share_accepted(c, a, e);
+    return e;
 }
 
 /* ---- frames ---- */
@@ -341,7 +348,8 @@ static bool open_as(struct channel *c, struct in_epoch *e, const struct datagram
     return *number > 0 && seal_open(&seal, SEAL_SPACE_DATA, *number, frame, n, content);
 }
 
-/* The epoch that the frame was made in, opened; fresh: one that is announced and not known. NULL: none fits. */
+/* The epoch that the frame was made in, opened; fresh: one that is announced and not known. NULL: none fits, or
+ * fresh->lacks_share. */
 static struct in_epoch *open_frame(struct channel *c, const struct datagram_header *h, uint8_t *frame, size_t n, size_t clear,
                                    struct in_epoch *fresh, uint64_t *number, size_t *content)
 {
@@ -353,13 +361,16 @@ static struct in_epoch *open_frame(struct channel *c, const struct datagram_head
             return &d->in[i];
     if (!h->announces)
         return NULL;
-    *fresh = (struct in_epoch){.id = a->epoch, .counter = a->counter};
+    fresh->id = a->epoch;
+    fresh->counter = a->counter;
     memcpy(fresh->salt, a->salt, sizeof fresh->salt);
     for (int next = 0; next < 2; next++) {
         fresh->next_secret = next;
-        if (datagram_epoch_key(c, SEAL_THEIRS, a->counter, a->epoch, a->salt, next, &fresh->key) &&
-            open_as(c, fresh, h, frame, n, clear, number, content))
+        enum datagram_keying how = datagram_share_open(c, a, fresh);
+        if (how == DATAGRAM_KEYED && open_as(c, fresh, h, frame, n, clear, number, content))
             return fresh;
+        if (how == DATAGRAM_NO_SHARE)
+            break;
         if (!datagram_sealed(c) || !c->config.secrets.has_next)
             break;
     }
@@ -370,12 +381,17 @@ void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
 {
     struct datagram *d = c->datagram;
     struct datagram_header h;
-    struct in_epoch fresh, *e = NULL;
+    struct in_epoch fresh = {0}, *e = NULL;
     size_t tag = datagram_tag_bytes(c), content = 0, header = 0;
     size_t clear = n > tag ? datagram_clear_decode(&h, c->config.seal, frame, n - tag) : 0;
     uint64_t number = 0;
     if (clear > 0)
         e = open_frame(c, &h, frame, n, clear, &fresh, &number, &content);
+    if (!e && fresh.lacks_share) {
+        (void)proves_itself(c, NULL);
+        refuse(c, &fresh, DATAGRAM_FLOOR, now_ms);
+        return;
+    }
     if (e)
         header = datagram_rest_decode(&h, c->config.seal, frame, content, clear);
     if (header == 0) {

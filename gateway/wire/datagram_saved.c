@@ -7,10 +7,12 @@
 
 #define IN_FORMAT  5
 #define OUT_FORMAT 4
+#define IDS_BYTES  (1 + 2 * DATAGRAM_SHARE_ID)
 
-static_assert(1 + 8 + 1 + DATAGRAM_EPOCHS * (4 + 8 + 8 + 8 + DATAGRAM_SALT_BYTES + 9 + 5 + FRAME_BITMAP_MAX) <= CHANNEL_SAVED_MAX,
+static_assert(1 + 8 + 1 + DATAGRAM_EPOCHS * (4 + 8 + 8 + 8 + DATAGRAM_SALT_BYTES + 9 + 5 + IDS_BYTES + CRYPTO_KEY_BYTES + FRAME_BITMAP_MAX) +
+                      DATAGRAM_SHARES_SAVED <= CHANNEL_SAVED_MAX,
               "what is saved has room");
-static_assert(1 + 8 + 8 + 4 + 2 + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 9) + 12 + 7 * FRAME_WINDOW <=
+static_assert(1 + 8 + 8 + 4 + 2 + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 9 + IDS_BYTES) + 12 + 7 * FRAME_WINDOW <=
                   CHANNEL_SAVED_OUT_MAX,
               "what is saved has room");
 
@@ -35,6 +37,22 @@ static bool read_secret(const struct channel *c, struct reader *r, bool *next)
     uint32_t id = read_be32(r);
     *next = datagram_sealed(c) && s->has_next && id == seal_secret_id(&c->datagram->terms, s->next);
     return !datagram_sealed(c) || *next || id == seal_secret_id(&c->datagram->terms, s->current);
+}
+
+static void put_ids(struct buf *b, const struct mixed_ids *ids)
+{
+    buf_put_u8(b, (uint8_t)(ids->offered | ids->mixed << 1));
+    buf_put(b, ids->sender, sizeof ids->sender);
+    buf_put(b, ids->receiver, sizeof ids->receiver);
+}
+
+static void read_ids(struct reader *r, struct mixed_ids *ids)
+{
+    uint8_t flags = read_u8(r);
+    ids->offered = flags & 1;
+    ids->mixed = flags & 2;
+    read_into(r, ids->sender, sizeof ids->sender);
+    read_into(r, ids->receiver, sizeof ids->receiver);
 }
 
 /* ---- in ---- */
@@ -65,7 +83,12 @@ size_t datagram_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX])
         buf_put_u8(&b, e->broken);
         buf_put_be32(&b, (uint32_t)e->chain_cost);
         buf_put(&b, bitmap, sizeof bitmap);
+        put_ids(&b, &e->ids);
+        /* The shares that it was made of may be forgotten before the epoch is over. */
+        if (e->ids.mixed)
+            buf_put(&b, e->key.bytes, sizeof e->key.bytes);
     }
+    datagram_shares_save(c, &b);
     assert(!b.failed);
     return b.len;
 }
@@ -83,6 +106,12 @@ static bool read_in_epoch(struct channel *c, struct reader *r, struct in_epoch *
     e->broken = read_u8(r);
     e->chain_cost = read_be32(r);
     const uint8_t *bitmap = read_bytes(r, FRAME_BITMAP_MAX);
+    read_ids(r, &e->ids);
+    if (e->ids.mixed) {
+        const struct seal_terms *t = &c->datagram->terms;
+        e->key = (struct seal_key){.mode = t->mode, .tag_bytes = t->tag_bytes, .downward = !t->greater};
+        read_into(r, e->key.bytes, sizeof e->key.bytes);
+    }
     if (r->bad || e->id == 0)
         return false;
     for (size_t bit = 0; bit < FRAME_WINDOW; bit++) {
@@ -113,9 +142,13 @@ bool datagram_load(struct channel *c, const uint8_t *bytes, size_t n)
         if (!read_in_epoch(c, &r, e, &has_key))
             return false;
         /* Its key is gone from the files: what comes of it can be read no more. */
-        if (has_key && datagram_epoch_key(c, SEAL_THEIRS, e->counter, e->id, e->salt, e->next_secret, &e->key))
+        if (has_key && e->ids.mixed && datagram_sealed(c))
+            d->in_count++;
+        else if (has_key && !e->ids.mixed && datagram_epoch_key(c, SEAL_THEIRS, e->counter, e->id, e->salt, e->next_secret, &e->key))
             d->in_count++;
     }
+    if (!datagram_shares_load(c, &r))
+        return false;
     d->floor = floor;
     c->peer_epoch = d->in_count > 0 ? d->in[0].id : 0;
     return r.left == 0;
@@ -145,6 +178,7 @@ size_t datagram_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_
         put_secret(c, &b, e->next_secret);
         buf_put_u8(&b, e->codec);
         buf_put_be32(&b, e->anchor);
+        put_ids(&b, &e->ids);
     }
     unsigned done = 0;
     for (unsigned i = 0; i < d->frame_count; i++)
@@ -187,6 +221,7 @@ bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n)
         has_key = read_secret(c, &r, &e->next_secret);
         e->codec = read_u8(&r);
         e->anchor = read_be32(&r);
+        read_ids(&r, &e->ids);
         newest_kept |= i == 0 && has_key;
     }
     unsigned done = read_be16(&r);
@@ -207,10 +242,10 @@ bool datagram_load_out(struct channel *c, const uint8_t *bytes, size_t n)
         d->handed[i].number = read_be16(&r);
     }
     /* The same process as before (a configuration read anew): its epoch goes on, unless the peer is to be told of a further
-     * secret, which an epoch's announcement does. Another process says who it is in an epoch of its
+     * secret, which an epoch's announcement does, or the epoch is announced with a share. Another process says who it is in an epoch of its
      * own, since a restored copy of this store may be saying other things under the same numbers. And what leaned on frames
      * can be gone on with only by who has their model. */
-    if ((flags & 1) && !(flags & 4) && segment == c->identity.segment && newest_kept && (next_id(c) == 0 || next_id(c) == told) &&
+    if ((flags & 1) && !(flags & 4) && segment == c->identity.segment && newest_kept && !epochs[0].ids.offered && (next_id(c) == 0 || next_id(c) == told) &&
         datagram_epoch_key(c, SEAL_OURS, d->out[0].counter, d->out[0].id, d->out[0].salt, d->out[0].next_secret, &d->out_key)) {
         d->begun = true;
         d->announced = flags & 2;

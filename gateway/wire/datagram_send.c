@@ -152,7 +152,7 @@ static bool begin_epoch(struct channel *c)
         const struct channel_secrets *s = &c->config.secrets;
         e.next_secret = s->has_next && s->use_next;
     }
-    if (!datagram_epoch_key(c, SEAL_OURS, e.counter, e.id, e.salt, e.next_secret, &d->out_key))
+    if (!datagram_share_begin(c, &e))
         return false;
     memmove(&d->out[1], &d->out[0], d->out_count * sizeof d->out[0]);
     d->out[0] = e;
@@ -195,6 +195,7 @@ static void announce(const struct channel *c, struct datagram_announcement *a)
     };
     a->identity.table = d->table;
     memcpy(a->salt, e->salt, sizeof a->salt);
+    a->mix = e->mix;
     memcpy(a->echo, d->echo, sizeof a->echo);
     if (datagram_sealed(c) && s->has_next)
         a->next_secret = seal_secret_id(&d->terms, s->next);
@@ -217,11 +218,11 @@ static void propose(struct channel *c, struct datagram_header *h)
     h->announces = a->proposes = true;
 }
 
-/* Frames that lean are many enough, or what frames lean on is not what it might be. */
+/* Frames that lean are many enough, or what frames lean on, or are keyed with, is not what it might be. */
 static bool epoch_is_over(const struct channel *c)
 {
     const struct datagram *d = c->datagram;
-    return d->begun && (d->out[0].codec != datagram_codec(c) || datagram_chain_full(d) ||
+    return d->begun && (d->out[0].codec != datagram_codec(c) || datagram_chain_full(d) || !datagram_share_current(c, &d->out[0]) ||
                         (d->out[0].anchor != d->anchor && (d->anchor_due || d->anchor == 0)));
 }
 
@@ -270,12 +271,12 @@ bool datagram_build(struct channel *c, int64_t now_ms)
     size_t mtu = datagram_mtu(c), tag = datagram_tag_bytes(c), clear;
     if (d->begun && d->out[0].next >= CHANNEL_NUMBERS_MAX)
         d->begun = false; /* far below what would wear out a key */
+    if (epoch_is_over(c))
+        d->begun = false;
     datagram_drop_idle_epochs(d);
     /* The peer keeps so many epochs, and cannot know which of them are over. */
     if (!d->begun && d->out_count > 0 && d->counter + 1 - d->out[d->out_count - 1].counter >= DATAGRAM_EPOCHS)
         datagram_abandon(c);
-    if (epoch_is_over(c))
-        d->begun = false;
     if (!d->begun && !begin_epoch(c))
         return false;
     struct out_epoch *e = &d->out[0];
@@ -394,6 +395,7 @@ void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t gr
     for (size_t bit = 0; bit < bitmap_bytes * 8; bit++)
         if (bitmap[bit / 8] >> bit % 8 & 1)
             highest = cumulative + 1 + bit;
+    datagram_share_acked(c, e);
     bool progress = false, waits = false;
     int64_t latest_ms = INT64_MIN / 2; /* sending of a frame that arrived */
     for (unsigned i = 0; i < d->frame_count;) {
@@ -468,6 +470,7 @@ void datagram_on_floor(struct channel *c, const struct datagram_answer *a)
         memcpy(d->echo, a->nonce, sizeof d->echo);
     }
     c->status.refused++;
-    d->distrust += d->distrust < DATAGRAM_DISTRUST;
+    d->distrust += !a->lacks_share && d->distrust < DATAGRAM_DISTRUST;
+    datagram_share_answered(c, a);
     datagram_abandon(c);
 }

@@ -218,6 +218,47 @@ static void tidy_leaves_an_open_transaction_alone(void **state)
     assert_string_equal(fixture_outbox(f, CLASS_NORMAL), "1:t");
 }
 
+static bool on_disk(const struct fixture *f, const char *suffix, const char *text)
+{
+    FILE *file = fopen(fixture_file(f, suffix), "r");
+    bool found = false;
+    int c;
+    size_t at = 0, n = strlen(text);
+    assert_non_null(file);
+    while (!found && (c = fgetc(file)) != EOF) {
+        at = c == text[at] ? at + 1 : c == text[0];
+        found = at == n;
+    }
+    fclose(file);
+    return found;
+}
+
+/* A key that is forgotten is in no file of ours any more once the store is idle: its page was written, and the WAL is cut. */
+static void what_was_overwritten_is_gone_from_the_files(void **state)
+{
+    struct fixture *f = *state;
+    char secret[900], other[700];
+
+    memset(secret, 's', sizeof secret);
+    memset(other, 'o', sizeof other);
+    memcpy(secret + 300, "PRIVATE-HALF", 12);
+    for (int i = 0; i < 20; i++) {
+        char name[20];
+        snprintf(name, sizeof name, "channel.%d", i);
+        assert_ok(store_set(f->s, name, i == 7 ? secret : other, i == 7 ? sizeof secret : sizeof other));
+    }
+    fixture_commit(f);
+    store_forget(f->s);
+    assert_ok(store_tidy(f->s));
+    assert_true(on_disk(f, "", "PRIVATE-HALF")); /* so the look itself is worth something */
+    assert_ok(store_set(f->s, "channel.7", other, sizeof other));
+    store_forget(f->s);
+    fixture_commit(f);
+    assert_ok(store_tidy(f->s));
+    assert_false(on_disk(f, "", "PRIVATE-HALF"));
+    assert_false(on_disk(f, "-wal", "PRIVATE-HALF"));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -228,6 +269,7 @@ int main(void)
         CASE(file_shrinks_after_a_backlog),
         CASE(file_shrinks_where_nothing_had_to_be_moved),
         CASE(tidy_leaves_an_open_transaction_alone),
+        CASE(what_was_overwritten_is_gone_from_the_files),
     };
 
     return cmocka_run_group_tests(cases, NULL, NULL);

@@ -12,7 +12,7 @@
 
 static void data_flows_in_the_first_frame(void **state)
 {
-    struct sim *s = sim_new(1, false);
+    struct sim *s = sim_new(2, false);
     sim_make(s, 0, 3);
     while (!s->end[1].live.have[3] && s->now_ms < 100000)
         sim_step(s, s->now_ms + 100);

@@ -12,6 +12,7 @@
 
 enum seal_mode sim_seal = SEAL_NONE;
 unsigned sim_codec = 1;
+bool sim_forward;
 
 uint32_t sim_random(struct sim *s)
 {
@@ -386,6 +387,7 @@ struct sim *sim_new(uint64_t seed, bool metered)
         e->side = i;
         e->config = (struct channel_config){.kind = CHANNEL_DATAGRAM,
                                            .seal = sim_seal,
+                                            .forward_secrecy = sim_forward,
                                             .metered = metered,
                                             .mtu = MTU,
                                             .max_message = 1048576,
@@ -486,4 +488,7 @@ void sim_arguments(int argc, char **argv)
         sim_seal = SEAL_FULL;
     if (argc > 1 && strcmp(argv[1], "mix") == 0)
         sim_codec = 2;
+    sim_forward = argc > 1 && strcmp(argv[1], "forward") == 0;
+    if (sim_forward)
+        sim_seal = SEAL_FULL;
 }

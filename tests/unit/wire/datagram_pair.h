@@ -91,6 +91,7 @@ struct sim {
 /* Of all links: the programs are run once with checksums, once with keys, and with the mixing codec. */
 extern enum seal_mode sim_seal;
 extern unsigned sim_codec;
+extern bool sim_forward; /* secrecy, at both ends */
 /* Takes it from a test program's arguments. */
 void sim_arguments(int argc, char **argv);
 

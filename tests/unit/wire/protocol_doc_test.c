@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "gateway/wire/codec.h"
-#include "gateway/wire/datagram_frame.h"
+#include "gateway/wire/datagram_mix.h"
 #include "gateway/wire/frame.h"
 #include "gateway/wire/handshake.h"
 #include "gateway/wire/record_check.h"
@@ -346,7 +346,7 @@ static void check_key(const struct example *e)
 {
     struct seal_terms lesser, greater;
     struct seal_key a, b, of = key_of(e);
-    uint8_t secret[SECRET_BYTES], salt[32];
+    uint8_t secret[SECRET_BYTES], salt[64];
     hex(text(e, "secret"), secret);
     size_t salt_n = hex(text(e, "salt"), salt);
     assert_true(seal_terms_init(&lesser, of.mode, of.tag_bytes, text(e, "lesser"), text(e, "greater")));
@@ -421,6 +421,44 @@ static void check_sealed_resume(const struct example *e)
                                                  (uint16_t)number(e, "ack", 10), false, frame));
 }
 
+/* The clear part of an announcement, and the epoch's key as each end makes it. */
+static void check_datagram_mixed(const struct example *e)
+{
+    struct seal_terms terms[2];
+    struct seal_key key, of = key_of(e);
+    uint8_t secret[SECRET_BYTES], private_key[2][CRYPTO_SHARE_BYTES], share[2][CRYPTO_SHARE_BYTES], proof[DATAGRAM_SHARE_PROOF], frame[512];
+    struct datagram_header h = {.number = number(e, "number", 10), .epoch_low = (uint8_t)number(e, "epoch", 16), .announces = true};
+    struct datagram_announcement *a = &h.announcement;
+    size_t clear;
+    a->counter = number(e, "counter", 10);
+    a->epoch = (uint32_t)number(e, "epoch", 16);
+    hex(text(e, "secret"), secret);
+    hex(text(e, "salt"), a->salt);
+    hex(text(e, "sender"), private_key[0]);
+    hex(text(e, "receiver"), private_key[1]);
+    for (int i = 0; i < 2; i++)
+        assert_true(crypto_x25519_public(private_key[i], share[i]));
+    a->mix = (struct datagram_mix){.whole = number(e, "whole", 10), .mixed = true};
+    memcpy(a->mix.share, share[0], sizeof a->mix.share);
+    memcpy(a->mix.with, share[1], sizeof a->mix.with);
+    const char *names[] = {text(e, of.downward ? "greater" : "lesser"), text(e, of.downward ? "lesser" : "greater")};
+    const struct epoch_name name = {a->counter, a->epoch, a->salt};
+    for (int i = 0; i < 2; i++) {
+        enum seal_side side = i == 0 ? SEAL_OURS : SEAL_THEIRS;
+        const struct share_pair pair = {share[0], share[1], private_key[i]};
+        assert_true(seal_terms_init(&terms[i], of.mode, of.tag_bytes, names[i], names[!i]));
+        assert_true(datagram_mixed_key(&terms[i], side, secret, &name, &pair, &key));
+        compare(e, "key", key.bytes, sizeof key.bytes);
+        assert_true(datagram_mix_proof(&terms[i], side, secret, &name, &a->mix, proof));
+        compare(e, "proof", proof, sizeof proof);
+    }
+    memcpy(a->mix.proof, proof, sizeof proof);
+    snprintf(a->name, sizeof a->name, "x");
+    a->since = a->counter;
+    assert_true(datagram_header_encode(&h, of.mode, frame, &clear) > clear);
+    compare(e, "clear", frame, clear);
+}
+
 static unsigned check_all(const char *kind)
 {
     unsigned count = 0;
@@ -441,6 +479,8 @@ static unsigned check_all(const char *kind)
             check_datagram_ack(e);
         else if (strcmp(kind, "datagram_floor") == 0)
             check_datagram_floor(e);
+        else if (strcmp(kind, "datagram_mixed") == 0)
+            check_datagram_mixed(e);
         else if (strcmp(kind, "key") == 0)
             check_key(e);
         else if (strcmp(kind, "sealed") == 0)
@@ -484,7 +524,8 @@ CASE(plain, 1)
 CASE(datagram, 3)
 CASE(datagram_ack, 1)
 CASE(datagram_floor, 1)
-CASE(key, 2)
+CASE(datagram_mixed, 2)
+CASE(key, 3)
 CASE(sealed, 2)
 CASE(sealed_hello, 2)
 CASE(sealed_handshake, 2)
@@ -505,6 +546,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_document_tells_the_bytes_of_datagram),
         cmocka_unit_test(the_document_tells_the_bytes_of_datagram_ack),
         cmocka_unit_test(the_document_tells_the_bytes_of_datagram_floor),
+        cmocka_unit_test(the_document_tells_the_bytes_of_datagram_mixed),
         cmocka_unit_test(the_document_tells_the_bytes_of_key),
         cmocka_unit_test(the_document_tells_the_bytes_of_sealed),
         cmocka_unit_test(the_document_tells_the_bytes_of_sealed_hello),

@@ -8,11 +8,13 @@ import hashlib
 import re
 import sys
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-COMPUTED = ("key", "sealed", "sealed_hello", "sealed_handshake", "sealed_resume")
+COMPUTED = ("key", "sealed", "sealed_hello", "sealed_handshake", "sealed_resume", "datagram_mixed")
 
 
 def number(bits, value):
@@ -26,12 +28,29 @@ def varint(v):
     return out + bytes([v])
 
 
-def key(e):
+def derive(e, label, secret, salt):
     names = hashlib.sha256(e["lesser"].encode() + b"\0" + e["greater"].encode() + b"\0").digest()
-    info = b"longwire 0\0" + e["label"].encode() + b"\0"
+    info = b"longwire 0\0" + label.encode() + b"\0"
     info += bytes([e["mode"] == "auth", int(e["tag_bytes"]), e["of"] == "greater"]) + names
-    salt = bytes.fromhex(e["salt"])
-    return {"key": HKDF(SHA256(), 16, salt or None, info).derive(bytes.fromhex(e["secret"]))}
+    return HKDF(SHA256(), 16, salt or None, info).derive(secret)
+
+
+def key(e):
+    return {"key": derive(e, e["label"], bytes.fromhex(e["secret"]), bytes.fromhex(e["salt"]))}
+
+
+def datagram_mixed(e):
+    secret, salt = bytes.fromhex(e["secret"]), bytes.fromhex(e["salt"])
+    sender, receiver = (X25519PrivateKey.from_private_bytes(bytes.fromhex(e[end])) for end in ("sender", "receiver"))
+    shares = [end.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw) for end in (sender, receiver)]
+    whole, full = e["whole"] == "1", int(e["number"])
+    epoch = number(64, int(e["counter"])) + bytes.fromhex(e["epoch"]) + salt
+    told = (shares[0] if whole else shares[0][:4]) + shares[1][:4]
+    proof = derive(e, "datagram share", secret, epoch + told)[:4]
+    clear = bytes([0xa0 | full >> 8 & 7, full & 255]) + bytes.fromhex(e["epoch"])[3:] + bytes.fromhex(e["epoch"])
+    clear += varint(int(e["counter"])) + varint((full >> 11) * 4 + 2 * whole + 1) + salt + told + proof
+    both = secret + sender.exchange(receiver.public_key())
+    return {"proof": proof, "key": derive(e, "datagram x25519", both, epoch + shares[0] + shares[1]), "clear": clear}
 
 
 def seal(e, space, epoch, full_number, clear, plain, tag):
