@@ -319,6 +319,15 @@ static void primed(void)
         {.slot = 9, .bytes = random, .len = sizeof random, .retain = true},
         {.slot = 9, .bytes = random, .len = sizeof random, .retain = true},
         {.slot = 8, .bytes = fields, .len = sizeof fields},
+        {.slot = 11, .bytes = (const uint8_t *)"\x82\x01\x02", .len = 3},
+        {.slot = 11, .bytes = (const uint8_t *)"\x86\x01\x02\x03\x04\x05\x06", .len = 7}, /* too short ones told that it is CBOR */
+        {.slot = 12, .bytes = (const uint8_t *)"\x0a\x04" "abcd", .len = 6}, /* one field alone is no Protocol Buffers message */
+        {.slot = 13, .bytes = (const uint8_t *)"\x88\x81\x81\x81\x81\x81\x81\x81\x80\x40", .len = 10}, /* eight levels of CBOR */
+        {.slot = 14, .bytes = (const uint8_t *)"\x81\x81\x81\x81\x81\x81\x81\x81\x01", .len = 9}, /* nine */
+        {.slot = 15, .bytes = (const uint8_t *)"\x9f\x5f\x41\x61\xff\xff", .len = 6}, /* a string of open length: not taken */
+        {.slot = 16, .bytes = (const uint8_t *)"\x82\x01\x02\x03\x00\x00", .len = 6}, /* more than one item */
+        {.slot = 17, .bytes = (const uint8_t *)"\xc3\x28 well", .len = 7}, /* no UTF-8 */
+        {.slot = 18, .bytes = (const uint8_t *)"\xc3\xa9\t\r\n", .len = 5},
         {.slot = 7, .bytes = (const uint8_t *)"{\"t\":21.7,", .len = 10, .has_origin = true, .origin_ms = 1700000030000},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -326,18 +335,21 @@ static void primed(void)
         r->class = CLASS_NORMAL;
         r->number = i + 10;
         r->previous = i ? i + 9 : 0;
-        r->total = r->len + (i == 5 ? 7 : 0);
+        r->total = r->len + (i + 1 == sizeof all / sizeof *all ? 6 : 0);
         print_record("prime", r);
         if (codec_mix.prime_encoder(o.run.encoder, r) != 0)
             abort();
     }
-    struct record rest = {.type = RECORD_CHUNK, .class = CLASS_NORMAL, .number = 15, .offset = 10, .bytes = (const uint8_t *)"\"u\":1}", .len = 6};
+    struct record rest = {.type = RECORD_CHUNK, .class = CLASS_NORMAL, .number = 9 + sizeof all / sizeof *all, .offset = 10,
+                          .bytes = (const uint8_t *)"\"u\":1}", .len = 6};
     print_record("prime", &rest);
     if (codec_mix.prime_encoder(o.run.encoder, &rest) != 0)
         abort();
     say(&o, 7, "{\"t\":21.9,\"u\":1}");
     say_bytes(&o, 8, (uint8_t[]){8, 1, 16, 3, 24, 201, 1}, 7);
     say_bytes(&o, 9, random, sizeof random);
+    for (size_t i = 5; i < 14; i++)
+        say_bytes(&o, all[i].slot, all[i].bytes, all[i].len);
     run_flush(&o.run);
     print_run(&o.run);
     run_end(&o.run);
