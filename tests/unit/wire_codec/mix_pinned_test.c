@@ -10,11 +10,13 @@
 #include "base/hash.h"
 #include "gateway/wire/codec_mix.h"
 #include "gateway/wire/mix_tables.h"
+#include "gateway/wire/primer.h"
 #include "tests/unit/wire_codec/run.h"
 
 #define SEED 20240517
 
 #define FAST   0xa94c8279a3bf90f6ull
+#define PRIMER 0xadf9fe1b48c25bc0ull
 #define TABLES 0xfdd943aa6795c0f6ull
 
 /* A change of one bit in any output is a new codec version: these may only change with it. */
@@ -83,10 +85,26 @@ static void the_tables_are_those_of_the_generator(void **state)
         fail_msg("hash 0x%016llx of the tables is not the pinned one", (unsigned long long)h);
 }
 
+static void the_primer_is_that_of_this_codec_version(void **state)
+{
+    uint64_t h = HASH64_START;
+
+    for (size_t i = 0; i < primer_count(); i++) { /* what stands between them tells topics from payloads */
+        struct record r = primer_record(i);
+        h = hash64_add(h, r.topic, r.topic_len);
+        h = hash64_add(h, "\n", 1);
+        h = hash64_add(h, r.bytes, r.len);
+        h = hash64_add(h, "\n", 1);
+    }
+    if (h != PRIMER)
+        fail_msg("hash 0x%016llx of the primer is not the pinned one", (unsigned long long)h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_tables_are_those_of_the_generator),
+        cmocka_unit_test(the_primer_is_that_of_this_codec_version),
         cmocka_unit_test(the_bytes_are_those_of_this_codec_version),
         cmocka_unit_test(so_are_those_of_the_fast_level),
     };
