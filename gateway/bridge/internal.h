@@ -95,6 +95,7 @@ struct sender {
     bool greeted;
     uint32_t peer_max_message;  /* payload bytes that the peer takes at most, as it said; 0 = not known */
     struct given given;         /* datagram */
+    uint64_t lost_given;        /* datagram: the records before this one told of it; all acknowledged: the peer knows */
     bool tell_lost;             /* datagram: the peer's store is not the one that had what we have settled */
     bool datagram;              /* the channel's kind: acknowledgements in any order, no handshake */
 };
@@ -291,6 +292,8 @@ void sender_epoch(struct peer *p);
 /* The peer has a new store: it knows no topic of ours. */
 void sender_forget_topics(struct peer *p);
 /* Has the peer ever had anything of ours, a topic or a message? */
+/* The newest record that the peer acknowledged, as number * CLASS_COUNT + class; 0 = none, or its loss is being told. */
+uint64_t sender_settled(struct peer *p);
 bool sender_ever_settled(struct peer *p);
 
 /* ---- sender.c ---- */
@@ -361,6 +364,10 @@ int receiver_init(struct peer *p) MUST_CHECK;
 void receiver_fini(struct peer *p);
 int receiver_record(struct peer *p, const struct record *r);
 int receiver_greeting(struct peer *p, const struct channel_identity *them, struct channel_marks *ours);
+/* Is a record, named so by the peer, on our disk? */
+bool receiver_has_settled(struct peer *p, uint64_t settled);
+/* Is this of the process of the peer's that we know, or of the one before it? */
+bool receiver_same_line(struct peer *p, const struct channel_identity *them);
 uint64_t receiver_grant(struct peer *p);
 int receiver_reload(struct peer *p) MUST_CHECK;
 

@@ -162,8 +162,24 @@ static void op_pending(void *ctx, struct channel_pending *out)
 static void op_forgotten(void *ctx)
 {
     struct peer *p = ctx;
-    bridge_logf(p->bridge, BRIDGE_WARN, "peer", "has lost our topic table: begun anew peer=%s", p->config->name);
+    if (sender_ever_settled(p))
+        bridge_logf(p->bridge, BRIDGE_WARN, "peer", "has lost what it had of ours: told, and begun anew peer=%s", p->config->name);
     sender_forget_topics(p);
+}
+
+static uint64_t op_settled(void *ctx)
+{
+    return sender_settled(ctx);
+}
+
+static bool op_same_line(void *ctx, const struct channel_identity *them)
+{
+    return receiver_same_line(ctx, them);
+}
+
+static bool op_has_settled(void *ctx, uint64_t settled)
+{
+    return receiver_has_settled(ctx, settled);
 }
 
 static void op_restored(void *ctx, const struct record *r)
@@ -173,6 +189,9 @@ static void op_restored(void *ctx, const struct record *r)
 
 static const struct channel_ops channel_ops = {
     .forgotten = op_forgotten,
+    .settled = op_settled,
+    .has_settled = op_has_settled,
+    .same_line = op_same_line,
     .anchor_open = op_anchor_open,
     .anchor_propose = op_anchor_propose,
     .anchor_proposed = op_anchor_proposed,

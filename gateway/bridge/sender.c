@@ -194,6 +194,7 @@ static bool give_lost(struct peer *p, enum msg_class class, struct record *r)
     };
     l->cursor = l->lost_to;
     l->lost_to = 0;
+    p->sender.lost_given = p->sender.acked + p->sender.sent_count;
     return true;
 }
 
@@ -445,6 +446,7 @@ int sender_reload(struct peer *p)
     s->sent_count = s->sent_head = 0;
     s->acked = 0;
     s->greeted = s->uncommitted = s->reset_topics = false;
+    s->lost_given = 0;
     struct store_queue q;
     int rc = store_peer_queue(b->store, p->id, &q);
     if (rc < 0)

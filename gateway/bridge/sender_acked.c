@@ -120,9 +120,26 @@ static bool tell_lost(struct peer *p, enum msg_class class)
     return true;
 }
 
+uint64_t sender_settled(struct peer *p)
+{
+    struct sender *s = &p->sender;
+    uint64_t newest = 0;
+    bool telling = s->tell_lost || s->lost_given > s->acked;
+    for (int c = 0; c < CLASS_COUNT && !telling; c++) {
+        uint64_t to = 0;
+        telling = s->lanes[c].lost_to > 0 ||
+                  custody_failed(p->bridge, store_settled_to(p->bridge->store, p->id, (enum msg_class)c, &to));
+        if (to > newest / CLASS_COUNT)
+            newest = to * CLASS_COUNT + (unsigned)c;
+    }
+    return telling ? 0 : newest;
+}
+
 void sender_epoch(struct peer *p)
 {
     struct sender *s = &p->sender;
+    s->tell_lost |= s->lost_given > s->acked; /* what told of it did not arrive */
+    s->lost_given = 0;
     s->sent_count = s->sent_head = 0;
     s->acked = 0;
     for (int c = 0; c < CLASS_COUNT; c++) {

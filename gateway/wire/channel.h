@@ -76,6 +76,8 @@ struct channel_identity {
     uint32_t segment, predecessor;
     uint64_t predecessor_end;
     uint64_t table; /* DATAGRAM: names the sender's topic table: one begun anew has another name */
+    uint64_t settled; /* DATAGRAM: a record that the receiver had on its disk, as the owner names it; 0 =
+                         none. As channel_ops.settled says, not as given to channel_new */
 };
 struct channel_marks { /* what the receiver has of the sender's */
     uint64_t cumulative[CLASS_COUNT];
@@ -126,8 +128,13 @@ struct channel_ops {
     /* DATAGRAM: what waits, beside what was given. NULL: nothing is known of it, and nothing is made
      * to wait for company. */
     void (*pending)(void *ctx, struct channel_pending *out);
-    /* DATAGRAM: the peer has lost our topic table: it is to be begun anew. greeted(NULL) follows. */
+    /* DATAGRAM: the peer has lost what it had of ours (its store is gone, or an older copy): the
+     * topic table is to be begun anew, and what the peer acknowledged and has no more is lost.
+     * greeted(NULL) follows. */
     void (*forgotten)(void *ctx);
+    /* DATAGRAM: names the newest record that the peer acknowledged, so that it sees whether its store
+     * still has it; 0 = none, or what is lost is being told. NULL: as 0. */
+    uint64_t (*settled)(void *ctx);
     /* DATAGRAM: a frame was made: to be on our disk, with what channel_save_out tells, before it
      * leaves. Say channel_kept then. NULL: frames are not kept, and leave at once. */
     void (*keep_frame)(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n);
@@ -168,6 +175,11 @@ struct channel_ops {
      * (enum channel_refusal) that is told to the peer (DATAGRAM: not told; return one for a segment
      * that a later one has followed: a late frame). */
     int (*greeting)(void *ctx, const struct channel_identity *peer, struct channel_marks *ours);
+    /* DATAGRAM: is this record, as the peer's `settled` named it, on our disk? NULL: it is. */
+    bool (*has_settled)(void *ctx, uint64_t settled);
+    /* DATAGRAM: did the process that greeting() was last told of say this, or the one before it, on
+     * the same store? NULL: it did. */
+    bool (*same_line)(void *ctx, const struct channel_identity *peer);
     /* STREAM: the handshake is done; what the peer has of ours. DATAGRAM: theirs is NULL (marks are
      * not told): a new epoch of ours begins, what was given and not acked is asked for again, and
      * indices begin at 0; called from channel_link_up, too. From here next_record starts over at

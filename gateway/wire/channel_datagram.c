@@ -113,9 +113,7 @@ static void on_answer(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
             datagram_on_ack(c, epoch, (uint16_t)a.ack, a.grant, a.bitmap, a.bitmap_bytes, true, now_ms);
             break;
         case DATAGRAM_FORGOTTEN:
-            if (c->ops->forgotten)
-                c->ops->forgotten(c->ctx);
-            datagram_new_table(c);
+            datagram_forgotten(c);
             break;
         case DATAGRAM_NO_ANCHOR:
             datagram_on_no_anchor(c, &d->out[i]);
@@ -358,7 +356,7 @@ void datagram_on_timer(struct channel *c, int64_t now_ms)
     if (now_ms < rto_at(c))
         return;
     c->progress_ms = now_ms;
-    if (++c->rto_tries < DATAGRAM_TRIES) {
+    if (++c->rto_tries < (c->config.metered ? METERED_TRIES : DATAGRAM_TRIES)) {
         struct out_frame *f = oldest(c);
         f->due = f->doubted = true;
         return;

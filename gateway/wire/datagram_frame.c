@@ -60,6 +60,7 @@ static void put_announcement(struct buf *b, const struct datagram_announcement *
     buf_put_be32(b, a->identity.segment);
     buf_put_be32(b, a->identity.predecessor);
     buf_put_varint(b, a->identity.predecessor_end);
+    buf_put_varint(b, a->identity.settled);
     if (a->echoes)
         buf_put(b, a->echo, sizeof a->echo);
     if (a->next_secret)
@@ -158,6 +159,7 @@ static bool read_announcement(struct reader *r, struct datagram_announcement *a,
     a->identity.segment = read_be32(r);
     a->identity.predecessor = read_be32(r);
     a->identity.predecessor_end = read_varint(r);
+    a->identity.settled = read_varint(r);
     a->echoes = flags & ECHOES;
     if (a->echoes)
         read_into(r, a->echo, sizeof a->echo);

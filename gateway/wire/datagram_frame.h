@@ -24,7 +24,7 @@
 #define DATAGRAM_SHARE_PROOF  4
 #define DATAGRAM_MIX_MAX (DATAGRAM_SHARE_BYTES + DATAGRAM_SHARE_ID + DATAGRAM_SHARE_PROOF)
 #define DATAGRAM_ANNOUNCE_MAX                                                                      \
-    (4 + 20 + DATAGRAM_SALT_BYTES + DATAGRAM_MIX_MAX + 2 + 22 + 4 + 14 + 12 + 10 + DATAGRAM_NONCE_BYTES + 4 + 1 +              \
+    (4 + 20 + DATAGRAM_SALT_BYTES + DATAGRAM_MIX_MAX + 2 + 22 + 4 + 14 + 12 + 10 + 10 + DATAGRAM_NONCE_BYTES + 4 + 1 +              \
      CHANNEL_NAME_MAX)
 #define DATAGRAM_ANSWER_SALT_BYTES 12
 #define DATAGRAM_ANSWER_MAX                                                                        \

@@ -23,6 +23,7 @@
 #define DATAGRAM_HELD_MAX   64   /* frames kept until what they follow is here */
 #define DATAGRAM_DISTRUST   2    /* epochs in a row that were refused or never answered: frames of the next lean on nothing */
 #define DATAGRAM_TRIES      6    /* of the oldest frame; then a new epoch begins */
+#define METERED_TRIES       3    /* the same where hours lie between them */
 #define DATAGRAM_FIXED      40   /* bytes that a record costs at most beside its texts and payload */
 #define DATAGRAM_USUAL      12
 
@@ -115,6 +116,7 @@ struct out_frame {
     uint64_t first_record; /* index, and how many */
     unsigned records;
     uint64_t payload_end;
+    uint64_t first; /* all frames of the epoch before this one were acknowledged when it was made; 0 = not known */
     bool kept;      /* on our disk */
     bool due;       /* to be sent, or sent again */
     bool handed_over; /* the link has it */
@@ -248,6 +250,8 @@ void datagram_on_no_anchor(struct channel *c, const struct out_epoch *e);
 void datagram_on_floor(struct channel *c, const struct datagram_answer *a);
 /* The topic table is begun anew, and a new epoch with it. */
 void datagram_new_table(struct channel *c);
+/* The same, for the peer has lost what it had. */
+void datagram_forgotten(struct channel *c);
 struct out_epoch *datagram_out_epoch(struct datagram *d, uint32_t id);
 /* Forgets epochs behind the first of which nothing is under way. */
 void datagram_drop_idle_epochs(struct datagram *d);

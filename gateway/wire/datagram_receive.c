@@ -141,6 +141,12 @@ static struct in_epoch *begin_epoch(struct channel *c, const struct in_epoch *e)
     return begun;
 }
 
+/* Has our store what the sender says that it had? Else it is a new one, or an older copy: what is lost must be told of first. */
+static bool has_settled(const struct channel *c, const struct datagram_announcement *a)
+{
+    return !a->identity.settled || !c->ops->has_settled || c->ops->has_settled(c->ctx, a->identity.settled);
+}
+
 /* Is this announced epoch one that may begin now? */
 static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_announcement *a, struct in_epoch *e, int64_t now_ms)
 {
@@ -158,8 +164,10 @@ static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_an
         refuse(c, e, DATAGRAM_NO_ANCHOR, now_ms);
         return NULL;
     }
-    /* Of a process before the newest: welcome where that one has said that such frames may come. */
-    if (d->in_count > 0 && a->counter < d->in[0].counter && a->counter >= d->in[0].since)
+    /* Of a process before the newest: welcome where that one has said that such frames may come. A store that is new, or set
+     * back, may count through the same numbers. */
+    if (d->in_count > 0 && a->counter < d->in[0].counter && a->counter >= d->in[0].since &&
+        (!c->ops->same_line || c->ops->same_line(c->ctx, &a->identity)))
         return begin_epoch(c, e);
     if (a->counter <= d->floor || !proves_itself(c, a)) {
         c->status.replayed += datagram_sealed(c);
@@ -174,6 +182,10 @@ static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_an
         e->since = a->counter; /* what came before it, or is still under way, is of another branch */
     while (d->in_count > 0 && d->in[d->in_count - 1].counter < e->since)
         remove_epoch(c, d->in_count - 1);
+    if (!has_settled(c, a)) {
+        refuse(c, e, DATAGRAM_FORGOTTEN, now_ms);
+        return NULL;
+    }
     d->floor = a->counter;
     d->has_nonce = false;
     note_secrets(c, a, e);
@@ -419,6 +431,10 @@ void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
             e->news = true;
             want_ack(c, true, now_ms);
         }
+        return;
+    }
+    if (h.announces && !has_settled(c, &h.announcement)) {
+        refuse(c, e, DATAGRAM_FORGOTTEN, now_ms);
         return;
     }
     if (number > e->cumulative + FRAME_WINDOW || d->given - d->committed >= FRAME_WINDOW)

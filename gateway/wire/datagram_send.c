@@ -124,6 +124,13 @@ void datagram_new_table(struct channel *c)
     datagram_abandon(c);
 }
 
+void datagram_forgotten(struct channel *c)
+{
+    if (c->ops->forgotten)
+        c->ops->forgotten(c->ctx);
+    datagram_new_table(c);
+}
+
 /* A number that an epoch is known by; where there are keys it is part of what makes the epoch's key a fresh one. */
 static uint32_t draw_id(struct channel *c)
 {
@@ -194,6 +201,7 @@ static void announce(const struct channel *c, struct datagram_announcement *a)
         .echoes = d->has_echo,
     };
     a->identity.table = d->table;
+    a->identity.settled = c->ops->settled ? c->ops->settled(c->ctx) : 0;
     memcpy(a->salt, e->salt, sizeof a->salt);
     a->mix = e->mix;
     memcpy(a->echo, d->echo, sizeof a->echo);
@@ -315,6 +323,7 @@ bool datagram_build(struct channel *c, int64_t now_ms)
         datagram_abandon(c); /* no memory: what was given is asked for again */
         return false;
     }
+    f->first = first_of(d, e);
     e->next++;
     if (h.announcement.proposes) {
         d->proposed = h.announcement.proposed_id;
@@ -382,6 +391,21 @@ static bool has_forgotten(uint64_t cumulative, uint64_t first, const uint8_t *bi
     return false;
 }
 
+/* It tells of a frame, and not of all that was acknowledged before that frame was made: an older copy has taken the place of the
+ * peer's store. */
+static bool contradicts(const struct datagram *d, uint32_t epoch, uint64_t cumulative, const uint8_t *bitmap, size_t bitmap_bytes)
+{
+    for (unsigned i = 0; i < d->frame_count; i++) {
+        const struct out_frame *f = &d->frames[i];
+        if (f->epoch != epoch || f->sent_count == 0 || !is_told(f->number, cumulative, bitmap, bitmap_bytes))
+            continue;
+        for (uint64_t before = cumulative + 1; before < f->first; before++)
+            if (!is_told(before, cumulative, bitmap, bitmap_bytes))
+                return true;
+    }
+    return false;
+}
+
 void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t grant,
                      const uint8_t *bitmap, size_t bitmap_bytes, bool whole, int64_t now_ms)
 {
@@ -389,8 +413,12 @@ void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t gr
     struct out_epoch *e = datagram_out_epoch(d, epoch);
     uint64_t first = first_of(d, e);
     uint64_t cumulative = frame_number(first - 1, low, FRAME_ACK_BITS);
-    if (cumulative >= e->next)
+    if (cumulative >= e->next) /* our store is an older copy: of what it has under way all is there */
+        cumulative = e->next - 1;
+    if (contradicts(d, epoch, cumulative, bitmap, bitmap_bytes)) {
+        datagram_forgotten(c);
         return;
+    }
     uint64_t highest = cumulative;
     for (size_t bit = 0; bit < bitmap_bytes * 8; bit++)
         if (bitmap[bit / 8] >> bit % 8 & 1)
@@ -472,5 +500,8 @@ void datagram_on_floor(struct channel *c, const struct datagram_answer *a)
     c->status.refused++;
     d->distrust += !a->lacks_share && d->distrust < DATAGRAM_DISTRUST;
     datagram_share_answered(c, a);
-    datagram_abandon(c);
+    if (a->wants_echo)
+        datagram_forgotten(c); /* it remembers nothing of us */
+    else
+        datagram_abandon(c);
 }

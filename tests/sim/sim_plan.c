@@ -55,6 +55,10 @@ const struct sim_family sim_families[] = {
      HAZARD_OUTAGE | HAZARD_METERED | HAZARD_TCP | HAZARD_BROKER},
     {"sealed datagrams and crashes", HAZARD_SEALED | HAZARD_DATAGRAM | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB,
      HAZARD_DELAY | HAZARD_ATTACKER | HAZARD_BROKER | HAZARD_OUTAGE},
+    {"datagrams and lost stores", HAZARD_DATAGRAM | HAZARD_STORE_LOST,
+     HAZARD_DELAY | HAZARD_BROKER | HAZARD_OUTAGE | HAZARD_METERED},
+    {"datagrams and old stores", HAZARD_DATAGRAM | HAZARD_STORE_OLD,
+     HAZARD_DELAY | HAZARD_BROKER | HAZARD_OUTAGE | HAZARD_METERED},
     {"sealed datagrams, attacked", HAZARD_SEALED | HAZARD_ATTACKER | HAZARD_DATAGRAM, HAZARD_DELAY | HAZARD_OUTAGE | HAZARD_METERED},
 };
 const unsigned sim_family_count = sizeof sim_families / sizeof sim_families[0];

@@ -279,10 +279,11 @@ static void a_receiver_without_the_topic_table_says_so(void **state)
     struct sim *s = sim_new(51, true);
     sim_make(s, 0, 5);
     assert_true(sim_drain(s, 1000 * MINUTE));
+    unsigned before = s->end[0].forgotten; /* sealed, at first contact too */
     s->end[1].unknown = 1;
     sim_make(s, 0, 5);
     assert_true(sim_drain(s, 1000 * MINUTE));
-    assert_int_equal(s->end[0].forgotten, 1);
+    assert_int_equal(s->end[0].forgotten, before + 1);
     sim_free(s);
 }
 
@@ -307,6 +308,44 @@ static void a_receiver_with_an_older_store_meets_the_epoch_in_a_later_frame(void
     sim_free(s);
 }
 
+static void a_new_epoch_tells_a_receiver_what_its_older_store_has_lost(void **state)
+{
+    struct sim *s = sim_metered(54, 0, 10 * MINUTE);
+    struct disk old = s->end[1].disk;
+    sim_make(s, 0, 3);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    unsigned before = s->end[0].forgotten;
+    s->end[1].disk = old;
+    sim_start(s, 1);
+    sim_start(s, 0);
+    sim_make(s, 0, 1);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    assert_true(s->end[0].forgotten > before);
+    assert_true(s->end[1].disk.have[4]);
+    sim_free(s);
+}
+
+static void an_acknowledgement_without_what_was_acknowledged_before_is_of_an_older_store(void **state)
+{
+    struct sim *s = sim_metered(55, 0, 10 * MINUTE);
+    for (unsigned i = 0; i < 3; i++) {
+        sim_make(s, 0, 1);
+        assert_true(sim_drain(s, 1000 * MINUTE));
+    }
+    struct disk old = s->end[1].disk;
+    for (unsigned i = 0; i < 4; i++) {
+        sim_make(s, 0, 1);
+        assert_true(sim_drain(s, 1000 * MINUTE));
+    }
+    unsigned before = s->end[0].forgotten;
+    s->end[1].disk = old;
+    sim_start(s, 1);
+    sim_make(s, 0, 1);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    assert_int_equal(s->end[0].forgotten, before + 1);
+    sim_free(s);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +363,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_sender_that_was_set_back_is_told_the_floor_and_goes_on),
         cmocka_unit_test(a_receiver_without_the_topic_table_says_so),
         cmocka_unit_test(a_receiver_with_an_older_store_meets_the_epoch_in_a_later_frame),
+        cmocka_unit_test(a_new_epoch_tells_a_receiver_what_its_older_store_has_lost),
+        cmocka_unit_test(an_acknowledgement_without_what_was_acknowledged_before_is_of_an_older_store),
     };
     sim_arguments(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

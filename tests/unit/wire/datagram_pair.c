@@ -144,6 +144,7 @@ static void on_pending(void *ctx, struct channel_pending *out)
 static void on_forgotten(void *ctx)
 {
     ((struct end *)ctx)->forgotten++;
+    ((struct end *)ctx)->settled = 0;
 }
 
 static void on_keep_frame(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n)
@@ -239,6 +240,18 @@ static void on_acked_record(void *ctx, uint64_t index)
     unsigned n = e->index[index];
     assert_true(e->sim->end[!e->side].disk.have[n]);
     e->live.acked[n] = true;
+    if (n > e->settled)
+        e->settled = n;
+}
+
+static uint64_t on_settled(void *ctx)
+{
+    return ((struct end *)ctx)->settled;
+}
+
+static bool on_has_settled(void *ctx, uint64_t settled)
+{
+    return ((struct end *)ctx)->live.have[settled];
 }
 
 static int on_record(void *ctx, const struct record *r, uint64_t frame)
@@ -312,6 +325,8 @@ static const struct channel_ops ops = {
     .take_back = on_take_back,
     .pending = on_pending,
     .forgotten = on_forgotten,
+    .settled = on_settled,
+    .has_settled = on_has_settled,
     .keep_frame = on_keep_frame,
     .drop_frame = on_drop_frame,
     .keep_leaning = on_keep_leaning,

@@ -56,6 +56,7 @@ struct end {
     int64_t made_ms[MESSAGES + 1];
     unsigned unknown;            /* of so many records say that their slot is not known */
     unsigned forgotten;
+    unsigned settled;            /* the newest that was acknowledged; 0 from the peer's loss until another is */
 };
 
 struct flying {
