@@ -154,6 +154,7 @@ struct held_frame {
     bool leans;
     uint8_t *bytes; /* records */
     size_t n;
+    uint64_t refused_at; /* how many frames were given when the owner could not take it last; UINT64_MAX = it was not asked */
 };
 
 /* An epoch that was refused, and is to be told why. */

@@ -197,7 +197,7 @@ static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_an
 
 /* ---- frames ---- */
 
-enum taken { TAKEN, NOT_NOW, NO_TOPIC, NO_ANCHOR, NO_CHAIN, NONSENSE };
+enum taken { TAKEN, NOT_NOW, OWNER_WAITS, NO_TOPIC, NO_ANCHOR, NO_CHAIN, NONSENSE };
 
 /* All before this one are here. */
 static bool reaches(const struct in_epoch *e, uint64_t number)
@@ -233,7 +233,7 @@ static enum taken take(struct channel *c, struct in_epoch *e, uint64_t number, b
     for (size_t i = 0; i < c->records.count && what == TAKEN; i++) {
         int rc = c->ops->record(c->ctx, c->records.records[i], c->datagram->given + 1);
         if (rc != 0)
-            what = rc == -ENOENT ? NO_TOPIC : NOT_NOW;
+            what = rc == -ENOENT ? NO_TOPIC : OWNER_WAITS;
     }
     if (what == TAKEN && leans)
         datagram_chain_taken(c, e, number, bytes, n);
@@ -303,7 +303,7 @@ static void hold(struct channel *c, struct in_epoch *e, uint64_t number, bool le
     if (!copy)
         return;
     memcpy(copy, bytes, n);
-    d->held[d->held_count++] = (struct held_frame){e->id, number, leans, copy, n};
+    d->held[d->held_count++] = (struct held_frame){e->id, number, leans, copy, n, UINT64_MAX};
     if (leans && !reaches(e, number)) {
         e->news = true;
         want_ack(c, ++c->unacked >= ack_frames(c), now_ms);
@@ -319,9 +319,14 @@ void datagram_take_held(struct channel *c, int64_t now_ms)
         struct in_epoch *e = datagram_in_epoch(d, h.epoch);
         if (d->given - d->committed >= FRAME_WINDOW)
             return;
-        enum taken what = !e || had_it(e, h.number) ? NONSENSE : take(c, e, h.number, h.leans, h.bytes, h.n);
-        if (what == NOT_NOW) {
+        if (h.refused_at == d->given) {
             i++;
+            continue;
+        }
+        enum taken what = !e || had_it(e, h.number) ? NONSENSE : take(c, e, h.number, h.leans, h.bytes, h.n);
+        if (what == NOT_NOW || what == OWNER_WAITS) {
+            /* Not again before another was taken: a chain would be made for it each time, and with two epochs' in turns for ever. */
+            d->held[i++].refused_at = what == OWNER_WAITS ? d->given : UINT64_MAX;
             continue;
         }
         forget_held(d, i);
@@ -450,6 +455,7 @@ void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
         datagram_take_held(c, now_ms);
         break;
     case NOT_NOW:
+    case OWNER_WAITS:
         hold(c, e, number, h.leans, frame + header, content - header, now_ms);
         break;
     case NO_ANCHOR:
