@@ -74,6 +74,11 @@ BREACHES = [
          "static bool prove(struct channel *c, int64_t now_ms);\n")]),
     ("seals two frames under one number", "keys", ["sealed"], [
         ("gateway/wire/channel_sealed.c", "    c->control_out += n > 0;\n", "    c->control_out += n > 0 && !BREACH;\n")]),
+    ("does not mix the peer's share in", "keys", ["forward secret datagrams, attacked, crashes"], [
+        ("gateway/wire/datagram_share.c", "    if (e->ids.offered && s->peer_count > 0) {\n",
+         "    if (!BREACH && e->ids.offered && s->peer_count > 0) {\n"),
+        ("gateway/wire/datagram_share.c", "    if (!wanted(c) || s->own_count == 0)\n",
+         "    if (BREACH)\n        return true;\n    if (!wanted(c) || s->own_count == 0)\n")]),
     ("tells nobody of a message that the broker refused", "I3", ["refusing brokers"], [
         ("gateway/bridge/publisher.c", "    bridge_count(p, \"dropped.broker_refused\", 1);\n",
          "    bridge_count(p, \"dropped.broker_refused\", 1);\n    if (BREACH)\n        return;\n")]),

@@ -276,6 +276,20 @@ void sim_check_idle(struct sim_world *w)
                      (unsigned long long)(w->sites[i].timers - timers[i]), IDLE_MS / 3600000);
 }
 
+/* What came through could only be sealed once each end had asked the other for a fresh word, which brought its share as well: whatever
+ * the attacker has done, epochs without X25519 are not what the ends are left with. */
+static void sim_check_shares(struct sim_world *w)
+{
+    for (unsigned i = 0; i < 2 && w->ledger.count > 0; i++) {
+        struct sim_site *s = &w->sites[i];
+        struct store_now now = sim_site_now(s);
+        char *status = s->bridge ? bridge_status_json(s->bridge, &now) : NULL;
+        if (status && !strstr(status, "\"forward_secret\":true"))
+            sim_fail(&w->report, "shares", "%s is not forward secret: %s", s->name, status);
+        free(status);
+    }
+}
+
 void sim_check_end(struct sim_world *w)
 {
     sim_ledger_settle(&w->ledger);
@@ -288,6 +302,8 @@ void sim_check_end(struct sim_world *w)
                  (unsigned long long)nonces_reused());
     if (w->plan.hazards & HAZARD_SEALED && w->ledger.count > 0 && nonces_used() == 0)
         sim_fail(&w->report, "nonces", "nothing was sealed");
+    if (w->plan.hazards & HAZARD_SHARES)
+        sim_check_shares(w);
     if (!sim_check_rest(w))
         sim_fail(&w->report, "rest", "something was queued again without traffic");
     for (unsigned i = 0; i < 2; i++) /* leaves no memory behind */

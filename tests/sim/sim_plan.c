@@ -60,6 +60,9 @@ const struct sim_family sim_families[] = {
     {"datagrams and old stores", HAZARD_DATAGRAM | HAZARD_STORE_OLD,
      HAZARD_DELAY | HAZARD_BROKER | HAZARD_OUTAGE | HAZARD_METERED},
     {"sealed datagrams, attacked", HAZARD_SEALED | HAZARD_ATTACKER | HAZARD_DATAGRAM, HAZARD_DELAY | HAZARD_OUTAGE | HAZARD_METERED},
+    {"forward secret datagrams, attacked, crashes",
+     HAZARD_SHARES | HAZARD_SEALED | HAZARD_ATTACKER | HAZARD_DATAGRAM | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB,
+     HAZARD_DELAY | HAZARD_OUTAGE | HAZARD_METERED | HAZARD_STOP | HAZARD_BROKER | HAZARD_LARGE},
 };
 const unsigned sim_family_count = sizeof sim_families / sizeof sim_families[0];
 
@@ -219,7 +222,7 @@ static void put_seal(struct sim_plan *p, struct buf *b, unsigned site, struct si
         p->seal_tag = 2 * (unsigned)rng_range(r, 3, 8);
     }
     put(b, "seal = %s\nsecret_file = peer.key\nseal_tag = %u\nforward_secrecy = %s\n", modes[p->seal], p->seal_tag,
-        coin(r, 50) ? "yes" : "no");
+        coin(r, 50) || has(p, HAZARD_SHARES) ? "yes" : "no");
 }
 
 static char *config_text(struct sim_plan *p, unsigned site, struct sim_rng *r)

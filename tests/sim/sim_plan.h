@@ -33,6 +33,7 @@ enum sim_hazard {
     HAZARD_HUGE = 1 << 23,       /* payloads up to a megabyte */
     HAZARD_SEALED = 1 << 24,     /* both ends hold a secret */
     HAZARD_ATTACKER = 1 << 25,   /* somebody on the line who does not (with HAZARD_SEALED alone) */
+    HAZARD_SHARES = 1 << 26,     /* no hazard: both ends have forward secrecy, which else is left to chance (with HAZARD_SEALED alone) */
 };
 
 struct sim_family {
