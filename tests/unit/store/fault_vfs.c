@@ -43,7 +43,7 @@ static struct {
     int64_t quota;
     char beside[256];
     int fail_at, die_at;
-    bool met;
+    bool met, may_come_back;
     sqlite3_mem_methods memory;
     int fail_allocation;
     bool allocation_failed;
@@ -301,6 +301,9 @@ static int on_delete(sqlite3_vfs *vfs, const char *path, int sync)
         return SQLITE_IOERR_DELETE;
     if (d)
         forget(d);
+    size_t n = strlen(path);
+    if (!sync && n > 8 && strcmp(path + n - 8, "-journal") == 0)
+        fault.may_come_back = true;
     return fault.real->xDelete(fault.real, path, sync);
 }
 
@@ -323,7 +326,12 @@ void fault_vfs_reset(void)
         forget(&fault.files[i]);
     fault.quota = 0;
     fault.fail_at = fault.die_at = fault.fail_allocation = 0;
-    fault.met = fault.allocation_failed = false;
+    fault.met = fault.allocation_failed = fault.may_come_back = false;
+}
+
+bool fault_vfs_journal_may_come_back(void)
+{
+    return fault.may_come_back;
 }
 
 void fault_vfs_quota(int64_t bytes, const char *beside)

@@ -18,6 +18,8 @@ void fault_vfs_quota(int64_t bytes, const char *beside);
 void fault_vfs_fail_at(int n);
 /* From the n-th on all fail: the machine is dead. */
 void fault_vfs_die_at(int n);
+/* Was a rollback journal removed without its folder being synced? After a power cut it may be there again. */
+bool fault_vfs_journal_may_come_back(void);
 /* Has the fault been met? */
 bool fault_vfs_met(void);
 /* Writes what a power cut would leave of the file to `to`; removes `to` where nothing would be. */

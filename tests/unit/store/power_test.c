@@ -319,6 +319,14 @@ static void killed_process_leaves_all_that_it_said_was_committed(void **state)
     }
 }
 
+/* One that came back would be rolled back by SQLite at the next opening, long after: to the empty file that the store began as. */
+static void the_journal_of_making_the_file_cannot_come_back(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(f->opened.created);
+    assert_false(fault_vfs_journal_may_come_back());
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -328,6 +336,7 @@ int main(void)
         CASE(failed_operation_takes_the_whole_transaction_back),
         CASE(failed_allocation_takes_the_whole_transaction_back),
         CASE(opening_that_fails_at_any_point_says_so_and_the_next_one_works),
+        CASE(the_journal_of_making_the_file_cannot_come_back),
         CASE(killed_process_leaves_all_that_it_said_was_committed),
     };
 
