@@ -29,8 +29,10 @@ static uint32_t counter_count(size_t memory)
     return n < 1024 ? 1024 : n > 4 * COUNTERS_REFERENCE ? 4 * COUNTERS_REFERENCE : (uint32_t)n;
 }
 
-#define RECORDS_BYTES 8192
+#define RECORDS_BYTES 14336
 static_assert(sizeof(struct mix_records) <= RECORDS_BYTES, "counted as less than it takes");
+
+static_assert(STEP_SYMBOLS + 16 <= MIX_SYMBOL_SETS, "no weights for some symbols"); /* 16: the end flags' */
 
 static uint32_t slots_of(size_t memory)
 {

@@ -4,7 +4,7 @@
 #include "gateway/wire/mix_counter.h"
 
 #define ONE         256 /* message, in the units of periods */
-#define PERIOD_RATE 16
+#define PERIOD_RATE 64
 
 void mix_strands_name(struct mix_strands *s, struct mix_strand_name *name, const char *text, uint32_t n)
 {

@@ -19,7 +19,8 @@ void mix_symbols_init(struct mix_symbols *s, uint32_t *counters, uint32_t counte
         counters[i] = mix_counter_of(32768, 0);
     for (unsigned set = 0; set < MIX_SYMBOL_SETS; set++)
         for (unsigned i = 0; i < MIX_SYMBOL_CONTEXTS; i++)
-            s->weights[set][i] = WEIGHT_START;
+            for (unsigned depth = 0; depth < MIX_SYMBOL_DEPTHS; depth++)
+                s->weights[set][depth][i] = WEIGHT_START;
 }
 
 void mix_symbols_begin(struct mix_symbols *s, unsigned set, unsigned bits, unsigned limit,
@@ -44,9 +45,15 @@ static uint32_t node(const struct mix_symbols *s)
     return mix_hash3(s->size, s->done, s->done <= PREFIX_BITS ? (uint32_t)s->value : 0);
 }
 
+/* The weights of the bit to come: which contexts are to be believed changes as the symbol comes out. */
+static int32_t *weights(struct mix_symbols *s)
+{
+    return s->weights[s->set][s->done < MIX_SYMBOL_DEPTHS ? s->done : MIX_SYMBOL_DEPTHS - 1];
+}
+
 int mix_symbols_predict(struct mix_symbols *s)
 {
-    const int32_t *w = s->weights[s->set];
+    const int32_t *w = weights(s);
     uint32_t at = node(s);
     int64_t sum = 0;
 
@@ -65,7 +72,7 @@ int mix_symbols_predict(struct mix_symbols *s)
 
 bool mix_symbols_update(struct mix_symbols *s, int bit)
 {
-    int32_t *w = s->weights[s->set];
+    int32_t *w = weights(s);
     int error = ((bit << 16) - s->p) / 16;
 
     for (unsigned i = 0; i < MIX_SYMBOL_CONTEXTS; i++) {

@@ -2,7 +2,8 @@
  *
  * A symbol is up to 16 bits, coded from the top, or a number of up to 64: its length in bits first, then
  * the bits below the leading one. Each decision mixes the counters of up to six contexts, which whoever
- * codes the symbol has hashed from what both ends know; each kind of symbol has mixer weights of its own. */
+ * codes the symbol has hashed from what both ends know; each kind of symbol has mixer weights of its own,
+ * and in it each bit. */
 #ifndef WIRE_MIX_SYMBOLS_H
 #define WIRE_MIX_SYMBOLS_H
 
@@ -11,12 +12,13 @@
 #include <stdint.h>
 
 #define MIX_SYMBOL_CONTEXTS 6
-#define MIX_SYMBOL_SETS     128
+#define MIX_SYMBOL_SETS     48
+#define MIX_SYMBOL_DEPTHS   8 /* bits into the symbol that have weights of their own */
 
 struct mix_symbols {
     uint32_t *counters; /* MIX_SYMBOL_CONTEXTS tables of counter_count */
     uint32_t counter_count;
-    int32_t weights[MIX_SYMBOL_SETS][MIX_SYMBOL_CONTEXTS];
+    int32_t weights[MIX_SYMBOL_SETS][MIX_SYMBOL_DEPTHS][MIX_SYMBOL_CONTEXTS];
 
     /* The symbol under way. */
     uint32_t context[MIX_SYMBOL_CONTEXTS];

@@ -39,7 +39,7 @@ class Records:
         counters = max(1024, min(65536, memory >> 8))
         self.slot_count, self.slots = slots, {}
         self.symbols = Symbols(counters)
-        self.payload = Payload(memory - (slots * 40 + 63 & ~63) - (counters * 24 + 63 & ~63) - 8192)
+        self.payload = Payload(memory - (slots * 40 + 63 & ~63) - (counters * 24 + 63 & ~63) - 14336)
         self.strands = Strands()
         self.last, self.highest = [0] * 4, 0
         self.partial = [None] * 4  # number, bytes so far, slot
@@ -108,7 +108,7 @@ class Records:
             while True:
                 contexts, number = m.end_contexts()
                 ends = None if known is None else int(len(out) == len(known))
-                if self.symbols.bit(self.coder, STEPS + number, contexts, 18, ends):
+                if self.symbols.bit(self.coder, STEPS + number, 0, contexts, 18, ends):
                     break
                 out.append(m.byte(self.coder, None if known is None else known[len(out)]))
         else:

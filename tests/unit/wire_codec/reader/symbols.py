@@ -8,8 +8,8 @@ class Symbols:
         self.counters = [[counter(32768, 0)] * count for _ in range(6)]
         self.weights = {}
 
-    def bit(self, coder, step, contexts, node, wanted):
-        w = self.weights.setdefault(step, [65536 * 20 // 100] * 6)
+    def bit(self, coder, step, depth, contexts, node, wanted):
+        w = self.weights.setdefault((step, min(depth, 7)), [65536 * 20 // 100] * 6)
         places = [Place(self.counters[i], spread(hash3(c, node, step), self.count)) for i, c in enumerate(contexts)]
         logits = [stretch(place.p()) for place in places]
         p = max(1, min(65535, squash(clamp(sum(a * b for a, b in zip(w, logits)) >> 16))))
@@ -26,13 +26,13 @@ class Symbols:
         code = None if wanted is None else wanted if bits else wanted.bit_length()
         value = 0
         for done in range(length):
-            value = value << 1 | self.bit(coder, step, contexts, (value | 1 << done) + 17, digit(code, length - 1 - done))
+            value = value << 1 | self.bit(coder, step, done, contexts, (value | 1 << done) + 17, digit(code, length - 1 - done))
         if bits or value <= 1:
             return value
         size, value = min(value, 64), 1
         for done in range(1, size):
             node = hash3(size, done, (value & M32) if done <= 10 else 0)
-            value = value << 1 | self.bit(coder, step, contexts, node, digit(wanted, size - 1 - done))
+            value = value << 1 | self.bit(coder, step, done, contexts, node, digit(wanted, size - 1 - done))
         return value
 
 
@@ -89,7 +89,7 @@ class Strands:
         if s.seen:
             gap, off = (self.count - s.last) * 256, now - s.due
             keeps = s.seen > 1 and abs(off) <= 2 * s.period
-            s.period += quotient(gap - s.period, min(s.seen, 16))
+            s.period += quotient(gap - s.period, min(s.seen, 64))
             s.due = s.due + quotient(off, 4) if keeps else now
         else:
             s.due = now
