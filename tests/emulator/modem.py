@@ -68,6 +68,7 @@ class Modem:
         self.radio = True
         self.line = bytearray()
         self.last_line = ""
+        self.lf_behind = False       # behind the CR of +SBDWB: the first byte of what is written
         self.held = []               # unsolicited lines that wait for command mode
         self.network_told = False
 
@@ -238,7 +239,8 @@ class Modem:
         if self.settings["E"]:
             self.port.write(bytes([byte]))
         if self.mode == "busy":
-            return  # typed too early: echoed, and lost
+            self.lf_behind |= byte == 0x0A and "+SBDWB" in self.last_line
+            return  # typed too early: echoed, and lost, but for the LF of a host that ends its lines in CR LF
         if byte == 0x0D:
             line, self.line = self.line.decode("ascii", "replace"), bytearray()
             self._line(line)
@@ -257,6 +259,7 @@ class Modem:
 
     def _line(self, line):
         self.last_line = line
+        self.lf_behind = False
         if self.trap(line):
             self.mode = "off" if self.mode == "off" else "command"
             return
@@ -302,7 +305,7 @@ class Modem:
 
     def begin_write(self, n):
         self.write_size = n
-        self.write_buffer = bytearray()
+        self.write_buffer = bytearray(b"\n" if self.lf_behind else b"")
         self.write_garbled = False
         self.mode = "write"
         if not self.chaos.ready_lost():

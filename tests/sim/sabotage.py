@@ -6,12 +6,14 @@ bounded number of seeds.
     sabotage.py test PROGRAM [WORD]   runs every breach (or those with WORD in the name); TAP
 
 All breaches are in one program, tests/sim/sim_sabotaged, each behind a number that its --breach chooses; the simulator proper and
-the gateway know nothing of them. A breach is an exact piece of source and what takes its place, in which BREACH is true when
-it is chosen. A piece that is not there any more fails the build, so that the list follows the code."""
-import os
+the gateway know nothing of them. How a breach is written: tests/support/breach.py."""
+import pathlib
 import re
 import subprocess
 import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+import breach  # noqa: E402
 
 # Each breach: (what the gateway does then, the invariant that it breaks, families in which it shows, [(file, piece, instead)]).
 BREACHES = [
@@ -53,6 +55,10 @@ BREACHES = [
         ("gateway/bridge/publisher.c", "        struct flight *f = &pub->flights[i];\n        if (f->state == FLIGHT_READY && pub->careful",
          "        struct flight *f = &pub->flights[BREACH ? pub->count - 1 - i : i];\n"
          "        if (f->state == FLIGHT_READY && pub->careful")]),
+    ("takes the peer's word for what its own store has", "I6", ["datagrams and old stores", "datagrams and lost stores"], [
+        ("gateway/wire/datagram_receive.c", "    return !a->identity.settled || ", "    return BREACH || !a->identity.settled || ")]),
+    ("takes epochs of another store for those of an earlier process", "I4", ["datagrams and lost stores", "datagrams and old stores"], [
+        ("gateway/wire/datagram_receive.c", "        (!c->ops->same_line || ", "        (BREACH || !c->ops->same_line || ")]),
     ("drops the message of a gap", "I6", ["discards"], [
         ("gateway/bridge/receiver.c", "    if (r->count)\n        publish_gap(p, r);\n",
          "    if (r->count && !BREACH)\n        publish_gap(p, r);\n")]),
@@ -100,34 +106,6 @@ BREACHES = [
 SEEDS_MAX = 100  # of each family
 
 
-def sources():
-    return sorted({path for _, _, _, edits in BREACHES for path, _, _ in edits})
-
-
-def generated_name(path):
-    return "sabotaged_" + path.replace("/", "_")
-
-
-def generate(root, out):
-    os.makedirs(out, exist_ok=True)
-    for path in sources():
-        with open(os.path.join(root, path), encoding="utf-8") as f:
-            text = f.read()
-        for number, (name, _, _, edits) in enumerate(BREACHES, 1):
-            for where, piece, instead in edits:
-                if where != path:
-                    continue
-                if text.count(piece) != 1:
-                    sys.exit(f"error: tests/sim/sabotage.py breaks the gateway on purpose (\"{name}\") at a piece of {path} that is "
-                             f"there {text.count(piece)} times now, and must be there once. Follow the change in BREACHES:\n{piece}")
-                text = text.replace(piece, instead.replace("BREACH", f"(sim_breach == {number})"))
-        at = text.rindex("#include ")
-        at = text.index("\n", at) + 1
-        text = text[:at] + "extern unsigned sim_breach; /* tests/sim/sabotage.py */\n" + text[at:]
-        with open(os.path.join(out, generated_name(path)), "w", encoding="utf-8") as f:
-            f.write(f"#line 1 \"{path}\"\n" + text)
-
-
 def seen_by(program, number, families):
     for family in families:
         done = subprocess.run([program, "--breach", str(number), "--seeds", str(SEEDS_MAX), "--from", "1", "--family", family],
@@ -166,15 +144,10 @@ def test(program, word):
 
 
 def main(argv):
-    if argv == ["list"]:
-        print("\n".join(generated_name(path) for path in sources()))
-        return 0
-    if argv == ["list", "sources"]:  # seen from here
-        print("\n".join("../../" + path for path in sources()))
-        return 0
-    if len(argv) == 3 and argv[0] == "generate":
-        generate(argv[1], argv[2])
-        return 0
+    code = breach.command(argv, [edits for _, _, _, edits in BREACHES], [name for name, _, _, _ in BREACHES], "sim_breach",
+                          "tests/sim/sabotage.py", "../../")
+    if code is not None:
+        return code
     if len(argv) in (2, 3) and argv[0] == "test":
         return test(argv[1], argv[2] if len(argv) == 3 else "")
     print(__doc__, file=sys.stderr)
