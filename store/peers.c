@@ -86,6 +86,7 @@ int store_peer_queue(struct store *s, int peer, struct store_queue *out)
 
         out->messages += out->class_messages[class] = c->messages;
         out->bytes += out->class_bytes[class] = c->bytes;
+        out->class_gaps[class] = c->gaps;
         if (c->messages == 0)
             continue;
         if ((rc = look_up_oldest(s, p, class)) < 0)

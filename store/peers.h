@@ -26,6 +26,7 @@ struct store_queue { /* kept as running sums: reading it costs the same at a mil
     uint64_t messages, bytes; /* queued for the peer, gap records not counted; bytes: topic,
                                  properties, hops, payload */
     uint64_t class_messages[CLASS_COUNT], class_bytes[CLASS_COUNT];
+    uint64_t class_gaps[CLASS_COUNT]; /* gap records among them */
     int64_t oldest_age_ms; /* age clock at which the oldest was queued; -1 = empty */
     uint64_t next_number;
     uint64_t inbox_messages, inbox_bytes; /* received from the peer, not yet with our broker */

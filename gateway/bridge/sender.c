@@ -404,6 +404,8 @@ void sender_before_commit(struct peer *p)
         l->next_may_have_left = l->may_have_left;
         if (!s->greeted || !p->link_up || l->may_have_left >= s->next_committed)
             continue;
+        if (!q.class_messages[c] && !q.class_gaps[c])
+            continue; /* most classes, most of the time: not worth a look into the outbox */
         /* Numbers are shared by the classes: the next one of this class may lie far beyond the last. It is looked for here:
          * an alarm that had to ask for a commit first would miss the frame that is built meanwhile. */
         uint64_t next = next_in_line(p, (enum msg_class)c);

@@ -124,6 +124,11 @@ static void sums_follow_the_rows(void **state)
     assert_int_equal(queue.bytes, 4 * 22);
     assert_int_equal(queue.class_messages[CLASS_HIGH], 0);
     assert_int_equal(queue.oldest_age_ms, 4000);
+    assert_int_equal(queue.class_gaps[CLASS_NORMAL], 0);
+    assert_ok(store_outbox_discard(f->s, f->peer, CLASS_NORMAL, 4, GAP_EXPIRED, 4)); /* a record stands in its place */
+    assert_ok(store_peer_queue(f->s, f->peer, &queue));
+    assert_int_equal(queue.class_messages[CLASS_NORMAL], 3);
+    assert_int_equal(queue.class_gaps[CLASS_NORMAL], 1);
 }
 
 static void oldest_is_that_of_the_first_row_whatever_goes_before_it(void **state)
