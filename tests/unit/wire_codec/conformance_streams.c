@@ -111,7 +111,10 @@ static void kind(const char *name, size_t memory, size_t messages, enum codec_ef
 
     while (strcmp(stream_kinds[k].name, name) != 0)
         k++;
-    begin(&run, name, memory);
+    char told[32];
+    static const char *const levels[] = {"", "-fast", "-stored"};
+    snprintf(told, sizeof told, "%s%s", name, levels[effort]);
+    begin(&run, told, memory);
     codec_mix.set_effort(run.encoder, effort);
     run_kind(&run, &stream_kinds[k], SEED, messages * times, UNIT);
     print_run(&run);
