@@ -1,6 +1,8 @@
 """What the gateway keeps for one IMEI: the queue of messages to the modem, its ring alerts, and where its own messages go."""
 import re
 
+import attacker
+
 QUEUE_MAX = 50
 MT_LARGEST = 1890
 MT_LIFE_S = 5 * 86400
@@ -19,6 +21,7 @@ class Account:
         self.imei = imei
         self.modem = None            # set by the modem
         self.deliverer = None        # set by the gateway
+        self.attacker = None         # set by the gateway, where there is one
         self.queue = []
         self.ring_repeat_s = ring_repeat_s
         self.ring_alerts = True      # provisioned
@@ -37,7 +40,16 @@ class Account:
         if ROCKBLOCK_PREFIX.match(payload):
             self.ledger.counts["mo_misrouted"] += 1
             payload = payload[9:]
-        self.deliverer.push(self.imei, momsn, payload, status, mtmsn)
+        for way, bytes_ in self._passes(attacker.UP, payload):
+            self.carry(way, bytes_, momsn, status, mtmsn)
+
+    def carry(self, way, payload, momsn, status=0, mtmsn=0):
+        """A message to the hub, or one to the modem that nobody asked for."""
+        if way == attacker.UP:
+            self.deliverer.push(self.imei, momsn, payload, status, mtmsn)
+        else:
+            self.enqueue(payload, 5, b"test")
+            self.ring()
 
     # --- to the modem --------------------------------------------------------------------------------------
 
@@ -70,14 +82,25 @@ class Account:
             bumped = next(m for m in self.queue if m.priority == worst)
             self.queue.remove(bumped)
             self.ledger.counts["mt_bumped"] += 1
+        queued = []
+        for way, payload in self._passes(attacker.DOWN, request.payload):
+            if way == attacker.UP:
+                self.carry(way, payload, self._number & 0xFFFF)
+            else:
+                queued.append(self.enqueue(payload, request.priority, request.client_id))
+        self.ring()
+        return 58000 + self._number, self.queue.index(queued[0]) + 1 if queued else 1
+
+    def _passes(self, way, payload):
+        return self.attacker.passes(way, payload) if self.attacker else [(way, payload)]
+
+    def enqueue(self, payload, priority, client_id):
         self._number += 1
         self._mtmsn = (self._mtmsn + 1) & 0xFFFF
-        message = MtMessage(request.payload, request.priority, request.client_id, self._mtmsn, self._number,
-                            self.timebase.now())
+        message = MtMessage(payload, priority, client_id, self._mtmsn, self._number, self.timebase.now())
         self.queue.append(message)
         self.queue.sort(key=lambda m: (m.priority, m.number))
-        self.ring()
-        return 58000 + self._number, self.queue.index(message) + 1
+        return message
 
     def ring(self):
         """Twice, some seconds apart; not when another message has just come."""

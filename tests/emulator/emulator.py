@@ -23,7 +23,8 @@ import random
 import sys
 
 import faults
-from account import Account, MtMessage
+from account import Account
+from attacker import Attacker
 from judge import Judge
 from ledger import Ledger
 from modem import Modem
@@ -181,16 +182,27 @@ class Emulator:
     def do_queue(self, imei, payload, ring=True):
         """A message to the modem that did not come from the hub."""
         account = self.accounts[imei]
-        account._number += 1
-        account._mtmsn = (account._mtmsn + 1) & 0xFFFF
-        account.queue.append(MtMessage(bytes.fromhex(payload), 5, b"test", account._mtmsn, account._number,
-                                       self.timebase.now()))
+        account.enqueue(bytes.fromhex(payload), 5, b"test")
         if ring:
             account.ring()
 
     def do_mo(self, imei, momsn, payload="", status=0):
         """A message to the hub that did not come from a modem."""
         self.deliverer.push(imei, momsn, bytes.fromhex(payload), status)
+
+    def do_attack(self, imei, share):
+        """Somebody in the network touches this share of the messages, both ways. Return: what he did so far."""
+        account = self.accounts[imei]
+        if account.attacker is None:
+            account.attacker = Attacker(f"{self.seed}/attacker")
+        account.attacker.share = share
+        return {"done": account.attacker.done, "heard": len(account.attacker.heard)}
+
+    def do_play(self, imei, last=1000, reflect=False):
+        """He plays what he heard last, in its order, again."""
+        account = self.accounts[imei]
+        for i, (way, payload) in enumerate(account.attacker.heard[-last:]):
+            account.carry(account.attacker.other(way) if reflect else way, payload, 30000 + i)
 
     def do_ring(self, imei):
         self.modems[imei].ring()
