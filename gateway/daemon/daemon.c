@@ -1,30 +1,21 @@
 /* One loop, one thread (names are resolved in others, base/resolve.h). The store stays open for the life of the process; what is
- * built from the configuration (bridge, links, broker connection) is an *instance*, built anew by SIGHUP. */
+ * built from the configuration is an instance (instance.h), built anew by SIGHUP. */
 #include "gateway/daemon/daemon.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <event2/event.h>
-#include "base/buf.h"
 #include "config/config.h"
-#include "config/password.h"
-#include "gateway/bridge/bridge.h"
 #include "gateway/daemon/clock.h"
 #include "gateway/daemon/control.h"
+#include "gateway/daemon/instance.h"
 #include "gateway/daemon/keys.h"
-#include "gateway/daemon/links.h"
 #include "gateway/daemon/log.h"
 #include "gateway/daemon/notify.h"
-#include "gateway/mqtt/connection.h"
 #include "link_drivers/driver.h"
 #include "store/store.h"
 
@@ -32,14 +23,6 @@
 #define STOP_LATEST_MS 1500
 #define GOODBYE_MS     400     /* closing a serial port discards what it has not sent: line time for the last frames */
 #define DESCRIPTORS_MAX 65536
-
-struct instance {
-    struct config *config;
-    struct links *links;
-    struct mqtt_connection *connection;
-    struct bridge *bridge;
-    bool closed;               /* the broker connection has ended for good */
-};
 
 struct daemon {
     const char *file;
@@ -51,237 +34,12 @@ struct daemon {
     struct store *store;
     struct instance now;
     bool stop, reload;
-    bool damaged;              /* the store's file: to be opened anew, which sets it aside */
 };
-
-/* ---- services of the bridge ---- */
-
-static void env_broker_write(void *ctx, struct buf *out)
-{
-    struct daemon *d = ctx;
-    if (d->now.connection)
-        mqtt_connection_write(d->now.connection, out);
-}
-
-static size_t env_broker_pending(void *ctx)
-{
-    struct daemon *d = ctx;
-    return d->now.connection ? mqtt_connection_pending(d->now.connection) : 0;
-}
-
-static void env_broker_drop(void *ctx, bool at_once)
-{
-    struct daemon *d = ctx;
-    if (d->now.connection)
-        mqtt_connection_drop(d->now.connection, at_once);
-}
-
-static void env_broker_settled(void *ctx)
-{
-    struct daemon *d = ctx;
-    if (d->now.connection)
-        mqtt_connection_settled(d->now.connection);
-}
-
-static size_t env_link_room(void *ctx, size_t link, uint64_t station)
-{
-    return links_room(((struct daemon *)ctx)->now.links, link, station);
-}
-
-static int env_link_send(void *ctx, size_t link, uint64_t station, const uint8_t *bytes, size_t n, uint64_t token, bool urgent)
-{
-    return links_send(((struct daemon *)ctx)->now.links, link, station, bytes, n, token, urgent);
-}
-
-static void env_link_reset(void *ctx, size_t link, uint64_t station, const char *why)
-{
-    links_reset(((struct daemon *)ctx)->now.links, link, station, why);
-}
-
-static void env_link_counts(void *ctx, size_t link, uint64_t *bytes_out, uint64_t *bytes_in, char *detail, size_t detail_size)
-{
-    links_counts(((struct daemon *)ctx)->now.links, link, bytes_out, bytes_in, detail, detail_size);
-}
-
-static void env_store_damaged(void *ctx)
-{
-    ((struct daemon *)ctx)->damaged = true;
-}
-
-static void random_bytes(void *ctx, void *bytes, size_t n)
-{
-    (void)ctx;
-    uint8_t *at = bytes;
-    while (n) {
-        ssize_t got = getrandom(at, n, 0);
-        if (got < 0 && errno != EINTR)
-            abort(); /* identities must be random: without a source nothing here is safe */
-        if (got > 0) {
-            at += got;
-            n -= (size_t)got;
-        }
-    }
-}
-
-static int env_secret(void *ctx, const struct config_peer *peer, bool next, uint8_t out[SECRET_BYTES])
-{
-    return keys_secret(((struct daemon *)ctx)->now.config, peer, next, out);
-}
-
-static uint64_t env_work_us(void *ctx)
-{
-    (void)ctx;
-    return clock_work_us();
-}
-
-static void env_log(void *ctx, enum bridge_log level, const char *subsystem, const char *text)
-{
-    (void)ctx;
-    static const enum log_level levels[] = {LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERR};
-    log_text(levels[level], subsystem, text);
-}
-
-/* ---- the broker connection's events ---- */
-
-static void on_open(void *ctx)
-{
-    struct daemon *d = ctx;
-    struct store_now now = clock_now();
-    bridge_broker_open(d->now.bridge, &now);
-    links_dispatch(d->now.links);
-}
-
-static void on_closed(void *ctx, const char *why)
-{
-    struct daemon *d = ctx;
-    struct store_now now = clock_now();
-    d->now.closed = d->stop || d->reload;
-    log_fmt(LOG_LEVEL_DEBUG, "broker", "closed: %s", why);
-    if (!d->now.closed)
-        bridge_broker_closed(d->now.bridge, why, &now);
-    links_dispatch(d->now.links);
-}
-
-static void on_bytes(void *ctx, const uint8_t *bytes, size_t n)
-{
-    struct daemon *d = ctx;
-    struct store_now now = clock_now();
-    bridge_broker_bytes(d->now.bridge, bytes, n, &now);
-    links_dispatch(d->now.links);
-}
-
-static void on_dry(void *ctx)
-{
-    struct daemon *d = ctx;
-    struct store_now now = clock_now();
-    bridge_broker_dry(d->now.bridge, &now);
-    links_dispatch(d->now.links);
-}
-
-static void on_writable(void *ctx)
-{
-    struct daemon *d = ctx;
-    struct store_now now = clock_now();
-    bridge_broker_writable(d->now.bridge, &now);
-    links_dispatch(d->now.links);
-}
-
-static uint32_t connection_random(void *ctx)
-{
-    uint32_t r;
-    random_bytes(ctx, &r, sizeof r);
-    return r;
-}
-
-static const struct mqtt_connection_ops connection_ops = {
-    .open = on_open,
-    .closed = on_closed,
-    .bytes = on_bytes,
-    .dry = on_dry,
-    .writable = on_writable,
-    .random = connection_random,
-};
-
-/* ---- instances ---- */
-
-static void instance_free(struct instance *in)
-{
-    if (in->links)
-        links_stop(in->links);
-    mqtt_connection_free(in->connection);
-    in->connection = NULL;
-    bridge_free(in->bridge);
-    links_free(in->links);
-    config_free(in->config);
-    memset(in, 0, sizeof *in);
-}
-
-/* Takes config. Return: 0; -1 with a line in the log, and nothing left behind. */
-static int instance_start(struct daemon *d, struct config *config)
-{
-    char err[512] = "";
-    struct instance *in = &d->now;
-    *in = (struct instance){.config = config};
-    const struct config_broker *c = &config->broker;
-    char *password = NULL;
-    size_t password_len = 0;
-    in->links = links_new(d->base, config, d->store, err, sizeof err);
-    if (in->links && c->password_file[0]) {
-        password = password_read(c->password_file, &password_len, err, sizeof err);
-        if (!password)
-            goto failed;
-    }
-    if (in->links) {
-        struct mqtt_address address = {
-            .host = c->host,
-            .port = (uint16_t)c->port,
-            .tls = c->tls,
-            .tls_ca = c->tls_ca,
-            .tls_cert = c->tls_cert,
-            .tls_key = c->tls_key,
-            .tls_name = c->tls_name,
-        };
-        in->connection = mqtt_connection_new(d->base, &address, &connection_ops, d, err, sizeof err);
-    }
-    if (in->connection) {
-        struct bridge_env env = {
-            .ctx = d,
-            .broker_write = env_broker_write,
-            .broker_pending = env_broker_pending,
-            .broker_drop = env_broker_drop,
-            .broker_settled = env_broker_settled,
-            .link_room = env_link_room,
-            .link_send = env_link_send,
-            .link_reset = env_link_reset,
-            .link_counts = env_link_counts,
-            .store_damaged = env_store_damaged,
-            .random = random_bytes,
-            .secret = env_secret,
-            .work_us = env_work_us,
-            .log = env_log,
-        };
-        struct store_now now = clock_now();
-        in->bridge = bridge_new(config, links_describe(in->links), d->store, &env, password, password_len, &now, err, sizeof err);
-    }
-    if (in->bridge) {
-        password_free(password, password_len);
-        links_start(in->links, in->bridge);
-        mqtt_connection_start(in->connection);
-        return 0;
-    }
-failed:
-    password_free(password, password_len);
-    log_fmt(LOG_LEVEL_ERR, "config", "cannot start: %s", err);
-    instance_free(in);
-    return -1;
-}
 
 /* Runs the loop until the broker connection has ended or the time is up. */
 static void finish(struct daemon *d)
 {
-    struct store_now now = clock_now();
-    bridge_stop(d->now.bridge, &now);
-    mqtt_connection_stop(d->now.connection, STOP_LINGER_MS);
+    instance_stop(&d->now, STOP_LINGER_MS);
     int64_t begun = clock_mono_ms(), t;
     while ((t = clock_mono_ms() - begun) < STOP_LATEST_MS && (!d->now.closed || t < GOODBYE_MS)) {
         struct timeval tv = {0, 50000};
@@ -317,10 +75,10 @@ static void reload(struct daemon *d)
         struct config *old = d->now.config;
         d->now.config = NULL;
         instance_free(&d->now);
-        if (instance_start(d, next) == 0) {
+        if (instance_start(&d->now, d->base, d->store, next) == 0) {
             log_text(LOG_LEVEL_INFO, "config", "reloaded");
             config_free(old);
-        } else if (instance_start(d, old) != 0) {
+        } else if (instance_start(&d->now, d->base, d->store, old) != 0) {
             d->stop = true; /* neither file works any more; the supervisor starts us again */
         }
     }
@@ -332,7 +90,7 @@ static int open_store(struct daemon *d, const struct config *config)
     char err[512] = "";
     struct store_opened opened;
     struct store_now now = clock_now();
-    int rc = store_open(&d->store, config->store.path, &now, random_bytes, NULL, &opened, err, sizeof err);
+    int rc = store_open(&d->store, config->store.path, &now, instance_random, NULL, &opened, err, sizeof err);
     if (rc == STORE_LOCKED) {
         log_fmt(LOG_LEVEL_ERR, "store", "%s is in use: another longwire runs on it", config->store.path);
         return -1;
@@ -354,14 +112,13 @@ static void begin_anew(struct daemon *d)
 {
     struct config *config = d->now.config;
     d->now.config = NULL;
-    d->damaged = false;
     instance_free(&d->now);
     store_close(d->store);
     d->store = NULL;
     if (open_store(d, config) != 0) {
         config_free(config);
         d->stop = true;
-    } else if (instance_start(d, config) != 0) {
+    } else if (instance_start(&d->now, d->base, d->store, config) != 0) {
         d->stop = true;
     }
 }
@@ -510,7 +267,7 @@ int daemon_run(const char *file)
         d.control = control_new(d.base, config, status, &d, err, sizeof err);
         if (!d.control)
             log_fmt(LOG_LEVEL_WARN, "control", "%s: `longwire status` will not work", err);
-        int rc = instance_start(&d, config);
+        int rc = instance_start(&d.now, d.base, d.store, config);
         config = NULL;
         if (rc == 0) {
             log_fmt(LOG_LEVEL_INFO, "loop", "running site=%s", d.now.config->site_name);
@@ -523,7 +280,7 @@ int daemon_run(const char *file)
                 status_code = 1;
                 break;
             }
-            if (d.damaged)
+            if (d.now.damaged)
                 begin_anew(&d);
             else if (d.reload && !d.stop)
                 reload(&d);
