@@ -55,10 +55,6 @@ BREACHES = [
         ("gateway/bridge/publisher.c", "        struct flight *f = &pub->flights[i];\n        if (f->state == FLIGHT_READY && pub->careful",
          "        struct flight *f = &pub->flights[BREACH ? pub->count - 1 - i : i];\n"
          "        if (f->state == FLIGHT_READY && pub->careful")]),
-    ("takes the peer's word for what its own store has", "I6", ["datagrams and old stores", "datagrams and lost stores"], [
-        ("gateway/wire/datagram_receive.c", "    return !a->identity.settled || ", "    return BREACH || !a->identity.settled || ")]),
-    ("takes epochs of another store for those of an earlier process", "I4", ["datagrams and lost stores", "datagrams and old stores"], [
-        ("gateway/wire/datagram_receive.c", "        (!c->ops->same_line || ", "        (BREACH || !c->ops->same_line || ")]),
     ("drops the message of a gap", "I6", ["discards"], [
         ("gateway/bridge/receiver.c", "    if (r->count)\n        publish_gap(p, r);\n",
          "    if (r->count && !BREACH)\n        publish_gap(p, r);\n")]),
