@@ -121,6 +121,61 @@ class Coder:
         return v
 
 
+class Encoder:
+    """[C-1], the encoder: bits that are known into a unit's bytes."""
+
+    def __init__(self):
+        self.low, self.range, self.out = 0, M32, bytearray()
+
+    def shifts(self):
+        return len(self.out)
+
+    def carry(self):
+        at = len(self.out) - 1
+        while self.low >> 32 and self.out[at] == 255:
+            self.out[at] = 0
+            at -= 1
+        if self.low >> 32:
+            self.out[at] += 1
+        self.low &= M32
+
+    def normalise(self):
+        while self.range < 1 << 24:
+            self.range <<= 8
+            self.carry()
+            self.out.append(self.low >> 24)
+            self.low = (self.low & 0xffffff) << 8
+
+    def bit(self, p, wanted):
+        self.normalise()
+        bound = self.range * p >> 16
+        if wanted:
+            self.range = bound
+        else:
+            self.low += bound
+            self.range -= bound
+        return wanted
+
+    def even(self, wanted):
+        self.normalise()
+        self.range >>= 8
+        self.low += self.range * wanted
+        return wanted
+
+    def flush(self):
+        """[C-1.4]"""
+        self.normalise()
+        whole = self.low + M32 >> 32 << 32
+        self.low = whole if whole - self.low < self.range else self.low + 0xffffff >> 24 << 24
+        carried = self.low >> 32
+        self.carry()
+        if self.low >> 24:
+            self.out.append(self.low >> 24)
+        elif not carried and self.out[-1:] == b"\0":
+            self.out.pop()
+        return bytes(self.out)
+
+
 class Known:
     """In place of the coder where a record is known, in priming ([C-4.5])."""
 

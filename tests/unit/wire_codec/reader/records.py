@@ -1,5 +1,5 @@
 """[C-4] records as steps."""
-from .basics import Coder, Known, M32, M64, hash2, hash3
+from .basics import Coder, Encoder, Known, M32, M64, hash2, hash3
 from .containers import is_cbor, is_protobuf
 from .payload import (PACKED, PSEUDO_HOPS, PSEUDO_PROPERTIES, PSEUDO_ROUTE, PSEUDO_TOPIC, Payload, TEXT)
 from .symbols import Strands, Symbols
@@ -132,6 +132,15 @@ class Records:
             if r is None:
                 return records
             records.append(r)
+
+    def encode(self, records):
+        """A unit of records that are known."""
+        self.coder = Encoder()
+        for k in records:
+            self.record(k)
+        self.ask(UNIT_END, Record(), 1)
+        self.unit_last, self.unit_records = self.unit_records, 0
+        return self.coder.flush()
 
     def prime(self, known):
         """[C-4.5]"""
@@ -267,13 +276,14 @@ class Records:
         self.bytes(r, k)
         self.partial[r.klass] = r.number, r.offset + len(r.data), self.slot_index
 
-    def gap(self, r, _):
-        r.first = r.number - self.ask(GAP_SPAN, r)
-        r.count = r.number - r.first + 1 - unzigzag(self.ask(GAP_COUNT, r)) & M64
-        r.reason = self.ask(GAP_REASON, r)
-        r.since = self.gap_s = int64(self.gap_s + unzigzag(self.ask(GAP_FROM, r)))
-        r.until = self.gap_s = int64(self.gap_s + unzigzag(self.ask(GAP_TO, r)))
-        r.route = self.pseudo(PSEUDO_ROUTE, None)
+    def gap(self, r, k):
+        r.first = r.number - self.ask(GAP_SPAN, r, k and k.number - k.first)
+        whole = r.number - r.first + 1
+        r.count = whole - unzigzag(self.ask(GAP_COUNT, r, k and zigzag(whole - k.count))) & M64
+        r.reason = self.ask(GAP_REASON, r, k and k.reason)
+        r.since = self.gap_s = int64(self.gap_s + unzigzag(self.ask(GAP_FROM, r, k and zigzag(k.since - self.gap_s))))
+        r.until = self.gap_s = int64(self.gap_s + unzigzag(self.ask(GAP_TO, r, k and zigzag(k.until - self.gap_s))))
+        r.route = self.pseudo(PSEUDO_ROUTE, k and k.route)
 
     def done(self, r):
         if r.type in (MESSAGE, GAP, ABORT):
