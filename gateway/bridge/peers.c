@@ -75,9 +75,9 @@ static enum channel_prime op_prime(void *ctx, bool out, struct record *r)
     return peers_prime(p, out, r);
 }
 
-static bool op_hurry(void *ctx)
+static bool op_hurry(void *ctx, bool late)
 {
-    return sender_lane_ready(ctx, CLASS_ALARM);
+    return late ? sender_waits(ctx) : sender_lane_ready(ctx, CLASS_ALARM);
 }
 
 static bool op_anchor_open(void *ctx, bool out, uint32_t id)

@@ -6,7 +6,7 @@
 #include "gateway/bridge/topic_slots.h"
 #include "gateway/wire/codec_mix.h"
 #include "gateway/wire/codec_plain.h"
-#include "gateway/wire/primer.h"
+#include "gateway/wire/primer_models.h"
 
 #define STREAM_MAX (16u << 20) /* of one message */
 
@@ -20,12 +20,7 @@ struct estimate_share {
 
 static bool prime(struct estimate_share *s)
 {
-    bool good = true;
-    for (size_t i = 0; s->codec->prime_encoder && i < primer_count() && good; i++) {
-        struct record r = primer_record(i);
-        good = s->codec->prime_encoder(s->encoder, &r) == 0;
-    }
-    return good;
+    return !s->codec->prime_encoder || primer_teach(s->codec, s->encoder) == 0;
 }
 
 struct estimate_share *estimate_share_new(bool plain, size_t codec_memory)

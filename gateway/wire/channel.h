@@ -191,8 +191,8 @@ struct channel_ops {
      * our marks told of one. Asked for from inside channel_prime. *r lives until the next ops call. NULL: the
      * owner does not prime, and models begin with nothing. */
     enum channel_prime (*prime)(void *ctx, bool out, struct record *r);
-    /* STREAM: something waits that may not wait for priming: an alarm. NULL: never. */
-    bool (*hurry)(void *ctx);
+    /* STREAM: something waits that may not wait for priming: an alarm; late (priming has had its time): anything. NULL: never. */
+    bool (*hurry)(void *ctx, bool late);
     /* No more of this tail is wanted. */
     void (*primed)(void *ctx, bool out);
     /* DATAGRAM: anchors: messages that both ends have, kept by both under an id made of them ([P-10.16]).

@@ -129,7 +129,8 @@ struct channel {
     bool prime_out_tail; /* the encoder has seen a record of the tail */
     bool prime_in_tail;  /* a tail is the decoder's to learn */
     struct primer_models *models, *own_models; /* config.models, or own_models */
-    int64_t prime_until_ms;
+    int64_t prime_until_ms; /* longer only while nothing waits */
+    bool prime_late;
     unsigned distrust; /* epochs in a row, up to this one, that began because of nonsense */
 
     /* Out. */

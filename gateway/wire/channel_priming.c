@@ -5,7 +5,7 @@
  * in the first byte of its stream what it did. So it can give up at any time, for an alarm, and
  * nobody has to be asked. */
 
-#define PRIME_LONGEST_MS  2000 /* of the sender: what it has learnt by then is not worth more waiting */
+#define PRIME_LONGEST_MS 2000 /* that a message waits for the sender's priming */
 
 /* The first byte of a stream. */
 enum { TOLD_NOTHING = 0, TOLD_TAIL = 1, TOLD_PRIMER = 2 };
@@ -38,6 +38,7 @@ void channel_prime_begin(struct channel *c, int64_t now_ms)
     if (!c->ops->prime)
         return;
     c->prime_until_ms = now_ms + PRIME_LONGEST_MS;
+    c->prime_late = false;
     c->prime_in_tail = model && c->ours.history_hash != 0;
     if (model)
         c->prime_out = c->prime_in = PRIME_PRIMER;
@@ -69,7 +70,7 @@ static enum primer_model primer_model(struct channel *c, const struct codec_enco
 
 bool channel_prime_holds(const struct channel *c)
 {
-    return under_way(c->prime_out) && !(c->ops->hurry && c->ops->hurry(c->ctx));
+    return under_way(c->prime_out) && !(c->ops->hurry && c->ops->hurry(c->ctx, c->prime_late));
 }
 
 void channel_prime_hurry(struct channel *c)
@@ -96,7 +97,8 @@ static bool prime_out(struct channel *c, size_t *done, int64_t now_ms)
 {
     const struct codec_encoder *model;
     struct record r;
-    if (now_ms >= c->prime_until_ms || !channel_prime_holds(c)) {
+    c->prime_late = now_ms >= c->prime_until_ms;
+    if (!channel_prime_holds(c)) {
         channel_prime_hurry(c);
         return true;
     }

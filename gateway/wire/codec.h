@@ -69,7 +69,7 @@ struct codec {
     int (*decode)(struct codec_decoder *d, struct record *r, uint64_t *needed) MUST_CHECK;
 
     /* Priming: lets the model see a record as if it had been coded, without output; the same calls
-     * at both ends. NULL = no model. */
+     * at both ends. r NULL: the numbers of what comes have nothing to do with those seen. NULL = no model. */
     int (*prime_encoder)(struct codec_encoder *e, const struct record *r);
     int (*prime_decoder)(struct codec_decoder *d, const struct record *r);
     /* Makes dst what src is: the model, the stream's numbers, everything but what lies in between two

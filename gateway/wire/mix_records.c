@@ -689,16 +689,18 @@ enum mix_records_state mix_records_update(struct mix_records *w, unsigned bit)
 
 int mix_records_learn(struct mix_records *w, const struct record *r)
 {
-    struct mix_numbering numbering = w->numbering;
-    struct mix_choice choice = mix_records_choose(w, r);
     enum mix_records_state state = MIX_RECORDS_MORE;
 
+    if (!r) {
+        w->numbering = (struct mix_numbering){0};
+        return 0;
+    }
+    struct mix_choice choice = mix_records_choose(w, r);
     mix_records_begin(w, 0);
     while (state == MIX_RECORDS_MORE) {
         (void)mix_records_predict(w);
         state = mix_records_update(w, mix_records_bit(w, r, &choice));
     }
-    w->numbering = numbering;
     w->unit_records = 0;
     return w->bytes.failed ? -ENOMEM : 0;
 }

@@ -105,7 +105,7 @@ void mix_records_begin(struct mix_records *w, uint64_t unit_bytes);
 int mix_records_predict(struct mix_records *w);
 /* The decision, or that byte. */
 enum mix_records_state mix_records_update(struct mix_records *w, unsigned bit) MUST_CHECK;
-/* Lets the model see a record as if it had been coded. Its numbers are not taken for the stream's. Return: 0;
+/* Lets the model see a record as if it had been coded; NULL: forgets the numbers of those seen. Return: 0;
  * -ENOMEM = no memory for a copy of it: the model has seen a part, and is of no more use. */
 int mix_records_learn(struct mix_records *w, const struct record *r) MUST_CHECK;
 /* How a record's payload is best coded. */

@@ -12,13 +12,33 @@ struct entry {
     const struct codec *codec; /* NULL = not asked for */
     size_t memory;
     struct codec_encoder *encoder;
-    size_t seen; /* records of the primer */
+    size_t seen; /* steps */
     bool failed; /* to be told once */
 };
 
 struct primer_models {
     struct entry entries[SIZES_MAX];
 };
+
+/* Step i of the primer: a record, and behind the last the end. */
+static int step(const struct codec *codec, struct codec_encoder *e, size_t i, size_t *cost)
+{
+    struct record r = {0};
+    bool end = i == primer_count();
+    if (!end)
+        r = primer_record(i);
+    *cost += r.len + r.topic_len + PRIME_RECORD_COST;
+    return codec->prime_encoder(e, end ? NULL : &r);
+}
+
+int primer_teach(const struct codec *codec, struct codec_encoder *e)
+{
+    size_t cost = 0;
+    int rc = 0;
+    for (size_t i = 0; i <= primer_count() && rc == 0; i++)
+        rc = step(codec, e, i, &cost);
+    return rc;
+}
 
 struct primer_models *primer_models_new(void)
 {
@@ -69,13 +89,13 @@ enum primer_model primer_models_get(struct primer_models *m, const struct codec 
         return PRIMER_MODEL_NO_MEMORY;
     }
     *model = e->encoder;
-    return e->seen == primer_count() ? PRIMER_MODEL_READY : PRIMER_MODEL_UNDER_WAY;
+    return e->seen > primer_count() ? PRIMER_MODEL_READY : PRIMER_MODEL_UNDER_WAY;
 }
 
 static struct entry *under_way(const struct primer_models *m)
 {
     for (size_t i = 0; i < SIZES_MAX; i++)
-        if (m->entries[i].codec && !m->entries[i].failed && m->entries[i].seen < primer_count())
+        if (m->entries[i].codec && !m->entries[i].failed && m->entries[i].seen <= primer_count())
             return (struct entry *)&m->entries[i];
     return NULL;
 }
@@ -89,9 +109,6 @@ void primer_models_work(struct primer_models *m)
 {
     struct entry *e = under_way(m);
     size_t done = 0;
-    while (e && !e->failed && done < PRIME_SLICE_BYTES && e->seen < primer_count()) {
-        struct record r = primer_record(e->seen++);
-        e->failed = e->codec->prime_encoder(e->encoder, &r) != 0;
-        done += r.len + r.topic_len + PRIME_RECORD_COST;
-    }
+    while (e && !e->failed && done < PRIME_SLICE_BYTES && e->seen <= primer_count())
+        e->failed = step(e->codec, e->encoder, e->seen++, &done) != 0;
 }

@@ -18,6 +18,9 @@
 
 struct primer_models;
 
+/* The primer at once, for those who need one model only and have the time. Return: 0; -ENOMEM. */
+int primer_teach(const struct codec *codec, struct codec_encoder *e) MUST_CHECK;
+
 enum primer_model {
     PRIMER_MODEL_READY,
     PRIMER_MODEL_UNDER_WAY, /* ask again after primer_models_work */

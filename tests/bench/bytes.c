@@ -19,6 +19,7 @@
 #include "gateway/wire/mix_records.h"
 #include "gateway/wire/mix_steps.h"
 #include "gateway/wire/primer.h"
+#include "gateway/wire/primer_models.h"
 #include "tests/bench/recording.h"
 
 #define FRAME_BYTES 220
@@ -109,11 +110,10 @@ static struct result measure(const struct recording *r, size_t memory, size_t fr
     buf_init(&out, 1u << 24);
     if (!e || !named)
         abort();
-    for (size_t i = 0; i < primer_count() && !no_primer; i++) {
-        struct record p = primer_record(i);
-        if (codec_mix.prime_encoder(e, &p) != 0 || (d && codec_mix.prime_decoder(d, &p) != 0))
-            abort();
-    }
+    if (!no_primer && primer_teach(&codec_mix, e) != 0)
+        abort();
+    if (d)
+        codec_mix.copy_to_decoder(d, e);
     codec_mix.set_effort(e, effort);
     for (size_t i = 0; i < r->count && result.same; i++) {
         struct record m = record_of(r, i);
@@ -198,6 +198,8 @@ static void print_costs(const struct recording *r, size_t memory)
         if (mix_records_learn(w, &p) != 0)
             abort();
     }
+    if (mix_records_learn(w, NULL) != 0)
+        abort();
     for (size_t i = 0; i < r->count; i++) {
         struct record m = record_of(r, i);
         unsigned site = r->messages[i].site % SITES_MAX;

@@ -15,7 +15,7 @@
 #include "config/config.h"
 #include "gateway/bridge/bridge.h"
 #include "gateway/wire/codec_mix.h"
-#include "gateway/wire/primer.h"
+#include "gateway/wire/primer_models.h"
 #include "link_drivers/driver.h"
 #include "tests/bench/bench_broker.h"
 #include "tests/bench/recording.h"
@@ -387,11 +387,8 @@ static uint64_t ideal(const struct recording *r, int64_t hold_ms)
     buf_init(&out, 1u << 26);
     if (!e || !named)
         abort();
-    for (size_t i = 0; i < primer_count(); i++) {
-        struct record p = primer_record(i);
-        if (codec_mix.prime_encoder(e, &p) != 0)
-            abort();
-    }
+    if (primer_teach(&codec_mix, e) != 0)
+        abort();
     for (size_t i = 0; i < r->count; i++) {
         const struct message *m = &r->messages[i];
         const char *topic = r->topics[m->topic];

@@ -165,6 +165,15 @@ static void ends_of_which_one_has_its_primer_later_understand_one_another(void *
     }
 }
 
+static void a_slow_processor_takes_its_time_while_nothing_waits(void **state)
+{
+    struct pair *p = acquainted(109, false, 200); /* both tails: some 5 s */
+    p->owner[0].prime_slow_ms = 200;
+    uint64_t primed = cost_of_a_message(p);
+    assert_true(primed < 40);
+    pair_free(p);
+}
+
 static void after_nonsense_the_history_is_not_trusted(void **state)
 {
     struct pair *p = acquainted(106, false, 0);
@@ -189,6 +198,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_very_first_message_of_a_pair_is_not_the_first_text_that_the_codec_sees),
         cmocka_unit_test(a_message_waits_for_the_primer_and_an_alarm_does_not),
         cmocka_unit_test(ends_of_which_one_has_its_primer_later_understand_one_another),
+        cmocka_unit_test(a_slow_processor_takes_its_time_while_nothing_waits),
         cmocka_unit_test(after_nonsense_the_history_is_not_trusted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

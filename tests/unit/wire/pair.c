@@ -339,10 +339,13 @@ static enum channel_prime on_prime(void *ctx, bool out, struct record *r)
     return CHANNEL_PRIME_RECORD;
 }
 
-static bool on_hurry(void *ctx)
+static bool on_hurry(void *ctx, bool late)
 {
     struct owner *o = ctx;
-    return next_of(o, CLASS_ALARM, o->cursor[CLASS_ALARM]) != 0;
+    bool any = false;
+    for (unsigned k = 0; k < CLASS_COUNT; k++)
+        any = any || ((late || k == CLASS_ALARM) && next_of(o, (enum msg_class)k, o->cursor[k]) != 0);
+    return any;
 }
 
 static void on_primed(void *ctx, bool out)

@@ -9,6 +9,7 @@
 #include "gateway/wire/codec_mix.h"
 #include "gateway/wire/mix_records.h"
 #include "gateway/wire/primer.h"
+#include "gateway/wire/primer_models.h"
 #include "tests/unit/wire_codec/run.h"
 
 #define MEMORY (1u << 20)
@@ -221,6 +222,8 @@ static void priming_both_ends_saves_what_was_learned(void **state)
         assert_int_equal(codec_mix.prime_encoder(primed.encoder, &r), 0);
         assert_int_equal(codec_mix.prime_decoder(d, &r), 0);
     }
+    assert_int_equal(codec_mix.prime_encoder(primed.encoder, NULL), 0);
+    assert_int_equal(codec_mix.prime_decoder(d, NULL), 0);
     run_kind(&primed, &stream_kinds[json], SEED, 20, 220);
     assert_true(primed.stream.len < fresh.stream.len * 2 / 3);
 
@@ -251,10 +254,7 @@ static void the_primer_is_short_and_helps_the_first_messages(void **state)
     run_begin(&fresh, &codec_mix, MEMORY);
     run_kind(&fresh, &stream_kinds[json], SEED, 3, 220);
     run_begin(&primed, &codec_mix, MEMORY);
-    for (size_t i = 0; i < primer_count(); i++) {
-        struct record r = primer_record(i);
-        assert_int_equal(codec_mix.prime_encoder(primed.encoder, &r), 0);
-    }
+    assert_int_equal(primer_teach(&codec_mix, primed.encoder), 0);
     run_kind(&primed, &stream_kinds[json], SEED, 3, 220);
     assert_true(primed.stream.len < fresh.stream.len * 9 / 10);
     run_end(&fresh);

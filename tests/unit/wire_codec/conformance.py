@@ -70,6 +70,8 @@ def main():
         for key, value in entries:
             if key == "prime":
                 model.prime(known(value))
+            elif key == "numbers":
+                model.forget_numbers()
             elif key == "record":
                 wanted.append(value)
             else:

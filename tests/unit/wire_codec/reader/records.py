@@ -144,11 +144,13 @@ class Records:
 
     def prime(self, known):
         """[C-4.5]"""
-        kept = list(self.last), self.highest, list(self.partial)
         self.coder = Known()
         self.record(known)
-        self.last, self.highest, self.partial = kept
         self.unit_records = 0
+
+    def forget_numbers(self):
+        """[C-4.5], behind the primer"""
+        self.last, self.highest, self.partial = [0] * len(self.last), 0, [None] * len(self.partial)
 
     def record(self, k):
         """The next record, or None at the unit's end. k: the record, where it is known."""
