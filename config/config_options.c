@@ -348,7 +348,8 @@ static const struct option peer_rows[] = {
      .max = 256 * MIB,
      .fallback = "4M",
      .help =
-         "Memory of the compression model, in each direction; the two ends agree on the smaller."},
+         "Memory of the compression model, in each direction; the two ends agree on the smaller. On a datagram link a direction "
+         "holds up to four, of at most 4M each, and the receiving end takes models of 1M in any case."},
     {.key = "max_message",
      .type = OPTION_SIZE,
      .offset = offsetof(struct config_peer, max_message),

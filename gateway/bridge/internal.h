@@ -133,6 +133,7 @@ struct peer {
     struct topic_slots *topics_in;
     struct codec_decoder *anchors[2]; /* datagram: anchors that models are being made from: in, out */
     struct priming prime_out, prime_in; /* tails that the models of a new epoch are being primed from */
+    uint64_t models_used;       /* when, as bridge.models_used counts */
     uint64_t frame_done;        /* last frame whose records were all given; to be committed and acknowledged: */
     bool frames_waiting;
     bool save_out;              /* what the channel keeps of its sending half has changed */
@@ -216,6 +217,7 @@ struct bridge {
     struct peer *peers;
     size_t peer_count;
     struct primer_models *models, *own_models; /* env.models, or own_models */
+    uint64_t models_used;       /* frames of datagram links that came */
     size_t prime_turn;          /* of the peers whose models are being primed */
     bool *link_up;              /* per config link */
     struct deliveries *deliveries; /* per config link */
@@ -335,6 +337,15 @@ void keys_in_use(struct peer *p, bool next);
 /* Looks at what came of the last bytes; to be called after each channel_on_bytes. */
 void keys_watch(struct peer *p);
 struct json_t *keys_json(const struct peer *p, const struct channel_status *s);
+
+/* ---- peers_models.c ---- */
+/* Two directions each. The primer's models, one for each size in use, are less than two of the largest. */
+int64_t peers_model_share(const struct bridge *b);
+/* Bytes of each model of a direction of this peer: what it asks for, and no more than fits its share of codec_cache. */
+size_t peers_model_memory(const struct bridge *b, const struct config_peer *c, bool datagram);
+/* The models that datagram links decode with are as large as their senders chose. So that all together keep to their part of
+ * codec_cache, those of the peers that were heard longest ago, and not of the newest, are given up: they can be made again. */
+void peers_bound_models(struct bridge *b, const struct peer *newest);
 
 /* ---- peers_anchor.c ---- */
 /* The channel's ops. */

@@ -8,7 +8,6 @@
 #include "gateway/wire/codec_mix.h"
 
 #define MODEL_BYTES_S 2000 /* of line, that the model feeds on a slow processor */
-#define DATAGRAM_MODELS 4 /* that a direction of a datagram link may hold: of two anchors, of an epoch's frames, and the one under way */
 #define PUMP_ROUNDS 64 /* frames handed to one link in one turn, so that others get theirs */
 
 /* ---- the channel's services ---- */
@@ -43,6 +42,9 @@ static void op_frame_done(void *ctx, uint64_t frame)
 {
     struct peer *p = ctx;
     p->frame_done = frame;
+    p->models_used = ++p->bridge->models_used;
+    if (p->sender.datagram)
+        peers_bound_models(p->bridge, p);
     p->frames_waiting = true;
     custody_dirty(p->bridge, COMMIT_SOON_MS);
 }
@@ -248,24 +250,10 @@ static size_t link_of(const struct bridge *b, const struct config_peer *c)
     return (size_t)(l - b->config->links);
 }
 
-/* Two directions each. The primer's models, one for each size in use, are less than two of the largest. */
-static int64_t model_share(const struct bridge *b)
-{
-    return b->config->store.codec_cache / (2 * (int64_t)b->config->peer_count + 2);
-}
-
-/* Bytes of model for each direction of this peer: what it asks for, and no more than its share of codec_cache, so that all peers
- * together keep to that whatever they do at once. */
-static size_t model_memory(const struct bridge *b, const struct config_peer *c)
-{
-    int64_t share = model_share(b);
-    return (size_t)(c->codec_memory < share ? c->codec_memory : share);
-}
-
 /* A share that is smaller than the smallest model has none. */
 static unsigned codec_version(const struct bridge *b, const struct config_peer *c)
 {
-    return c->codec == CODEC_PLAIN || model_share(b) < CODEC_MIX_MEMORY_MIN ? 1 : CODEC_VERSION_MAX;
+    return c->codec == CODEC_PLAIN || peers_model_share(b) < CODEC_MIX_MEMORY_MIN ? 1 : CODEC_VERSION_MAX;
 }
 
 /* The peer's station on a link that knows all of them from the start. NULL: not one of those. */
@@ -317,7 +305,8 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
         .avoid_count = l->avoid_count,
         .max_message = (uint32_t)c->max_message,
         .codec_version = codec_version(b, c),
-        .codec_memory = model_memory(b, c),
+        .codec_memory = peers_model_memory(b, c, l->datagram),
+        .receive_memory = (size_t)c->codec_memory,
         .models = b->models,
         .effort = c->codec == CODEC_FAST ? CODEC_EFFORT_FAST : CODEC_EFFORT_FULL,
         /* Where bytes cost, or the line is known to be slower than any model, the fewest. */
@@ -330,8 +319,6 @@ static int peer_init(struct bridge *b, struct peer *p, const struct config_peer 
     p->station = at ? at->station : 0;
     p->mtu = at ? at->mtu : l->mtu;
     describe_datagrams(l, at, &cc);
-    if (l->datagram)
-        cc.codec_memory /= DATAGRAM_MODELS;
     p->sender.datagram = l->datagram;
     rc = keys_fill(p, &cc);
     if (rc == 0) {
@@ -355,7 +342,7 @@ int peers_init(struct bridge *b)
     b->models = b->env.models ? b->env.models : b->own_models;
     if (!b->peers || !b->link_up || !b->deliveries || !b->reports || !b->models || guests_init(b) < 0)
         return -ENOMEM;
-    if (b->config->peer_count > 0 && model_share(b) < CODEC_MIX_MEMORY_MIN)
+    if (b->config->peer_count > 0 && peers_model_share(b) < CODEC_MIX_MEMORY_MIN)
         bridge_logf(b, BRIDGE_WARN, "peer", "codec_cache is too small for so many peers: nothing is squeezed peers=%zu",
                     b->config->peer_count);
     for (size_t i = 0; i < b->config->peer_count; i++) {

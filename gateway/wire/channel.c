@@ -313,6 +313,17 @@ void channel_writable(struct channel *c)
         datagram_writable(c);
 }
 
+size_t channel_models_in(const struct channel *c)
+{
+    return c->datagram ? datagram_models_in(c) : 0;
+}
+
+void channel_forget_models_in(struct channel *c)
+{
+    if (c->datagram)
+        datagram_forget_models_in(c);
+}
+
 void channel_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms)
 {
     if (c->datagram)

@@ -59,6 +59,7 @@ struct channel_config {
     enum codec_effort effort; /* of what we encode, to begin with; it is kept to if effort_fixed, and */
     bool effort_fixed;        /* where the owner has no clock to measure it by */
     size_t codec_memory;
+    size_t receive_memory; /* DATAGRAM: the peer's frames may be of models of so much; 1 MB in any case */
     struct primer_models *models; /* the process's, which outlive the channel; NULL: it makes its own */
     /* Both ends alike in the first two, or they never understand one another. */
     enum seal_mode seal;
@@ -280,6 +281,11 @@ int64_t channel_deadline(const struct channel *c, int64_t now_ms);
 void channel_restart(struct channel *c, const char *why, int64_t now_ms);
 /* Says goodbye (not on metered links): the peer knows at once. Output follows by pump. */
 void channel_goodbye(struct channel *c, int64_t now_ms);
+
+/* DATAGRAM: bytes of the models that the peer's frames are decoded with, about; and they are given up, if they are not just being
+ * made: the next frame has them made again, of what is in the store. */
+size_t channel_models_in(const struct channel *c);
+void channel_forget_models_in(struct channel *c);
 
 /* DATAGRAM: what of the receiving half must survive a restart, to be committed with the records of
  * all frames done so far, and given back after channel_new, and after a rollback (n = 0: nothing was

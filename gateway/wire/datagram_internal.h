@@ -29,7 +29,7 @@
 
 /* What the leaning frames of an epoch may come to: so much a receiver decodes to make their model again. In bytes of frames and of
  * what is in them, and some for each record ([P-10.17]). */
-#define DATAGRAM_CHAIN_MAX    (256u << 10)
+#define DATAGRAM_CHAIN_MAX    (1u << 20)
 #define DATAGRAM_CHAIN_RECORD 16
 
 #define DATAGRAM_ACK_DELAY_MS 2000
@@ -210,6 +210,7 @@ struct datagram {
     struct out_chain out_chain;
     struct in_chain in_chain;
     bool plain; /* the peer has no such model as ours */
+    bool modest; /* nor one as large; a smaller one may do */
     struct datagram_model out_model, in_models[2];
     unsigned in_model_turn; /* which is replaced next */
     /* In. in[0] is the newest. */
@@ -274,6 +275,8 @@ unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_
 /* ---- datagram_model.c ---- */
 /* Of the frames that we make. */
 uint8_t datagram_codec(const struct channel *c);
+/* One of a size that every receiver takes. */
+bool datagram_codec_modest(uint8_t codec);
 /* May the peer's frames be of this codec? */
 bool datagram_codec_known(const struct channel *c, uint8_t codec);
 const struct codec *datagram_codec_of(uint8_t codec);
@@ -309,6 +312,8 @@ enum datagram_decoding datagram_decode(struct channel *c, struct in_epoch *e, bo
 void datagram_chain_taken(struct channel *c, struct in_epoch *e, uint64_t number, const uint8_t *bytes, size_t n);
 /* Forgets what is in memory of the peer's; it is made again when it is needed. */
 void datagram_chain_forget(struct datagram *d);
+/* ... and gives its memory back. */
+void datagram_chain_drop_in(struct datagram *d);
 void datagram_chains_free(struct datagram *d);
 /* Something is being made again, and can go on. */
 bool datagram_chain_priming(const struct channel *c);

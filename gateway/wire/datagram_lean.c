@@ -132,6 +132,11 @@ static void drop_in(struct in_chain *h)
     *h = (struct in_chain){0};
 }
 
+void datagram_chain_drop_in(struct datagram *d)
+{
+    drop_in(&d->in_chain);
+}
+
 void datagram_chains_free(struct datagram *d)
 {
     drop_out(&d->out_chain);

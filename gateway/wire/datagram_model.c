@@ -5,8 +5,9 @@
 
 #include "gateway/wire/datagram_internal.h"
 
-#define MEMORY_LOG2 20  /* more is of little use to messages that are few */
+#define MEMORY_LOG2       22
 #define MEMORY_LEAST_LOG2 18
+#define MEMORY_ANY_LOG2   20 /* that every receiver takes */
 
 static unsigned version_of(uint8_t codec)
 {
@@ -20,8 +21,8 @@ size_t datagram_codec_memory(uint8_t codec)
 
 uint8_t datagram_codec(const struct channel *c)
 {
-    unsigned log2 = MEMORY_LOG2;
-    size_t memory = c->config.codec_memory ? c->config.codec_memory : (size_t)1 << MEMORY_LOG2;
+    unsigned log2 = c->datagram->modest ? MEMORY_ANY_LOG2 : MEMORY_LOG2;
+    size_t memory = c->config.codec_memory ? c->config.codec_memory : (size_t)1 << MEMORY_ANY_LOG2;
     if (c->config.codec_version < 2 || c->datagram->plain || memory >> MEMORY_LEAST_LOG2 == 0)
         return 1;
     while (memory >> log2 == 0)
@@ -29,12 +30,18 @@ uint8_t datagram_codec(const struct channel *c)
     return (uint8_t)(2 | log2 << 3);
 }
 
+bool datagram_codec_modest(uint8_t codec)
+{
+    return codec >> 3 <= MEMORY_ANY_LOG2;
+}
+
 bool datagram_codec_known(const struct channel *c, uint8_t codec)
 {
     unsigned log2 = codec >> 3;
     if (version_of(codec) == 1)
         return log2 == 0;
-    return version_of(codec) == 2 && c->config.codec_version >= 2 && log2 >= MEMORY_LEAST_LOG2 && log2 <= MEMORY_LOG2;
+    bool ours = log2 <= MEMORY_ANY_LOG2 || (log2 <= MEMORY_LOG2 && (size_t)1 << log2 <= c->config.receive_memory);
+    return version_of(codec) == 2 && c->config.codec_version >= 2 && log2 >= MEMORY_LEAST_LOG2 && ours;
 }
 
 const struct codec *datagram_codec_of(uint8_t codec)
@@ -154,6 +161,26 @@ void datagram_prime(struct channel *c, int64_t now_ms)
 }
 
 /* ---- their use ---- */
+
+size_t datagram_models_in(const struct channel *c)
+{
+    const struct datagram *d = c->datagram;
+    size_t bytes = 0;
+    for (unsigned i = 0; i < 2; i++)
+        bytes += d->in_models[i].decoder ? datagram_codec_memory(d->in_models[i].codec) : 0;
+    bytes += d->in_chain.decoder ? datagram_codec_memory(d->in_chain.codec) : 0;
+    return bytes + (d->in_chain.work ? datagram_codec_memory(d->in_chain.codec) : 0);
+}
+
+void datagram_forget_models_in(struct channel *c)
+{
+    struct datagram *d = c->datagram;
+    if (datagram_priming(c))
+        return;
+    for (unsigned i = 0; i < 2; i++)
+        datagram_model_drop(&d->in_models[i]);
+    datagram_chain_drop_in(d);
+}
 
 bool datagram_out_model(struct channel *c, uint8_t codec, uint32_t anchor)
 {

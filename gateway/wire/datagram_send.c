@@ -481,8 +481,9 @@ void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t gr
 void datagram_on_no_anchor(struct channel *c, const struct out_epoch *e)
 {
     struct datagram *d = c->datagram;
-    if (e->anchor == 0)
+    if (e->anchor == 0 && datagram_codec_modest(e->codec))
         d->plain = true;
+    d->modest |= e->anchor == 0;
     d->anchor = d->proposed = 0;
     d->alone_since = 0;
     datagram_abandon(c);

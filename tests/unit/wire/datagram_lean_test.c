@@ -186,7 +186,52 @@ static void an_epoch_ends_before_too_much_leans(void **state)
         sim_make(s, 0, 60);
         assert_true(sim_drain(s, 6000000));
     }
-    assert_int_equal(greetings(s), before + 1); /* some 100 bytes a message, and 256 KB an epoch */
+    assert_int_equal(greetings(s), before + 1); /* some 100 bytes a message, and 1 MB an epoch */
+    assert_int_equal(s->end[1].copies, 0);
+    sim_free(s);
+}
+
+static void a_model_too_large_for_the_receiver_gives_way_to_one_that_all_take(void **state)
+{
+    if (sim_codec == 1)
+        return;
+    struct sim *s = sim_new(68, true);
+    s->end[0].config.codec_memory = 4u << 20; /* the other end takes 1 MB, as any does */
+    sim_start(s, 0);
+    sim_make(s, 0, 20);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    assert_int_equal(s->end[0].config.codec_memory, 4u << 20);
+    assert_true(channel_models_in(s->end[1].channel) > 0);
+    unsigned before = greetings(s);
+    sim_make(s, 0, 20);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    assert_int_equal(greetings(s), before); /* it is kept to */
+    assert_int_equal(channel_models_in(s->end[1].channel) % (1u << 20), 0);
+    assert_true(channel_models_in(s->end[1].channel) <= 4u << 20);
+
+    /* And where it takes as much, at once. */
+    s->end[1].config.receive_memory = 4u << 20;
+    sim_start(s, 1);
+    sim_start(s, 0);
+    sim_make(s, 0, 20);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    assert_true(channel_models_in(s->end[1].channel) >= 12u << 20);
+    sim_free(s);
+}
+
+static void models_that_were_given_up_are_made_again_from_what_was_kept(void **state)
+{
+    struct sim *s = sim_leaning(69);
+    for (unsigned i = 0; i < 20; i++)
+        say(s);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    unsigned before = greetings(s);
+    assert_true(sim_codec == 1 || channel_models_in(s->end[1].channel) > 0);
+    channel_forget_models_in(s->end[1].channel);
+    assert_int_equal(channel_models_in(s->end[1].channel), 0);
+    assert_true(say(s));
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    assert_int_equal(greetings(s), before);
     assert_int_equal(s->end[1].copies, 0);
     sim_free(s);
 }
@@ -202,6 +247,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_receiver_whose_store_is_older_reads_nothing_wrong_and_is_reached_again),
         cmocka_unit_test(kept_frames_that_are_missing_end_the_epoch),
         cmocka_unit_test(an_epoch_ends_before_too_much_leans),
+        cmocka_unit_test(a_model_too_large_for_the_receiver_gives_way_to_one_that_all_take),
+        cmocka_unit_test(models_that_were_given_up_are_made_again_from_what_was_kept),
     };
     sim_arguments(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,12 +9,12 @@
 
 #include "gateway/wire/datagram_frame.h"
 
-#define MESSAGES 4000
+#define MESSAGES 14000
 #define FLYING   400
 #define MTU      340
 
 #define KEPT    600
-#define LEANING 1200
+#define LEANING 5000
 
 struct kept {
     bool used;
@@ -75,7 +75,7 @@ struct outcome {
     int64_t at_ms;
 };
 
-#define BLOBS 8192
+#define BLOBS 60000
 
 struct sim {
     uint8_t *blobs[BLOBS]; /* all that kept ever pointed to */
