@@ -7,6 +7,7 @@
 #include "base/msg.h"
 #include "gateway/wire/mix_coder.h"
 #include "gateway/wire/mix_records.h"
+#include "gateway/wire/mix_records_memory.h"
 
 #define EVEN_BITS 8
 #define INPUT_MAX (1u << 20) /* what may be given to the decoder before it is asked for records */

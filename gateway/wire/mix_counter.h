@@ -45,6 +45,11 @@ static inline uint32_t mix_hash3(uint32_t a, uint32_t b, uint32_t c)
     return mix_hash2(mix_hash2(a, b), c);
 }
 
+static inline unsigned mix_least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
 /* A hash spread evenly over 0 .. n - 1. */
 static inline uint32_t mix_spread(uint32_t hash, uint32_t n)
 {

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 #include "gateway/wire/mix_counter.h"
+#include "gateway/wire/mix_payload_contexts.h"
 
-#define MEMORY_REFERENCE (4u << 20) /* the sizes below are meant for it, and scale with memory */
 #define LONG_MATCH       6
 #define SHORT_MATCH      3
 #define LONG_LOOK        48 /* bytes compared to tell how good a match is */
@@ -20,166 +20,6 @@ static_assert(MIX_CONTEXTS * MIX_CONTEXT_INPUTS + 4 * MIX_REFERENCE_INPUTS + 2 *
 static_assert(MIX_VALUE_INPUTS <= MIX_TEXT_NUMBER_INPUTS, "numbers of all formats share their inputs");
 // NOLINTNEXTLINE(misc-redundant-expression)
 static_assert(MIX_BINARY_INPUTS <= MIX_TEXT_NUMBER_INPUTS, "numbers of all formats share their inputs");
-
-/* Weight sets a selector chooses from, at the reference size. */
-static const uint16_t selector_sets[MIX_SELECTORS + 1] = {768, 648, 640, 768, 1536, 512, 144};
-static const uint16_t map_contexts[MIX_MAPS] = {256, 1024};
-
-/* Where everything stands in the storage. */
-struct layout {
-    size_t size;
-    size_t histories, runs, window, columns, ends, fields, places, binary_columns, topics;
-    size_t long_matches, short_matches, sets, uses, maps[MIX_MAPS];
-    uint32_t lines, run_count, window_size, field_count, place_count, column_count, topic_count;
-    uint32_t match_count, set_count[MIX_SELECTORS + 1], map_count[MIX_MAPS];
-};
-
-#define PAYLOAD_BYTES (96u << 10)
-static_assert(sizeof(struct mix_payload) <= PAYLOAD_BYTES, "counted as less than it takes");
-
-static size_t take(struct layout *l, size_t bytes)
-{
-    size_t at = l->size;
-
-    l->size = (at + bytes + 63) & ~(size_t)63;
-    return at;
-}
-
-/* n at the reference size, more or less with memory, but no fewer than `least` nor more than `most`. */
-static uint32_t scaled(size_t memory, uint32_t n, uint32_t least, uint32_t most)
-{
-    uint64_t v = (uint64_t)n * memory / MEMORY_REFERENCE;
-
-    return v < least ? least : v > most ? most : (uint32_t)v;
-}
-
-static uint32_t power_of_two(uint32_t n)
-{
-    uint32_t p = 1;
-
-    while (p <= n / 2)
-        p *= 2;
-    return p;
-}
-
-static void lay_out(struct layout *l, size_t memory)
-{
-    memset(l, 0, sizeof *l);
-    take(l, sizeof(struct mix_payload));
-    l->window_size = power_of_two(scaled(memory, 1u << 18, 1u << 13, 1u << 20));
-    l->run_count = scaled(memory, 1u << 16, 1u << 11, 1u << 17);
-    l->field_count = 2 * scaled(memory, 2048, 64, 8192);
-    l->place_count = scaled(memory, 8192, 512, 32768);
-    l->column_count = scaled(memory, 8192, 512, 16384);
-    l->topic_count = scaled(memory, 4100, 260, 4100);
-    l->match_count = scaled(memory, 1u << 14, 1u << 10, 1u << 16);
-    l->window = take(l, l->window_size);
-    l->columns = take(l, l->window_size / MIX_WINDOW_COLUMNS);
-    l->ends = take(l, l->window_size / 8);
-    l->runs = take(l, l->run_count * sizeof(struct mix_run));
-    l->fields = take(l, l->field_count * sizeof(struct mix_number_field));
-    l->places = take(l, l->place_count * sizeof(struct mix_place));
-    l->binary_columns = take(l, l->column_count * sizeof(struct mix_column));
-    l->topics = take(l, l->topic_count * sizeof(struct mix_topic));
-    l->long_matches = take(l, l->match_count * sizeof(uint32_t));
-    l->short_matches = take(l, l->match_count * sizeof(uint32_t));
-    uint32_t sets = 0;
-    for (unsigned k = 0; k <= MIX_FAST; k++) {
-        l->set_count[k] = scaled(memory, selector_sets[k], 16, selector_sets[k]);
-        sets += l->set_count[k];
-    }
-    l->sets = take(l, sets * sizeof(struct mix_weight_set));
-    l->uses = take(l, sets * sizeof(uint16_t));
-    for (unsigned k = 0; k < MIX_MAPS; k++) {
-        l->map_count[k] = scaled(memory, map_contexts[k], 64, map_contexts[k]);
-        l->maps[k] = take(l, l->map_count[k] * MIX_MAP_BUCKETS * sizeof(uint16_t));
-    }
-    /* Struct mix_payload counts as PAYLOAD_BYTES: its size depends on the machine's pointers. */
-    size_t used = l->size - l->window + PAYLOAD_BYTES;
-    l->lines = used + 64 * 64 < memory ? (uint32_t)((memory - used) / 64) : 64;
-    l->histories = take(l, (size_t)l->lines * MIX_LINE * sizeof(uint16_t));
-}
-
-size_t mix_payload_size(size_t memory)
-{
-    struct layout l;
-
-    lay_out(&l, memory);
-    return l.size;
-}
-
-/* All that points into the storage that m begins. What points there in the middle of a message is set
- * again when the next one begins. */
-static void point(struct mix_payload *m, const struct layout *l)
-{
-    uint8_t *base = (uint8_t *)m;
-
-    m->window.bytes = base + l->window;
-    m->window.columns = base + l->columns;
-    m->window.ends = base + l->ends;
-    m->contexts.histories = (void *)(base + l->histories);
-    m->contexts.runs = (void *)(base + l->runs);
-    m->mixer.sets = (void *)(base + l->sets);
-    m->mixer.uses = (void *)(base + l->uses);
-    for (unsigned k = 0; k < MIX_MAPS; k++)
-        m->mixer.map[k] = (void *)(base + l->maps[k]);
-    m->numbers.fields = (void *)(base + l->fields);
-    m->numbers.field = NULL;
-    m->text.window = &m->window;
-    m->text.numbers = &m->numbers;
-    m->text.places = (void *)(base + l->places);
-    m->binary.window = &m->window;
-    m->binary.columns = (void *)(base + l->binary_columns);
-    m->value.numbers = &m->numbers;
-    m->topics = (void *)(base + l->topics);
-    m->long_matches = (void *)(base + l->long_matches);
-    m->short_matches = (void *)(base + l->short_matches);
-}
-
-struct mix_payload *mix_payload_init(void *storage, size_t memory)
-{
-    struct mix_payload *m = storage;
-    struct layout l;
-
-    lay_out(&l, memory);
-    point(m, &l);
-    m->window.mask = l.window_size - 1;
-    m->window.head = 1;
-    mix_contexts_init(&m->contexts, l.lines, l.run_count);
-    uint32_t first = 0;
-    for (unsigned k = 0; k <= MIX_FAST; k++) {
-        m->mixer.first[k] = first;
-        m->mixer.count[k] = l.set_count[k];
-        first += l.set_count[k];
-    }
-    for (unsigned k = 0; k < MIX_MAPS; k++)
-        m->mixer.map_count[k] = l.map_count[k];
-    mix_mixer_init(&m->mixer);
-    m->numbers.field_count = l.field_count;
-    m->text.place_count = l.place_count;
-    mix_text_init(&m->text);
-    m->binary.column_count = l.column_count;
-    mix_binary_init(&m->binary);
-    m->topic_count = l.topic_count;
-    m->match_count = l.match_count;
-    for (unsigned r = 0; r < 4; r++) {
-        for (unsigned i = 0; i < MIX_REFERENCE_MAPS; i++) {
-            uint32_t wrong = 65536 * 3 / (10 * (i / 32) + 12); /* the longer it agreed, the surer */
-            m->reference_map[r][i] = mix_counter_of(65535 - wrong, 4);
-        }
-    }
-    mix_value_init(&m->value);
-    return m;
-}
-
-void mix_payload_copy(struct mix_payload *dst, const struct mix_payload *src, size_t memory)
-{
-    struct layout l;
-
-    lay_out(&l, memory);
-    memcpy(dst, src, l.size);
-    point(dst, &l);
-}
 
 uint32_t mix_payload_topic(const struct mix_payload *m, uint32_t slot)
 {
@@ -318,92 +158,6 @@ void mix_payload_end(struct mix_payload *m)
 
 /* --- a byte --- */
 
-static unsigned least(unsigned a, unsigned b)
-{
-    return a < b ? a : b;
-}
-
-/* The byte at the same position of an earlier message of the topic, or none. */
-static unsigned byte_of(const struct mix_window *w, uint32_t begin, uint32_t length, uint32_t position)
-{
-    return position < length && mix_window_holds(w, begin) ? mix_window_at(w, begin + position)
-                                                           : MIX_NO_BYTE;
-}
-
-static void text_contexts(const struct mix_payload *m, uint32_t x[MIX_CONTEXTS])
-{
-    const struct mix_text *t = &m->text;
-    const struct mix_window *w = &m->window;
-    uint32_t c4 = (uint32_t)m->history, c1 = c4 & 255, position = least(m->position, 255);
-    unsigned aligned = mix_reference_byte(&m->aligned, w), last = mix_reference_byte(&t->last, w);
-    unsigned next = m->aligned.on ? mix_window_at(w, m->aligned.place + 1) : MIX_NO_BYTE;
-    unsigned match = mix_reference_byte(&m->long_match, w);
-    unsigned near = mix_reference_byte(&m->short_match, w);
-    unsigned line = mix_expectation_byte(&t->expected[MIX_EXPECT_LINE]);
-    const struct mix_expectation *spelled = &t->expected[MIX_EXPECT_OTHER];
-    unsigned other = mix_expectation_byte(spelled);
-    unsigned told = spelled->diverged ? 99u : least(spelled->length - spelled->at, 3);
-
-    x[0] = c4 & 0xffff;
-    x[1] = c4;
-    x[2] = mix_hash2(t->field, t->value);
-    x[3] = mix_hash3(t->field, last | t->last_diverged << 9, t->value_at);
-    x[4] = mix_hash3(t->slot, position, c1);
-    x[5] = mix_hash3(aligned | next << 9, least(m->aligned.agreed, 15) | m->aligned.missed << 4, c1);
-    x[6] = mix_hash3(line | last << 9, other | t->expected[MIX_EXPECT_LINE].diverged << 8,
-                     t->expected[MIX_EXPECT_LINE].length - t->value_at);
-    x[7] = mix_hash2(c4 & 0xffff00, (uint32_t)(m->history >> 32) & 255);
-    x[8] = mix_hash3(match, last, least(m->long_match.agreed, 31) | m->long_match.missed << 8);
-    x[9] = t->number_known ? mix_hash3(t->field, t->trend | t->last_diverged << 8, last | t->value_at << 9)
-           : t->armored     ? mix_hash3(t->value_at, match | c1 << 9, 78)
-                            : mix_hash3(t->class_field, t->value, 77);
-    x[10] = t->spelled ? mix_hash3(told, t->class_field, 5)
-            : t->armored && !t->number_known
-                ? mix_hash3(t->value_at, match, m->long_match.missed | least(m->long_match.agreed, 3) << 2)
-                       : mix_hash3(t->field, t->last_diverged, t->last_length - t->value_at);
-    x[11] = mix_hash3(t->word, t->last_word, c1);
-    x[12] = mix_hash2(t->word, c1);
-    x[13] = mix_hash3(near | aligned << 9, match, c1);
-    x[14] = mix_hash3(t->first_token, t->commas | t->part << 8, t->value);
-}
-
-static void binary_contexts(const struct mix_payload *m, uint32_t x[MIX_CONTEXTS])
-{
-    const struct mix_binary *b = &m->binary;
-    const struct mix_window *w = &m->window;
-    uint32_t c4 = (uint32_t)m->history, c1 = c4 & 255;
-    uint32_t column = 0x1000 | b->column, own = m->topic_index << 13 | column;
-    unsigned aligned = mix_reference_byte(&m->aligned, w);
-    unsigned match = mix_reference_byte(&m->long_match, w);
-    unsigned near = mix_reference_byte(&m->short_match, w);
-    unsigned next = b->last.on ? mix_window_at(w, b->last.place + 1) : MIX_NO_BYTE;
-    unsigned was = b->last.on && b->last.place != b->last.begin ? mix_window_at(w, b->last.place - 1)
-                   : byte_of(w, m->topic->last, m->topic->last_length, m->position - 1);
-    unsigned moved = (c1 - was) & 255;
-    unsigned stride = m->topic->stride;
-    bool strides = stride && m->position >= stride;
-    unsigned above = strides ? mix_window_at(w, w->head - stride) : MIX_NO_BYTE;
-    unsigned above_next = strides ? mix_window_at(w, w->head - stride + 1) : MIX_NO_BYTE;
-    unsigned above2 = stride && m->position >= 2 * stride ? mix_window_at(w, w->head - 2 * stride)
-                                                          : MIX_NO_BYTE;
-
-    x[0] = c4 & 0xffff;
-    x[1] = c4;
-    x[2] = mix_hash3(m->topic_index, m->position, c4 & 0xffff);
-    x[3] = mix_hash3(own, b->last_byte, moved);
-    x[4] = mix_hash2(own, c1);
-    x[5] = mix_hash3(column, b->last_byte, b->before_byte);
-    x[6] = mix_hash3(own, b->last_byte | b->before_byte << 9, c1);
-    x[7] = mix_hash2(c4 & 0xffff00, (uint32_t)(m->history >> 32) & 255);
-    x[8] = mix_hash3(match, least(m->long_match.agreed, 31) | m->long_match.missed << 8, 256);
-    x[9] = mix_hash3(column, b->last_byte, moved | c1 << 8);
-    x[10] = mix_hash3(column, b->carried, next);
-    x[11] = mix_hash3(above, above2, stride);
-    x[12] = mix_hash3(above, above_next | c1 << 9, stride);
-    x[13] = mix_hash3(near | aligned << 9, match, c1);
-    x[14] = mix_hash3(column, c4 & 0xffff, b->last_byte);
-}
-
 uint32_t mix_payload_index(const struct mix_payload *m)
 {
     return contains(m) ? mix_container_index(&m->container) : m->position;
@@ -462,10 +216,10 @@ static void byte_begin(struct mix_payload *m)
         expect_checksum(m);
         mix_binary_prepare(&m->binary, m->position, item_column(m));
         m->aligned = m->binary.last;
-        binary_contexts(m, x);
+        mix_payload_packed_contexts(m, x);
     } else {
         mix_text_prepare(&m->text, m->fast);
-        text_contexts(m, x);
+        mix_payload_text_contexts(m, x);
     }
     for (unsigned i = 0; i < MIX_CONTEXTS; i++)
         x[i] = mix_hash2(x[i] + i * 0x3c6ef372u, i + (binary ? 101 : 1));
@@ -530,17 +284,17 @@ int mix_payload_predict(struct mix_payload *m)
     uint32_t select[MIX_SELECTORS + 1] = {
         node + 256 * (binary + contained),
         ((strength(vote[0], 8) * 27 + last_vote * 9 + strength(vote[2], 12) * 3 + against) << 3) | bits,
-        (kind * 8 + bits) * 16 + (binary ? least(m->position, 15)
+        (kind * 8 + bits) * 16 + (binary ? mix_least(m->position, 15)
                                          : (t->last_diverged & 7) * 2 +
                                                (t->expected[MIX_EXPECT_LINE].diverged != 0)),
         binary ? 256 + m->binary.column + 256 * contained : t->field & 255,
         !binary && t->weighed ? 1024 + (t->place * 4 + t->steady) * 8 + bits
                               : binary * 512u + (m->topic_index & 15) * 32 +
-                                    least(binary ? m->position : t->value_at, 3) * 8 + bits,
+                                    mix_least(binary ? m->position : t->value_at, 3) * 8 + bits,
         binary && m->value.open && m->value.size ? 216 + 2 * m->value.choices + (bits > 3)
         : binary && expected[MIX_EXPECT_OTHER]   ? 248 + expected[0] * 2 + expected[1] - 1
         : binary                                 ? 256 + ((uint32_t)m->history & 255)
-                 : (expected[0] * 3 + expected[1]) * 24 + bits * 3 + least(t->decimals, 2),
+                 : (expected[0] * 3 + expected[1]) * 24 + bits * 3 + mix_least(t->decimals, 2),
         (binary * 9 + strength(vote[0], 8) * 3 + strength(vote[2], 12)) * 8 + bits,
     };
     unsigned shadow = (m->long_match.on || (!binary && t->last.on)) * 512u +
@@ -683,25 +437,4 @@ void mix_payload_update(struct mix_payload *m, int bit)
     m->node = m->node << 1 | (unsigned)bit;
     if (++m->bits == 8)
         byte_end(m, (uint8_t)m->node);
-}
-
-unsigned mix_payload_end_contexts(const struct mix_payload *m, uint32_t out[MIX_END_CONTEXTS])
-{
-    const struct mix_window *w = &m->window;
-    const struct mix_text *t = &m->text;
-    bool same_length = m->topic->seen && m->position == m->topic->last_length;
-    bool aligned = m->aligned.on && mix_window_ends(w, m->aligned.place);
-    bool matched = m->long_match.on && mix_window_ends(w, m->long_match.place);
-    bool outside = t->depth == 0 && !t->in_string;
-    uint32_t c2 = (uint32_t)m->history & 0xffff;
-
-    out[0] = mix_hash3(m->topic_index, same_length, outside * 2 + aligned);
-    out[1] = mix_hash3(m->topic_index, c2, same_length);
-    out[2] = aligned * 2u + matched + least(m->aligned.agreed, 15) * 4 +
-             least(m->long_match.agreed, 15) * 64 + same_length * 1024u + outside * 2048u;
-    out[3] = mix_hash3(m->topic_index, least(m->position, 1000), m->format);
-    out[4] = mix_hash3(c2 & 255, outside, aligned + matched * 2u);
-    out[5] = mix_hash3(t->field, mix_reference_byte(&t->last, w),
-                       t->last.on && mix_window_ends(w, t->last.place));
-    return same_length + aligned * 2u + matched * 4u + outside * 8u;
 }

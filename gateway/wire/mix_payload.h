@@ -19,7 +19,6 @@
 #include "gateway/wire/mix_value.h"
 #include "gateway/wire/mix_window.h"
 
-#define MIX_END_CONTEXTS   6
 #define MIX_CHECKSUM_TRUST 14
 
 enum mix_format { MIX_TEXT, MIX_BINARY, MIX_PROTOBUF, MIX_CBOR, MIX_FORMATS };
@@ -69,13 +68,6 @@ struct mix_payload {
     uint32_t reference_map[4][MIX_REFERENCE_MAPS];
 };
 
-/* Bytes of state for a memory budget of `memory`, and the model in them, zero before: storage of
- * mix_payload_size bytes belongs to the caller. */
-size_t mix_payload_size(size_t memory);
-struct mix_payload *mix_payload_init(void *storage, size_t memory);
-/* Makes dst what src is, both of the same memory: between messages. */
-void mix_payload_copy(struct mix_payload *dst, const struct mix_payload *src, size_t memory);
-
 /* The index of a topic slot, or of a pseudo topic, in the table. */
 uint32_t mix_payload_topic(const struct mix_payload *m, uint32_t slot);
 uint32_t mix_payload_pseudo(const struct mix_payload *m, enum mix_pseudo which);
@@ -95,7 +87,5 @@ void mix_payload_store(struct mix_payload *m, uint32_t topic, const uint8_t *byt
 bool mix_payload_repeats(const struct mix_payload *m, uint32_t topic, const uint8_t *bytes, uint32_t n);
 /* Where in its message the byte coded next stands: containers turn some numbers round. */
 uint32_t mix_payload_index(const struct mix_payload *m);
-/* Between bytes: views of "does the message end here". Return: which weight set fits, 0 .. 15. */
-unsigned mix_payload_end_contexts(const struct mix_payload *m, uint32_t out[MIX_END_CONTEXTS]);
 
 #endif

@@ -1,6 +1,7 @@
 /* The encoder's side of a record: what each step has to say for it. The decoder has no use for this file. */
 #include "gateway/wire/mix_records.h"
 
+#include "gateway/wire/mix_record_contexts.h"
 #include "gateway/wire/mix_steps.h"
 
 /* The slot that a record's payload belongs to. */

@@ -5,10 +5,10 @@
 #include <string.h>
 #include "base/msg.h"
 #include "gateway/wire/mix_counter.h"
+#include "gateway/wire/mix_payload_contexts.h"
+#include "gateway/wire/mix_record_contexts.h"
 #include "gateway/wire/mix_steps.h"
 
-#define COUNTERS_REFERENCE 16384 /* in each of the symbols' tables, at 4M of memory */
-#define MEMORY_REFERENCE   (4u << 20)
 #define UNIT_RECORDS_MAX   255
 #define ORIGIN_MAX_MS      (INT64_MAX / 4) /* beyond it differences might not fit */
 
@@ -20,212 +20,15 @@ static const uint8_t symbol_bits[STEP_SYMBOLS] = {
     /* the others are numbers */
 };
 
-/* --- storage --- */
-
-static uint32_t counter_count(size_t memory)
-{
-    uint64_t n = (uint64_t)COUNTERS_REFERENCE * memory / MEMORY_REFERENCE;
-
-    return n < 1024 ? 1024 : n > 4 * COUNTERS_REFERENCE ? 4 * COUNTERS_REFERENCE : (uint32_t)n;
-}
-
-#define RECORDS_BYTES 14336
-static_assert(sizeof(struct mix_records) <= RECORDS_BYTES, "counted as less than it takes");
-
 static_assert(STEP_SYMBOLS + 16 <= MIX_SYMBOL_SETS, "no weights for some symbols"); /* 16: the end flags' */
 
-static uint32_t slots_of(size_t memory)
-{
-    uint64_t n = (uint64_t)RECORD_TOPIC_SLOTS * memory / MEMORY_REFERENCE;
-
-    return n < 256 ? 256 : n > RECORD_TOPIC_SLOTS ? RECORD_TOPIC_SLOTS : (uint32_t)n;
-}
-
-static size_t aligned(size_t n)
-{
-    return (n + 63) & ~(size_t)63;
-}
-
-static size_t own_size(size_t memory)
-{
-    return aligned(sizeof(struct mix_records)) + aligned(slots_of(memory) * sizeof(struct mix_slot)) +
-           aligned(counter_count(memory) * MIX_SYMBOL_CONTEXTS * sizeof(uint32_t));
-}
-
-/* What is left of `memory` for the payload's model. Struct mix_records counts as RECORDS_BYTES: its size
- * depends on the machine's pointers, and the tables' must not. */
-static size_t payload_memory(size_t memory)
-{
-    return memory - (own_size(memory) - aligned(sizeof(struct mix_records)) + RECORDS_BYTES);
-}
-
-size_t mix_records_size(size_t memory)
-{
-    return own_size(memory) + mix_payload_size(payload_memory(memory));
-}
-
-/* Where its tables stand behind it in its storage. */
-static uint32_t *counters_of(struct mix_records *w)
-{
-    return (void *)((uint8_t *)w + aligned(sizeof *w) + aligned(slots_of(w->memory) * sizeof(struct mix_slot)));
-}
-
-static void point(struct mix_records *w)
-{
-    w->slot_count = slots_of(w->memory);
-    w->slots = (void *)((uint8_t *)w + aligned(sizeof *w));
-    w->symbols.counters = counters_of(w);
-    w->payload = (void *)((uint8_t *)w + own_size(w->memory));
-}
-
-struct mix_records *mix_records_init(void *storage, size_t memory, uint32_t max_bytes, uint32_t max_message)
-{
-    struct mix_records *w = storage;
-
-    w->memory = memory;
-    mix_symbols_init(&w->symbols, counters_of(w), counter_count(memory));
-    point(w);
-    mix_payload_init(w->payload, payload_memory(memory));
-    w->max_bytes = max_bytes;
-    w->max_message = max_message;
-    w->class = CLASS_NORMAL;
-    buf_init(&w->bytes, max_bytes);
-    return w;
-}
-
-void mix_records_copy(struct mix_records *dst, const struct mix_records *src)
-{
-    struct buf bytes = dst->bytes;
-    uint32_t max_bytes = dst->max_bytes, max_message = dst->max_message;
-
-    assert(dst->memory == src->memory);
-    memcpy(dst, src, own_size(src->memory));
-    point(dst);
-    dst->max_bytes = max_bytes;
-    dst->max_message = max_message;
-    dst->record = (struct record){0};
-    dst->bytes = bytes;
-    buf_clear(&dst->bytes);
-    mix_payload_copy(dst->payload, src->payload, payload_memory(src->memory));
-}
-
-void mix_records_fini(struct mix_records *w)
-{
-    buf_fini(&w->bytes);
-}
-
 /* --- asking --- */
-
-/* The step to the origin time that the slot's next message has if it keeps its period. */
-static int64_t due(const struct mix_records *w)
-{
-    const struct mix_slot *s = slot_of(w);
-
-    return s->origin ? s->origin + s->period - w->origin : w->origin_step;
-}
-
-/* The slot that is likely because the table grows: in order, and each topic for a message that follows. */
-unsigned mix_records_new_slot(const struct mix_records *w)
-{
-    return w->record.type == RECORD_TOPIC ? w->next_slot % RECORD_TOPIC_SLOTS : w->named_slot;
-}
-
-/* The contexts of a symbol: what both ends know that may tell its value. */
-static void contexts(const struct mix_records *w, enum step step, uint32_t c[MIX_SYMBOL_CONTEXTS])
-{
-    const struct mix_slot *s = slot_of(w);
-    const struct mix_topic *t = &w->payload->topics[mix_payload_topic(w->payload, w->slot_index)];
-    const uint32_t *recent = w->recent;
-    const struct record *r = &w->record;
-
-    memset(c, 0, MIX_SYMBOL_CONTEXTS * sizeof *c);
-    switch (step) {
-    case STEP_UNIT_END:
-        c[1] = w->unit_records;
-        c[2] = (uint32_t)(w->unit_bytes / 4);
-        c[3] = w->unit_records >= w->unit_last;
-        c[4] = mix_hash2(w->type, w->class);
-        c[5] = w->unit_bytes >= 220;
-        break;
-    case STEP_USUAL:
-    case STEP_TYPE:
-    case STEP_CLASS:
-        c[1] = w->type;
-        c[2] = mix_hash2(w->type, w->class);
-        c[3] = mix_hash3(recent[0], w->type, 1);
-        c[4] = mix_hash3(recent[0], recent[1], w->type);
-        c[5] = mix_hash3(r->type, r->class, w->class);
-        break;
-    case STEP_SLOT_NEW:
-        c[0] = mix_hash2(w->type, r->type);
-        c[1] = r->type;
-        c[2] = mix_hash3(w->type, recent[0], r->type);
-        break;
-    case STEP_STRAND:
-        mix_strands_contexts(&w->strands, recent, c);
-        break;
-    case STEP_SLOT: {
-        if (r->type == RECORD_TOPIC) {
-            c[4] = w->next_slot;
-            break;
-        }
-        const uint32_t *own = w->strands.strand[w->strand].recent;
-        c[0] = mix_hash3(own[0], w->strand, 1);
-        c[1] = mix_hash3(own[0], own[1], 2);
-        c[2] = mix_hash3(mix_hash2(own[0], own[1]), own[2], 3);
-        c[3] = mix_hash3(mix_hash3(own[0], own[1], own[2]), mix_hash3(own[3], own[4], own[5]), 4);
-        c[4] = mix_hash3(recent[0], w->strand, 5);
-        c[5] = mix_hash2(w->strand, 6);
-        break;
-    }
-    case STEP_FLAGS_SAME:
-    case STEP_FLAGS:
-        c[1] = w->slot_index;
-        c[2] = s->flags;
-        c[3] = mix_hash2(s->seen, r->class);
-        c[4] = w->flags; /* still the last message's */
-        break;
-    case STEP_ORIGIN:
-        c[0] = mix_hash2(recent[0], w->slot_index);
-        c[1] = w->slot_index;
-        c[2] = (uint32_t)w->origin_step;
-        c[3] = (uint32_t)due(w);
-        c[4] = mix_hash2((uint32_t)due(w), w->slot_index);
-        c[5] = mix_hash2((uint32_t)w->origin_step, w->slot_index);
-        break;
-    case STEP_EXPIRY:
-    case STEP_PROPS_LENGTH:
-        c[1] = w->slot_index;
-        c[2] = (uint32_t)s->expiry;
-        break;
-    case STEP_FORM:
-        c[0] = r->type;
-        c[1] = mix_hash2(w->slot_index, r->type);
-        c[2] = s->form;
-        c[3] = mix_hash2(w->slot_index, s->form);
-        break;
-    case STEP_LENGTH:
-    case STEP_TOTAL:
-        c[0] = r->type;
-        c[1] = mix_hash2(w->slot_index, w->form);
-        c[2] = mix_hash3(w->slot_index, t->last_length, w->form);
-        c[3] = mix_hash3(w->slot_index, recent[0], t->last_length);
-        c[4] = mix_hash3(w->slot_index, t->last_length, t->before_length);
-        c[5] = w->last_length;
-        break;
-    default:
-        c[1] = r->class;
-        c[2] = mix_hash2(r->class, w->type);
-        c[3] = r->type;
-        break;
-    }
-}
 
 static enum mix_records_state ask(struct mix_records *w, enum step step)
 {
     uint32_t c[MIX_SYMBOL_CONTEXTS];
 
-    contexts(w, step, c);
+    mix_record_contexts(w, step, c);
     w->step = step;
     w->phase = MIX_PHASE_SYMBOL;
     mix_symbols_begin(&w->symbols, step, symbol_bits[step], 511, c);

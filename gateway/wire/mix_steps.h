@@ -82,8 +82,6 @@ static inline int64_t seconds(int64_t ms)
     return ms / SECOND_MS - (ms % SECOND_MS < 0);
 }
 
-/* The slot that is likely because the table grows: in order, and each topic for a message that follows. */
-unsigned mix_records_new_slot(const struct mix_records *w);
 /* The model's slot of a topic that has none of the table's. */
 uint32_t mix_records_topic_index(const char *text, uint32_t n);
 

@@ -17,6 +17,7 @@
 #include <time.h>
 #include "gateway/wire/codec_mix.h"
 #include "gateway/wire/mix_records.h"
+#include "gateway/wire/mix_records_memory.h"
 #include "gateway/wire/mix_steps.h"
 #include "gateway/wire/primer.h"
 #include "gateway/wire/primer_models.h"

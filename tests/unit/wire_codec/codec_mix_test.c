@@ -8,6 +8,7 @@
 
 #include "gateway/wire/codec_mix.h"
 #include "gateway/wire/mix_records.h"
+#include "gateway/wire/mix_records_memory.h"
 #include "gateway/wire/primer.h"
 #include "gateway/wire/primer_models.h"
 #include "tests/unit/wire_codec/run.h"
