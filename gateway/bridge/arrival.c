@@ -10,8 +10,8 @@
 
 #define HOPS_ROOM (MSG_HOPS_MAX * (CONFIG_NAME_MAX + 1))
 
-/* By the topic as the peer sends it; and our own state topics are nobody else's, under whatever prefix. */
-static bool accepted(const struct peer *p, const char *topic)
+/* Our own state topics are nobody else's, under whatever prefix. */
+bool arrival_accepts(const struct peer *p, const char *topic)
 {
     const struct string_list *accept = &p->config->accept;
     const char *prefix = p->config->deliver_prefix;
@@ -26,10 +26,16 @@ static bool accepted(const struct peer *p, const char *topic)
 }
 
 /* Counts once, and notes the topic where the operator looks for it. */
-static void refuse(struct peer *p, const char *name, const struct msg *m)
+static void refuse(struct peer *p, const char *name, const char *topic)
 {
     bridge_count(p, name, 1);
-    bridge_logf(p->bridge, BRIDGE_WARN, "peer", "message not taken: %s peer=%s topic=%s", name, p->config->name, m->topic);
+    bridge_logf(p->bridge, BRIDGE_WARN, "peer", "message not taken: %s peer=%s topic=%s", name, p->config->name, topic);
+}
+
+void arrival_not_accepted(struct peer *p, const char *topic)
+{
+    bridge_count(p, "received", 1);
+    refuse(p, "dropped.not_accepted", topic);
 }
 
 bool arrival_put_inbox(struct peer *p, const struct msg *m, uint64_t number)
@@ -54,7 +60,7 @@ static bool publish_here(struct peer *p, const struct msg *m, uint64_t number)
     }
     strcat(strcpy(topic, prefix), m->topic);
     if (!topic_name_valid(topic, n)) {
-        refuse(p, "dropped.refused", m);
+        refuse(p, "dropped.refused", m->topic);
         free(topic);
         return true;
     }
@@ -106,11 +112,13 @@ void arrival_pass_on(struct peer *p, uint64_t number, const struct msg *m)
     struct bridge *b = p->bridge;
     if (custody_failed(b, store_history_add(b->store, p->id, STORE_IN, number, m)))
         return;
+    if (!arrival_accepts(p, m->topic)) {
+        arrival_not_accepted(p, m->topic);
+        return;
+    }
     bridge_count(p, "received", 1);
-    if (!accepted(p, m->topic))
-        refuse(p, "dropped.not_accepted", m);
-    else if (m->payload_len > (uint64_t)p->config->max_message)
-        refuse(p, "dropped.too_large", m);
+    if (m->payload_len > (uint64_t)p->config->max_message)
+        refuse(p, "dropped.too_large", m->topic);
     else
         publish_here(p, m, number);
 }

@@ -387,6 +387,10 @@ int receiver_reload(struct peer *p) MUST_CHECK;
 struct msg *arrival_msg(struct peer *p, const struct record *r, const char *topic, const uint8_t *payload, uint32_t n);
 /* Takes custody of a message whose number was new. */
 void arrival_pass_on(struct peer *p, uint64_t number, const struct msg *m);
+/* May the peer publish this here? topic: as it sends it. */
+bool arrival_accepts(const struct peer *p, const char *topic);
+/* Counts and tells of a message that it may not, and that is settled. */
+void arrival_not_accepted(struct peer *p, const char *topic);
 bool arrival_put_inbox(struct peer *p, const struct msg *m, uint64_t number);
 
 /* ---- kept.c ---- */

@@ -76,6 +76,19 @@ static bool all_here(struct peer *p, enum msg_class class, uint64_t number)
     return !custody_failed(p->bridge, rc) && number <= marks[class].cumulative;
 }
 
+/* The first piece of one that the peer may not publish here: none of it is stored. It is settled at once, and what follows of it is
+ * ignored (on_chunk). The history does not have it, so for a while the tails differ, and models begin without them. */
+static void refuse_pieces(struct peer *p, const struct record *r, const char *topic)
+{
+    struct store_partial partial;
+    int rc = store_partial_get(p->bridge->store, p->id, r->class, &partial);
+    /* It was accepted when it began, and comes again under another configuration. */
+    if (rc == 0 && partial.number == r->number)
+        rc = store_partial_drop(p->bridge->store, p->id, r->class);
+    if (!custody_failed(p->bridge, rc) && kept_settle_number(p, r->class, r->previous, r->number, NULL))
+        arrival_not_accepted(p, topic);
+}
+
 /* The first piece of a large message. On a datagram link it may come twice, or before another large message of the class is whole: that
  * one's pieces are acknowledged, so it must not be given up. Nor is one begun before all its predecessors are here: one of those may
  * come in pieces, too, and there is room for the pieces of one message. */
@@ -115,6 +128,8 @@ static int on_message(struct peer *p, const struct record *r)
     int rc = 0;
     if (r->total > (uint64_t)p->config->max_message) {
         rc = p->sender.datagram ? refuse_large(p, r) : -EPROTO; /* it was told the limit in the handshake */
+    } else if (r->len < r->total && !arrival_accepts(p, topic)) {
+        refuse_pieces(p, r, topic);
     } else if (r->len < r->total) {
         rc = on_first_piece(p, r, topic);
     } else {
@@ -135,8 +150,9 @@ static int on_chunk(struct peer *p, const struct record *r)
     if (custody_failed(b, rc))
         return 0;
     bool ours = rc == 0 && partial.number == r->number;
-    if (p->sender.datagram && ((ours && (uint64_t)r->offset + r->len <= partial.have) || kept_is_settled(p, r->class, r->number)))
-        return 0; /* had it: the frame came twice */
+    bool had = p->sender.datagram && ours && (uint64_t)r->offset + r->len <= partial.have;
+    if (had || ((p->sender.datagram || !ours) && kept_is_settled(p, r->class, r->number)))
+        return 0; /* had it: the frame came twice; or it was refused at its first piece */
     /* Sent again, a message is cut elsewhere: of a piece that overlaps what is here the rest is new. */
     uint32_t skip = p->sender.datagram && ours && r->offset < partial.have ? partial.have - r->offset : 0;
     if (!ours || partial.have != r->offset + skip || (uint64_t)r->offset + r->len > partial.total)

@@ -14,7 +14,7 @@
 #define TOTAL 300
 
 static const char line[] = "[site]\nname = hub\n[store]\npath = s.db\n"
-                           "[peer edge]\nlinks = l\nseal = none\naccept = #\n"
+                           "[peer edge]\nlinks = l\nseal = none\naccept = a/#\n"
                            "[link l]\ndriver = tcp\nlisten = 127.0.0.1:1\n";
 
 static uint8_t payload[TOTAL];
@@ -25,21 +25,26 @@ static struct peer *peer_of(struct one_bridge *f)
 }
 
 /* A piece of message 5, or the whole of it. */
-static int comes(struct one_bridge *f, uint64_t number, uint32_t offset, uint32_t len)
+static int comes_of(struct one_bridge *f, const char *topic, uint64_t number, uint32_t offset, uint32_t len)
 {
     const struct record r = {.type = offset ? RECORD_CHUNK : RECORD_MESSAGE,
                              .class = CLASS_NORMAL,
                              .number = number,
                              .previous = number - 1,
                              .slot = RECORD_NO_SLOT,
-                             .topic = "a",
-                             .topic_len = 1,
+                             .topic = topic,
+                             .topic_len = (uint32_t)strlen(topic),
                              .qos = 1,
                              .offset = offset,
                              .bytes = payload + offset,
                              .len = len,
                              .total = TOTAL};
     return receiver_record(peer_of(f), &r);
+}
+
+static int comes(struct one_bridge *f, uint64_t number, uint32_t offset, uint32_t len)
+{
+    return comes_of(f, "a", number, offset, len);
 }
 
 /* The sender has given these up. */
@@ -165,12 +170,60 @@ static void a_piece_that_leaves_a_hole_is_refused(void **state)
     assert_arrived(f, 1);
 }
 
+static void add(void *ctx, const char *name, uint64_t value)
+{
+    if (strcmp(name, "dropped.not_accepted") == 0)
+        *(uint64_t *)ctx = value;
+}
+
+/* Nothing of it is stored, its number is settled once, and what follows is taken. */
+static void what_is_not_accepted_is_refused_at_its_first_piece(void **state)
+{
+    struct one_bridge *f = *state;
+    uint64_t refused = 0;
+    assert_int_equal(comes_of(f, "b", 1, 0, 100), 0);
+    assert_false(has_partial(f));
+    assert_int_equal(marks_told(f).cumulative[CLASS_NORMAL], 1);
+    assert_int_equal(comes_of(f, "b", 1, 100, 100), 0);
+    assert_int_equal(comes_of(f, "b", 1, 200, TOTAL - 200), 0);
+    assert_int_equal(comes_of(f, "b", 1, 0, 100), 0); /* again, as after a restart of the sender */
+    assert_false(has_partial(f));
+    assert_int_equal(comes(f, 2, 0, 100), 0);
+    assert_int_equal(comes(f, 2, 100, TOTAL - 100), 0);
+    assert_arrived(f, 2);
+    assert_int_equal(store_counters_each(f->store, peer_of(f)->id, add, &refused), 0);
+    assert_int_equal(refused, 1);
+    struct inbox_row row;
+    assert_int_equal(store_inbox_next(f->store, CLASS_NORMAL, 0, &row), 0);
+    assert_int_equal(row.number, 2);
+    msg_free(row.msg);
+}
+
+/* The operator has taken the topic out of accept while half of it was here. */
+static void nor_does_what_was_here_of_it_stay(void **state)
+{
+    struct one_bridge *f = *state;
+    char other[] = "c", *none[] = {other};
+    struct config_peer *c = (struct config_peer *)peer_of(f)->config;
+    struct string_list before = c->accept;
+    assert_int_equal(comes(f, 1, 0, 100), 0);
+    assert_true(has_partial(f));
+    c->accept = (struct string_list){none, 1};
+    assert_int_equal(comes(f, 1, 0, 100), 0);
+    assert_false(has_partial(f));
+    assert_int_equal(marks_told(f).cumulative[CLASS_NORMAL], 1);
+    c->accept = before;
+}
+
 int main(void)
 {
 #define STREAM(name) cmocka_unit_test_setup_teardown(name, setup_stream, teardown)
 #define DATAGRAM(name) cmocka_unit_test_setup_teardown(name, setup_datagram, teardown)
     const struct CMUnitTest tests[] = {
         STREAM(of_a_message_that_is_whole_no_pieces_stay),
+        STREAM(what_is_not_accepted_is_refused_at_its_first_piece),
+        DATAGRAM(what_is_not_accepted_is_refused_at_its_first_piece),
+        DATAGRAM(nor_does_what_was_here_of_it_stay),
         STREAM(pieces_of_a_message_that_was_given_up_are_not_offered_in_a_handshake),
         DATAGRAM(of_a_message_that_is_whole_no_pieces_stay),
         DATAGRAM(a_first_piece_sent_again_may_be_longer_or_shorter),
