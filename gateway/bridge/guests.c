@@ -1,16 +1,19 @@
 /* Guests: connections of a listener that have not said who they are. Whoever can reach the port can be one, so each costs a bounded
- * number of bytes for a bounded time, and there is a bounded number of them: where that is reached, the oldest gives way, so that
- * many that say nothing keep out nobody who speaks. */
+ * number of bytes for a bounded time, and there is a bounded number of them: where that is reached, one gives way, of the address
+ * that has most of them, so that a flood from one place pushes out none from another; of those that are left, one that has shown
+ * no key; and then the oldest. */
 #include "gateway/bridge/internal.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/crc32.h"
 
 struct guest {
     size_t link;
     uint64_t station;
+    uint32_t from; /* of its address, a hash */
     struct channel_guest *parser;
     int64_t until_ms;
 };
@@ -65,32 +68,61 @@ static void refuse(struct bridge *b, struct guest *g, const char *why)
     guests_remove(b, g);
 }
 
-/* Frees a place on this link if there is none. */
-static void make_room(struct bridge *b, size_t link)
+/* name: "address:port" as the driver tells it, "[address]:port" for IPv6, of which half is one owner's to choose. */
+static uint32_t address_of(const char *name)
 {
-    struct guest *oldest = NULL;
-    size_t n = 0;
-    for (size_t i = 0; i < b->guest_count; i++) {
-        struct guest *g = &b->guests[i];
-        if (g->link != link)
-            continue;
-        n++;
-        if (!oldest || g->until_ms < oldest->until_ms)
-            oldest = g;
-    }
-    if (n >= limit_of(b, link))
-        refuse(b, oldest, "too many unknown connections");
+    const char *end = strrchr(name, ':');
+    size_t n = end ? (size_t)(end - name) : strlen(name), groups = 0;
+    for (size_t i = 0; name[0] == '[' && i < n; i++)
+        if (name[i] == ':' && ++groups == 4)
+            n = i;
+    return crc32_add(0, name, n);
 }
 
-void guests_add(struct bridge *b, size_t link, uint64_t station)
+/* As many as would be here from where g is, with the one that comes. */
+static size_t from_there(const struct bridge *b, const struct guest *g, uint32_t coming)
 {
-    make_room(b, link);
+    size_t n = g->from == coming;
+    for (size_t i = 0; i < b->guest_count; i++)
+        n += b->guests[i].link == g->link && b->guests[i].from == g->from;
+    return n;
+}
+
+/* Should a give way rather than c? */
+static bool rather(const struct bridge *b, const struct guest *a, const struct guest *c, uint32_t coming)
+{
+    size_t of_a = from_there(b, a, coming), of_c = from_there(b, c, coming);
+    bool a_shown = channel_guest_has_shown(a->parser), c_shown = channel_guest_has_shown(c->parser);
+    if (of_a != of_c)
+        return of_a > of_c;
+    return a_shown != c_shown ? c_shown : a->until_ms < c->until_ms;
+}
+
+/* Frees a place on this link if there is none. */
+static void make_room(struct bridge *b, size_t link, uint32_t coming)
+{
+    struct guest *last = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < b->guest_count; i++)
+        n += b->guests[i].link == link;
+    if (n < limit_of(b, link))
+        return;
+    for (size_t i = 0; i < b->guest_count; i++)
+        if (b->guests[i].link == link && (!last || rather(b, &b->guests[i], last, coming)))
+            last = &b->guests[i];
+    refuse(b, last, "too many unknown connections");
+}
+
+void guests_add(struct bridge *b, size_t link, uint64_t station, const char *name)
+{
+    uint32_t from = address_of(name);
+    make_room(b, link, from);
     struct channel_guest *parser = channel_guest_new();
     if (!parser) {
         b->env.link_reset(b->env.ctx, link, station, "out of memory");
         return;
     }
-    b->guests[b->guest_count++] = (struct guest){link, station, parser, b->now.mono_ms + GUEST_TIMEOUT_MS};
+    b->guests[b->guest_count++] = (struct guest){link, station, from, parser, b->now.mono_ms + GUEST_TIMEOUT_MS};
 }
 
 void guests_on_timer(struct bridge *b)

@@ -428,7 +428,7 @@ int guests_init(struct bridge *b) MUST_CHECK;
 void guests_fini(struct bridge *b);
 struct guest *guests_find(struct bridge *b, size_t link, uint64_t station);
 /* A connection has come; where there are too many the oldest goes. */
-void guests_add(struct bridge *b, size_t link, uint64_t station);
+void guests_add(struct bridge *b, size_t link, uint64_t station, const char *name);
 /* The connection is gone. */
 void guests_remove(struct bridge *b, struct guest *g);
 /* What it says; where that tells who it is, the connection becomes that peer's. */

@@ -485,7 +485,7 @@ void bridge_link_state(struct bridge *b, size_t link, uint64_t station, enum bri
         struct guest *g = guests_find(b, link, station);
         struct peer *p = find_peer(b, link, station);
         if (up && !g && !p)
-            guests_add(b, link, station);
+            guests_add(b, link, station, why ? why : "");
         else if (!up && g)
             guests_remove(b, g);
         else if (!up && p)

@@ -353,6 +353,8 @@ enum channel_guest_outcome {
 };
 struct channel_guest *channel_guest_new(void) MUST_CHECK;
 void channel_guest_free(struct channel_guest *g);
+/* It has said a HELLO under a key of ours: it holds that, or a recording. */
+bool channel_guest_has_shown(const struct channel_guest *g);
 /* channels: of the peers that may come by this listener, STREAM all. They are only read, but for
  * their counts of what was forged or replayed. */
 enum channel_guest_outcome channel_guest_feed(struct channel_guest *g,

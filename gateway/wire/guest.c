@@ -42,6 +42,11 @@ void channel_guest_free(struct channel_guest *g)
     free(g);
 }
 
+bool channel_guest_has_shown(const struct channel_guest *g)
+{
+    return g->whose != NULL;
+}
+
 struct guest_site { /* whom it may be */
     struct channel *const *channels;
     size_t count;

@@ -31,6 +31,12 @@ static void comes(struct one_bridge *f, uint64_t station)
     bridge_link_state(f->bridge, LINK, station, BRIDGE_LINK_UP, "", &f->now);
 }
 
+static void comes_from(struct one_bridge *f, uint64_t station, const char *name)
+{
+    bridge_link_state(f->bridge, LINK, station, BRIDGE_LINK_UP, name, &f->now);
+    one_bridge_until(f, f->now.mono_ms + 1);
+}
+
 static void says(struct one_bridge *f, uint64_t station, const void *bytes, size_t n)
 {
     bridge_link_bytes(f->bridge, LINK, station, bytes, n, &f->now);
@@ -79,6 +85,36 @@ static void at_the_limit_the_oldest_gives_way(void **state)
     assert_int_equal(f->ended[1], 2);
 }
 
+static void a_flood_from_one_address_pushes_out_none_from_another(void **state)
+{
+    struct one_bridge *f = *state;
+    char name[40];
+    comes_from(f, 1, "192.0.2.7:1000");
+    for (uint64_t station = 2; station < 200; station++) {
+        snprintf(name, sizeof name, "203.0.113.5:%d", (int)station);
+        comes_from(f, station, name);
+        if (station == 100)
+            comes_from(f, 5000, "[2001:db8::1]:99");
+    }
+    assert_int_equal(f->ended_count, 200 - GUESTS);
+    for (unsigned i = 0; i < f->ended_count; i++)
+        assert_true(f->ended[i] != 1 && f->ended[i] != 5000);
+}
+
+/* An owner of IPv6 addresses has as many as there are places many times over: by their first half they are one's. */
+static void addresses_of_one_network_are_one_place(void **state)
+{
+    struct one_bridge *f = *state;
+    char name[60];
+    comes_from(f, 1, "192.0.2.7:1000");
+    for (uint64_t station = 2; station < 100; station++) {
+        snprintf(name, sizeof name, "[2001:db8:1:2:%x:1:1:1]:4000", (unsigned)station);
+        comes_from(f, station, name);
+    }
+    for (unsigned i = 0; i < f->ended_count; i++)
+        assert_true(f->ended[i] != 1);
+}
+
 static void one_that_has_gone_takes_no_place(void **state)
 {
     struct one_bridge *f = *state;
@@ -124,6 +160,8 @@ int main(void)
         TEST(one_that_says_nothing_is_ended_after_half_a_minute_and_hears_nothing),
         TEST(one_that_drips_bytes_stays_no_longer),
         TEST(at_the_limit_the_oldest_gives_way),
+        TEST(a_flood_from_one_address_pushes_out_none_from_another),
+        TEST(addresses_of_one_network_are_one_place),
         TEST(one_that_has_gone_takes_no_place),
         TEST(noise_is_ended_after_a_bounded_number_of_bytes_and_hears_nothing),
         TEST(many_that_are_refused_do_not_fill_the_log),
