@@ -120,15 +120,29 @@ static bool tell_lost(struct peer *p, enum msg_class class)
     return true;
 }
 
+/* The newest number of the class that is settled, where nothing before it is still queued: what tell_lost would tell of. */
+static uint64_t settled_whole(struct peer *p, enum msg_class class)
+{
+    uint64_t to = 0;
+    struct outbox_row row;
+    if (custody_failed(p->bridge, store_settled_to(p->bridge->store, p->id, class, &to)))
+        return 0;
+    int rc = store_outbox_next(p->bridge->store, p->id, class, 0, 0, &row);
+    if (custody_failed(p->bridge, rc))
+        return 0;
+    if (rc == 0)
+        msg_free(row.msg);
+    return rc == 0 && row.number <= to ? 0 : to;
+}
+
 uint64_t sender_settled(struct peer *p)
 {
     struct sender *s = &p->sender;
     uint64_t newest = 0;
     bool telling = s->tell_lost || s->lost_given > s->acked;
     for (int c = 0; c < CLASS_COUNT && !telling; c++) {
-        uint64_t to = 0;
-        telling = s->lanes[c].lost_to > 0 ||
-                  custody_failed(p->bridge, store_settled_to(p->bridge->store, p->id, (enum msg_class)c, &to));
+        uint64_t to = settled_whole(p, (enum msg_class)c);
+        telling = s->lanes[c].lost_to > 0;
         if (to > newest / CLASS_COUNT)
             newest = to * CLASS_COUNT + (unsigned)c;
     }

@@ -183,7 +183,8 @@ static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_an
     while (d->in_count > 0 && d->in[d->in_count - 1].counter < e->since)
         remove_epoch(c, d->in_count - 1);
     if (!has_settled(c, a)) {
-        refuse(c, e, DATAGRAM_FORGOTTEN, now_ms);
+        if (now_ms >= d->forgotten_not_before_ms) /* one answer is enough: the next epoch claims nothing */
+            refuse(c, e, DATAGRAM_FORGOTTEN, now_ms);
         return NULL;
     }
     d->floor = a->counter;
