@@ -86,7 +86,8 @@ static void count(struct estimate_air *a, enum estimate_end from, size_t n)
     size_t step = a->link.credit_bytes;
     *(from == ESTIMATE_HERE ? &a->totals.frames : &a->totals.back_frames) += 1;
     *(from == ESTIMATE_HERE ? &a->totals.bytes : &a->totals.back_bytes) += n;
-    a->totals.credits += step ? (n + step - 1) / step : 0;
+    *(from == ESTIMATE_HERE ? &a->totals.credits : &a->totals.back_credits) +=
+        step ? (n + step - 1) / step : 0;
 }
 
 /* ---- a line ---- */
@@ -181,7 +182,6 @@ static void end_session(struct estimate_air *a, int64_t now_ms)
         m->has_arrived[ESTIMATE_THERE] = m->gone = true;
     } else if (a->link.credit_bytes) {
         a->totals.polls++;
-        a->totals.credits++;
     }
     if (m->queued > 0) {
         m->arrived[ESTIMATE_HERE] = m->queue[0];

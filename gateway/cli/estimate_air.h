@@ -1,9 +1,9 @@
 /* What lies between the two gateways of an estimate, and loses nothing: a line of some baud, or a
  * satellite modem whose sessions carry a frame each way. Pure: time is an argument.
  *
- * The modem's times are those of an Iridium 9602 that sees the sky, as in tests/bench/credits.c: a
- * session takes 20 s, the next begins 10 s later at the earliest, and what waits for a modem that
- * has nothing to send is fetched after a minute. */
+ * The modem's times are those of an Iridium 9602 that sees the sky: a session takes 20 s, the next
+ * begins 10 s later at the earliest, and what waits for a modem that has nothing to send is fetched
+ * after a minute. */
 #ifndef CLI_ESTIMATE_AIR_H
 #define CLI_ESTIMATE_AIR_H
 

@@ -29,8 +29,9 @@ struct estimate_link {
 struct estimate_totals {
     uint64_t frames, bytes;           /* towards the far end, as they lie on the line */
     uint64_t back_frames, back_bytes; /* from there: acknowledgements */
-    uint64_t credits;                 /* of both, and */
-    uint64_t polls; /* of those: sessions that were held only to fetch what came back, one each */
+    /* Datagram, where they are billed: */
+    uint64_t credits, back_credits;
+    uint64_t polls; /* sessions that were held only to fetch what came back: a credit each, beside these */
 };
 
 #endif

@@ -17,12 +17,18 @@ struct way {
 };
 enum { WAY_LONGWIRE, WAY_MQTT_TCP, WAY_MQTT_SN, WAYS };
 
+static uint64_t all_credits(const struct estimate_totals *t)
+{
+    return t->credits + t->back_credits + t->polls;
+}
+
 static void fill_ways(struct way ways[WAYS], const struct estimate_peer *p,
                       const struct estimate_terms *terms)
 {
     double months = terms->span_ms ? MONTH_MS / (double)terms->span_ms : 0;
     ways[WAY_LONGWIRE] = (struct way){"longwire", "longwire",
-                                      p->totals.bytes + p->totals.back_bytes, p->totals.credits};
+                                      p->totals.bytes + p->totals.back_bytes,
+                                      all_credits(&p->totals)};
     ways[WAY_MQTT_TCP] =
         (struct way){"mqtt_tcp", "MQTT 3.1.1 over TCP/IP", p->sum.mqtt_tcp_bytes, 0};
     ways[WAY_MQTT_SN] = (struct way){"mqtt_sn", "MQTT-SN 1.2", p->sum.mqtt_sn_bytes, 0};
@@ -227,7 +233,7 @@ static json_t *json_of_peer(const struct estimate_peer *p, const struct estimate
     json_object_set_new(o, "bytes_out", json_integer((json_int_t)p->totals.bytes));
     json_object_set_new(o, "frames_back", json_integer((json_int_t)p->totals.back_frames));
     json_object_set_new(o, "bytes_back", json_integer((json_int_t)p->totals.back_bytes));
-    json_object_set_new(o, "credits", json_integer((json_int_t)p->totals.credits));
+    json_object_set_new(o, "credits", json_integer((json_int_t)all_credits(&p->totals)));
     json_object_set_new(o, "poll_credits", json_integer((json_int_t)p->totals.polls));
     for (int i = 0; i < WAYS; i++)
         json_object_set_new(o, ways[i].name, json_of_way(&ways[i], p, terms));
