@@ -17,6 +17,7 @@
 #define ATTEMPTS     2     /* and so it is after so many connections that came to nothing */
 #define PACKET_MAX   (16u << 20)
 #define WAITING_MAX  (64u << 20)
+#define ENDING_TICKS 5  /* turns of the loop in which what lies in the socket when it is enough comes up */
 #define WORK_MS      80 /* of counting at a stretch: the broker must not find us deaf */
 
 /* A message between its arrival and its being counted; topic and payload follow. */
@@ -34,7 +35,7 @@ struct live {
     struct estimate_traffic *traffic;
     struct buf waiting; /* struct waiting ... : counting may take longer than a burst of messages */
     bool identified;    /* each copy says which subscription it is one of */
-    bool ending;
+    unsigned ending;    /* ticks since it was enough */
     unsigned attempts, losses;
     uint64_t overflowed;
     int64_t begin_ms, connect_by_ms, end_ms, progress_ms; /* begin_ms 0: not subscribed yet */
@@ -187,10 +188,9 @@ static void on_tick(void *ctx, int64_t now_ms)
     l->end_ms = now_ms;
     if (rc < 0) {
         finish(l, rc);
-    } else if (l->ending) {
-        finish(l, 0);
     } else if (l->plan->enough(NULL)) {
-        l->ending = true; /* at the next turn: what lies in the socket by now is counted */
+        if (l->ending++ == ENDING_TICKS)
+            finish(l, 0);
     } else if (!l->begin_ms && now_ms >= l->connect_by_ms) {
         fprintf(l->errors, "longwire: cannot reach the broker: no answer\n");
         finish(l, -ETIMEDOUT);
