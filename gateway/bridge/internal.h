@@ -44,7 +44,6 @@ struct lane {
     uint64_t cursor;            /* number of the last record given; what follows has not left in this epoch */
     uint64_t next_may_have_left;/* as the commit under way writes it */
     uint64_t may_have_left;     /* as committed in the store: nothing above it is given to the channel (I6) */
-    uint64_t left_before;       /* that, as it was found in the store: what an earlier process may have given */
     bool have_row;
     struct outbox_row row;      /* the next row, if have_row */
     uint32_t offset;            /* bytes of its payload given so far */
@@ -58,6 +57,7 @@ struct lane {
     uint64_t gap_number;        /* a gap that waits, and since when on the age clock */
     int64_t gap_age_ms;
     int64_t lost_age_ms;        /* since when lost_to waits */
+    uint64_t left_to;           /* numbers up to here may have left, given by this process or an earlier one */
     uint64_t partial;           /* while a restart is mended: the message of which pieces are under way, and how much */
     uint32_t partial_have;
 };
@@ -94,7 +94,8 @@ struct sender {
     unsigned turn;              /* of the 8:4:1 sharing */
     bool greeted;
     uint32_t peer_max_message;  /* payload bytes that the peer takes at most, as it said; 0 = not known */
-    struct given given;         /* datagram */
+    struct given given[CHANNEL_TAKE_BACK_MAX]; /* datagram: ring, of the records given last */
+    unsigned given_top;
     uint64_t lost_given;        /* datagram: the records before this one told of it; all acknowledged: the peer knows */
     bool tell_lost;             /* datagram: the peer's store is not the one that had what we have settled */
     bool datagram;              /* the channel's kind: acknowledgements in any order, no handshake */
@@ -273,7 +274,7 @@ bool sender_topic_under_way(struct peer *p, unsigned slot, const char *topic, ui
 
 /* ---- sender_datagram.c ---- */
 void sender_pending(struct peer *p, struct channel_pending *out);
-/* Remembers a lane before a record of it is given. */
+/* Remembers a lane before a record of it is given (which sender_take_back, or given_top less one, takes back). */
 void sender_remember(struct peer *p, enum msg_class class);
 void sender_take_back(struct peer *p);
 /* Where each class stands, to be committed with the frames that were made of it. */

@@ -11,7 +11,9 @@
 
 #define SENT_MAX       65536   /* records given and not acknowledged; many tiny ones fit a frame */
 #define LEFT_AHEAD     256     /* numbers that one commit allows to leave (store_set_may_have_left) */
+#define LEFT_AHEAD_DATAGRAM 1024 /* ... where a frame may carry so many */
 #define LEFT_LOW       64      /* fewer than this to go: allow more with the next commit */
+#define LEFT_LOW_DATAGRAM 768
 #define QUANTUM        256     /* bytes a weight of 1 may send in its turn */
 #define DATAGRAM_PIECE_MIN 8   /* payload bytes */
 #define DATAGRAM_RESERVE   128 /* of an mtu: header, announcement without its name, tag, and a record's own fields */
@@ -60,9 +62,9 @@ uint64_t sender_fixed(const struct peer *p, enum msg_class class)
     const struct sender *s = &p->sender;
     const struct lane *l = &s->lanes[class];
     uint64_t fixed = l->have_row && l->offset ? l->row.number : l->cursor;
-    /* What this process gave it knows. The fate of what an earlier one sent a handshake tells; a datagram link has none. */
-    uint64_t unknown = s->datagram ? l->left_before : s->greeted ? 0 : l->may_have_left;
-    return fixed > unknown ? fixed : unknown;
+    /* A datagram link has no handshake that tells the fate of what an earlier process sent, or this one in an epoch that is over. */
+    uint64_t left = s->datagram ? l->left_to : s->greeted ? 0 : l->may_have_left;
+    return fixed > left ? fixed : left;
 }
 
 void sender_changed(struct peer *p, enum msg_class class)
@@ -352,11 +354,19 @@ bool sender_next_record(struct peer *p, size_t room, struct record *r)
         return false;
     struct lane *l = &s->lanes[class];
     sender_remember(p, (enum msg_class)class);
-    if (l->lost_to)
-        return give_lost(p, (enum msg_class)class, r);
-    if (l->row.gap)
-        return give_gap(p, (enum msg_class)class, r);
-    return give_piece(p, (enum msg_class)class, room, r);
+    if (l->lost_to) {
+        bool told = give_lost(p, (enum msg_class)class, r);
+        s->given_top -= !told;
+        return told;
+    }
+    uint64_t number = l->row.number;
+    bool given = l->row.gap ? give_gap(p, (enum msg_class)class, r) : give_piece(p, (enum msg_class)class, room, r);
+    if (!given || r->type == RECORD_TOPIC)
+        s->given_top--;
+    if (!given)
+        return false;
+    l->left_to = number > l->left_to ? number : l->left_to;
+    return true;
 }
 
 bool sender_waits(struct peer *p)
@@ -409,9 +419,9 @@ void sender_before_commit(struct peer *p)
         /* Numbers are shared by the classes: the next one of this class may lie far beyond the last. It is looked for here:
          * an alarm that had to ask for a commit first would miss the frame that is built meanwhile. */
         uint64_t next = next_in_line(p, (enum msg_class)c);
-        if (next == 0 || (l->may_have_left >= next && l->may_have_left - next >= LEFT_LOW))
+        if (next == 0 || (l->may_have_left >= next && l->may_have_left - next >= (s->datagram ? LEFT_LOW_DATAGRAM : LEFT_LOW)))
             continue;
-        uint64_t left = next + LEFT_AHEAD;
+        uint64_t left = next + (s->datagram ? LEFT_AHEAD_DATAGRAM : LEFT_AHEAD);
         if (left > s->next_committed)
             left = s->next_committed;
         if (custody_failed(b, store_set_may_have_left(b->store, p->id, (enum msg_class)c, left)))
@@ -463,7 +473,7 @@ int sender_reload(struct peer *p)
         rc = store_may_have_left(b->store, p->id, (enum msg_class)c, &l->may_have_left);
         if (rc < 0)
             return rc;
-        l->next_may_have_left = l->left_before = l->may_have_left;
+        l->next_may_have_left = l->left_to = l->may_have_left;
     }
     return sender_load_topics(p);
 }

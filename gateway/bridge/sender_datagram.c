@@ -60,27 +60,28 @@ void sender_pending(struct peer *p, struct channel_pending *out)
     }
 }
 
-/* ---- a record taken back ---- */
+/* ---- records taken back ---- */
 
 void sender_remember(struct peer *p, enum msg_class class)
 {
     const struct lane *l = &p->sender.lanes[class];
-    p->sender.given = (struct given){class, l->cursor, l->offset, l->deficit, l->lost_to, l->lost_count};
+    p->sender.given[p->sender.given_top++ % CHANNEL_TAKE_BACK_MAX] = (struct given){class, l->cursor, l->offset, l->deficit, l->lost_to, l->lost_count};
 }
 
 void sender_take_back(struct peer *p)
 {
     struct sender *s = &p->sender;
-    const struct given *g = &s->given;
+    const struct given *g = &s->given[--s->given_top % CHANNEL_TAKE_BACK_MAX];
     struct lane *l = &s->lanes[g->class];
     s->sent_count--;
     l->cursor = g->cursor;
+    if (g->offset == 0)
+        sender_drop_row(l); /* it may be of a later message by now */
+    l->empty = false;
     l->offset = g->offset;
     l->deficit = g->deficit;
     l->lost_to = g->lost_to;
     l->lost_count = g->lost_count;
-    /* The row of a message or gap given whole is still there: it goes with the next that is given. */
-    l->have_row = l->have_row || (!g->lost_to && l->row.gap);
 }
 
 /* ---- across a restart ---- */

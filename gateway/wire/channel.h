@@ -24,6 +24,7 @@
 #define CHANNEL_NAME_MAX    63
 #define CHANNEL_NEVER       INT64_MAX
 #define CHANNEL_WHOLE_BYTES 246 /* what fits one frame */
+#define CHANNEL_TAKE_BACK_MAX 256
 
 enum channel_kind { CHANNEL_STREAM, CHANNEL_DATAGRAM };
 
@@ -124,7 +125,8 @@ struct channel_ops {
      * waits (channel_kick says when that changes). Each record given is acked by count. */
     bool (*next_record)(void *ctx, size_t room, struct record *r);
     /* DATAGRAM: the record given last is not sent now: it, or another in its place, is asked for
-     * again. Not called for TOPIC and TOPICS_RESET. */
+     * again. Then the one before it may be taken back as well, where all these are whole messages, CHANNEL_TAKE_BACK_MAX at
+     * most. Not called for TOPIC and TOPICS_RESET. */
     void (*take_back)(void *ctx);
     /* DATAGRAM: what waits, beside what was given. NULL: nothing is known of it, and nothing is made
      * to wait for company. */

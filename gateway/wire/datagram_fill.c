@@ -8,6 +8,11 @@
 #define RATIO_LEAST 16
 #define RATIO_MOST  (16 * 16)
 #define PIECE_TRIES 3 /* to find how much of a large message fits */
+#define TEAR_PART   4 /* of a frame: a message is not torn for less room */
+#define LEAST_ROOM  3 /* bytes that a record is tried in */
+#define OVER_PART   2 /* of a quantum: what fills less of it may wait for the next frame, */
+#define OVER_LEAST  3 /* quanta that leave all the same: a frame of fewer is dear */
+#define YOUNG_PART  2 /* of `hold`: if it has waited no longer */
 
 static struct channel_pending pending(const struct channel *c)
 {
@@ -79,17 +84,27 @@ struct filling {
     size_t content;  /* that fits it now */
     unsigned ratio;  /* payload bytes that one of them may hold, in 1/16 */
     unsigned tries;
+    bool good;       /* else memory ran out */
+    uint16_t sizes[RECORD_LIST_SENT_RECORDS]; /* as `size`, after each record */
+    bool tears;      /* the message that comes next is given in part */
     bool urgent_alone; /* what is not urgent comes along where it costs nothing */
 };
 
-/* Bytes of texts and payload that a record may have in the room left, as far as that can be known before they are coded: one
- * that is too large after all is asked for again, smaller, or waits for the next frame. */
+static size_t left(const struct filling *f)
+{
+    return f->content > f->size ? f->content - f->size : 0;
+}
+
+/* Bytes of texts and payload that the next record may have. What a message comes to is known only when it is coded, so each is tried
+ * whole that may fit a frame; one that is too large is asked for again, in part, or waits for the next frame. */
 static size_t record_room(const struct filling *f)
 {
     const struct channel *c = f->c;
     size_t fixed = f->size == 0 ? DATAGRAM_FIXED : DATAGRAM_USUAL;
-    size_t left = f->content > f->size ? f->content - f->size : 0;
-    size_t room = left > fixed ? (left - fixed) * f->ratio / 16 : 0;
+    size_t bytes = f->tears ? left(f) : f->most;
+    if (left(f) < LEAST_ROOM)
+        return 0;
+    size_t room = bytes > fixed ? (bytes - fixed) * f->ratio / 16 : 0;
     uint64_t granted = c->grant_end > c->payload_given ? c->grant_end - c->payload_given : 0;
     return room < granted ? room : (size_t)granted;
 }
@@ -196,7 +211,18 @@ static bool try_smaller(struct filling *f, const struct record *r)
 {
     struct datagram *d = f->c->datagram;
     bool piece = r->type == RECORD_MESSAGE || r->type == RECORD_CHUNK;
-    if (!piece || d->carried.count > 0 || f->ratio == RATIO_LEAST || f->tries == PIECE_TRIES)
+    if (!piece || d->carried.count > 0)
+        return false;
+    if (!f->tears) {
+        f->tears = true;
+        if (f->size > 0 && left(f) < f->most / TEAR_PART)
+            return false;
+        if (f->size > 0) {
+            f->c->ops->take_back(f->c->ctx);
+            return true;
+        }
+    }
+    if (f->ratio == RATIO_LEAST || f->tries == PIECE_TRIES)
         return false;
     f->tries++;
     f->ratio = f->tries == PIECE_TRIES || f->ratio < 2 * RATIO_LEAST ? RATIO_LEAST : f->ratio / 2;
@@ -219,23 +245,15 @@ static void skip(struct channel *c)
     c->ops->give_up(c->ctx, "a record is larger than a frame of the link");
 }
 
-unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_t overhead, bool *urgent)
+/* Adds records to the first `count` of d->filling, as long as they fit. Return: how many there are then; f->good: false = no memory. */
+static unsigned take_records(struct filling *f, unsigned count, bool *urgent)
 {
+    struct channel *c = f->c;
     struct datagram *d = c->datagram;
-    struct channel_pending p = pending(c);
-    struct filling f = {.c = c, .out = out, .codec = datagram_codec_of(d->out[0].codec), .encoder = datagram_encoder(c),
-                        .overhead = overhead, .most = content,
-                        .ratio = d->ratio < RATIO_LEAST ? RATIO_LEAST : d->ratio};
-    unsigned count = 0;
-    uint64_t payload = c->payload_given;
     struct record r;
-    bool good = f.encoder;
-    d->leaving |= c->config.hold_ms > 0 && p.oldest_ms >= c->config.hold_ms;
-    f.urgent_alone = c->config.hold_ms > 0 && !d->leaving;
-    record_list_clear(&d->filling);
-    while (good && count < RECORD_LIST_SENT_RECORDS) {
-        set_content(&f);
-        if (!next_record(&f, &r))
+    while (f->good && count < RECORD_LIST_SENT_RECORDS) {
+        set_content(f);
+        if (!next_record(f, &r))
             break;
         if (d->frame_leans && is_urgent(&r)) {
             /* It came while the frame was filled: an alarm waits for nothing. */
@@ -243,36 +261,97 @@ unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_
             if (count > 0)
                 break;
             d->frame_leans = false;
-            good = encode_again(&f, 0);
+            f->good = encode_again(f, 0);
             continue;
         }
         if (record_list_add(&d->filling, &r) != 0) {
             put_back(c, &r);
             break;
         }
-        size_t size = encode(&f, &r);
-        if (size <= f.content || (size <= f.most && (count == 0 || is_last(&f)))) {
-            count_in(&f, &r, urgent);
-            f.size = size;
-            count++;
+        size_t size = encode(f, &r);
+        if (size <= f->content || (size <= f->most && (count == 0 || is_last(f)))) {
+            count_in(f, &r, urgent);
+            f->size = size;
+            f->sizes[count++] = (uint16_t)size;
+            if (f->tears)
+                break;
             continue;
         }
-        if (try_smaller(&f, &r)) {
+        if (try_smaller(f, &r)) {
             record_list_drop_last(&d->filling);
-            good = encode_again(&f, count);
+            f->good = encode_again(f, count);
             continue;
         }
         if (count == 0) {
             skip(c);
             record_list_clear(&d->filling);
-            good = encode_again(&f, 0);
+            f->good = encode_again(f, 0);
             continue;
         }
         put_back(c, &r);
-        good = encode_again(&f, count);
+        record_list_drop_last(&d->filling);
+        f->good = encode_again(f, count);
         break;
     }
-    good = good && count > 0 && f.codec->flush(f.encoder, out) == 0 && out->len <= content;
+    return count;
+}
+
+/* Of what fills a last quantum by less than half, how many records stay for the next frame: they are the youngest, and cost nothing
+ * there. all: it need not leave now even if that is the whole frame. */
+static unsigned left_over(const struct filling *f, unsigned count, bool all)
+{
+    const struct channel *c = f->c;
+    size_t q = c->config.quantum_bytes;
+    if (q == 0 || c->config.hold_ms <= 0 || f->urgent_alone || c->waiting)
+        return 0;
+    size_t over = (f->size + f->overhead) % q, whole = f->size + f->overhead - over;
+    if (over > q / OVER_PART || (whole < OVER_LEAST * q && !all))
+        return 0;
+    unsigned keep = count;
+    while (keep > 0 && f->sizes[keep - 1] + f->overhead > whole) {
+        const struct record *r = c->datagram->filling.records[keep - 1];
+        if (r->type != RECORD_MESSAGE || r->len < r->total || is_urgent(r))
+            return 0;
+        keep--;
+    }
+    return (keep > 0 || all) && count - keep <= CHANNEL_TAKE_BACK_MAX ? count - keep : 0;
+}
+
+static void leave_over(struct filling *f, unsigned count, unsigned n)
+{
+    struct channel *c = f->c;
+    for (unsigned i = 0; i < n; i++) {
+        c->payload_given -= c->datagram->filling.records[count - 1 - i]->len;
+        record_list_drop_last(&c->datagram->filling);
+        c->ops->take_back(c->ctx);
+    }
+    c->waiting = true;
+    f->good = encode_again(f, count - n);
+}
+
+unsigned datagram_fill(struct channel *c, struct buf *out, size_t content, size_t overhead, bool *urgent)
+{
+    struct datagram *d = c->datagram;
+    struct channel_pending p = pending(c);
+    struct filling f = {.c = c, .out = out, .codec = datagram_codec_of(d->out[0].codec), .encoder = datagram_encoder(c),
+                        .overhead = overhead, .most = content,
+                        .ratio = d->ratio < RATIO_LEAST ? RATIO_LEAST : d->ratio};
+    uint64_t payload = c->payload_given;
+    int64_t hold_ms = c->config.hold_ms;
+    f.good = f.encoder;
+    d->leaving |= hold_ms > 0 && p.oldest_ms >= hold_ms;
+    f.urgent_alone = hold_ms > 0 && !d->leaving;
+    record_list_clear(&d->filling);
+    unsigned count = take_records(&f, 0, urgent);
+    unsigned over = f.good ? left_over(&f, count, p.oldest_ms < hold_ms) : 0;
+    if (over > 0) {
+        leave_over(&f, count, over);
+        count -= over;
+        p = pending(c);
+        if (count > 0 && p.oldest_ms > hold_ms / YOUNG_PART)
+            count = take_records(&f, count, urgent); /* it would leave soon after */
+    }
+    bool good = f.good && count > 0 && f.codec->flush(f.encoder, out) == 0 && out->len <= content;
     if (good && f.codec->version > 1)
         learn_ratio(d, c->payload_given - payload, out->len);
     return good ? count : 0;

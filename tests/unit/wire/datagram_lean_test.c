@@ -152,6 +152,25 @@ static void a_receiver_whose_store_is_older_reads_nothing_wrong_and_is_reached_a
     sim_free(s);
 }
 
+/* Each costs a model to look at: one after the other for ever would be a loop without an end. */
+static void what_cannot_be_taken_of_two_epochs_is_tried_again_when_something_was(void **state)
+{
+    struct sim *s = sim_leaning(69);
+    for (unsigned epoch = 0; epoch < 2; epoch++) {
+        say(s);
+        s->end[1].not_now[s->end[0].made + 1] = true;
+        assert_true(say(s));
+        if (epoch == 0)
+            sim_start(s, 0);
+    }
+    sim_run(s, 300 * MINUTE);
+    assert_false(sim_all_acked(s));
+    memset(s->end[1].not_now, 0, sizeof s->end[1].not_now);
+    say(s);
+    assert_true(sim_drain(s, 3000 * MINUTE));
+    sim_free(s);
+}
+
 /* What was kept is not what the model was made of: nothing is read by a model that is not the sender's. */
 static void kept_frames_that_are_missing_end_the_epoch(void **state)
 {
@@ -245,6 +264,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_receivers_restart_changes_nothing),
         cmocka_unit_test(a_senders_restart_begins_an_epoch_and_what_is_under_way_is_read_in_its_own),
         cmocka_unit_test(a_receiver_whose_store_is_older_reads_nothing_wrong_and_is_reached_again),
+        cmocka_unit_test(what_cannot_be_taken_of_two_epochs_is_tried_again_when_something_was),
         cmocka_unit_test(kept_frames_that_are_missing_end_the_epoch),
         cmocka_unit_test(an_epoch_ends_before_too_much_leans),
         cmocka_unit_test(a_model_too_large_for_the_receiver_gives_way_to_one_that_all_take),

@@ -260,6 +260,8 @@ static int on_record(void *ctx, const struct record *r, uint64_t frame)
     assert_true(r->type == RECORD_MESSAGE && r->number >= 1 &&
                 r->number <= e->sim->end[!e->side].made);
     assert_int_equal(r->len, sim_length((unsigned)r->number));
+    if (e->not_now[r->number])
+        return -EPROTO;
     if (e->unknown > 0) {
         e->unknown--;
         return -ENOENT;

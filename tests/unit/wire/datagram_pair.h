@@ -54,6 +54,7 @@ struct end {
     uint16_t last; /* bytes of the frame that left last, and itself */
     uint8_t last_frame[MTU];
     int64_t made_ms[MESSAGES + 1];
+    bool not_now[MESSAGES + 1];  /* of the peer's: cannot be taken */
     unsigned unknown;            /* of so many records say that their slot is not known */
     unsigned forgotten;
     unsigned settled;            /* the newest that was acknowledged; 0 from the peer's loss until another is */
