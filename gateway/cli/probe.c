@@ -20,12 +20,42 @@
 #define SEARCH_MS  12000 /* +CSQ while the modem searches */
 #define HUSH_MS    150
 #define TAIL_MS    2000
+/* Lines of text that are no answers: at so many the rate is right, and the device another one. */
+#define FOREIGN_LINES 3
+#define FOREIGN_MIN   8 /* characters: shorter ones may be our own, come back, or chance */
+#define FOREIGN_MAX   60
 
 struct probe {
     struct serial_port port;
     struct at_chat chat;
     bool gone;
+    /* What came at this rate, whatever it was: */
+    size_t heard;
+    bool readable; /* the line under way, so far */
+    size_t line_n;
+    char line[FOREIGN_MAX + 1], foreign[FOREIGN_MAX + 1];
+    unsigned foreign_lines;
 };
+
+static void overhear(struct probe *p, const uint8_t *bytes, size_t n)
+{
+    p->heard += n;
+    for (size_t i = 0; i < n; i++) {
+        if (bytes[i] == '\r' || bytes[i] == '\n') {
+            p->line[p->line_n] = '\0';
+            if (p->readable && p->line_n >= FOREIGN_MIN && strncmp(p->line, "AT", 2) != 0) {
+                p->foreign_lines++;
+                memcpy(p->foreign, p->line, sizeof(p->foreign));
+            }
+            p->readable = true;
+            p->line_n = 0;
+        } else if (bytes[i] < 0x20 || bytes[i] > 0x7e) {
+            p->readable = false;
+        } else if (p->line_n < FOREIGN_MAX) {
+            p->line[p->line_n++] = (char)bytes[i];
+        }
+    }
+}
 
 static int64_t now_ms(void)
 {
@@ -53,6 +83,7 @@ static bool turn(struct probe *p)
         ssize_t got = serial_port_read(&p->port, bytes, sizeof(bytes));
         p->gone = got < 0 || (fd.revents & (POLLHUP | POLLERR));
         size_t n = got > 0 ? (size_t)got : 0;
+        overhear(p, bytes, n);
         for (enum at_event e; (e = at_chat_feed(&p->chat, &at, &n, now_ms())) != AT_NOTHING;)
             if (e == AT_ANSWER)
                 return true;
@@ -101,7 +132,8 @@ static bool wakes(struct probe *p)
     return false;
 }
 
-/* Return: the rate at which something answers, 0 = at none. */
+/* Return: the rate at which something answers, 0 = at none. Ends early where something speaks text
+ * that is no answer: p->foreign. */
 static unsigned find_rate(struct probe *p)
 {
     static const uint32_t rates[] = {19200, 9600, 38400, 115200, 4800, 2400, 1200, 57600};
@@ -110,9 +142,13 @@ static unsigned find_rate(struct probe *p)
         struct tty_mode mode = {.baud = rates[i], .stop_bits = 1};
         if (tty_mode_set(p->port.fd, &mode, why, sizeof(why)) < 0)
             continue;
+        p->readable = false; /* it may begin in the midst of a line */
+        p->line_n = p->foreign_lines = 0;
         if (wakes(p))
             return rates[i];
         fprintf(stderr, "longwire: no answer at %u baud\n", rates[i]);
+        if (p->foreign_lines >= FOREIGN_LINES)
+            return 0;
     }
     return 0;
 }
@@ -174,8 +210,13 @@ int command_probe(const char *device)
         tell_modem(&p, rate);
     if (p.gone)
         fprintf(stderr, "longwire: %s is gone (unplugged?)\n", p.port.path);
+    else if (rate == 0 && p.foreign_lines >= FOREIGN_LINES)
+        fprintf(stderr,
+                "longwire: %s is another device, which speaks and does not answer to AT: \"%s\"\n",
+                p.port.path, p.foreign);
     else if (rate == 0)
-        fprintf(stderr, "longwire: nothing on %s answers to AT\n", p.port.path);
+        fprintf(stderr, "longwire: nothing on %s answers to AT%s\n", p.port.path,
+                p.heard > 0 ? "; what comes from it is not readable at any rate" : "");
     at_chat_fini(&p.chat);
     serial_port_close(&p.port);
     return rate > 0 && !p.gone ? EXIT_DONE : EXIT_FAILED;

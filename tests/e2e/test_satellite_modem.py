@@ -3,6 +3,7 @@ the emulator's judge asked at the end of each case.
 
 What happens in sessions is in test_satellite.py, what happens to the boxes in test_satellite_accidents.py."""
 import tap
+from gateway import command
 from satellite import IMEI, SatellitePair, traffic
 from tap import case, check, check_equal
 
@@ -33,6 +34,17 @@ class Going:
     def on(self, n=1):
         traffic(self.pair, n, 120, self.edge, self.hub, self.n)
         self.n += n
+
+
+@case("`longwire probe` leaves the port alone that a running gateway holds, and says so")
+def _(world):
+    pair = SatellitePair(world)
+    going = Going(pair)
+    done = command("probe", str(world.folder / "modem"))
+    check_equal((done.returncode, done.stdout), (1, ""), "exit status and output of probe")
+    check("in use by another program" in done.stderr, "it says that the port is in use", done.stderr)
+    going.on()
+    pair.sky.check_conduct()
 
 
 # --- a modem that is broken ----------------------------------------------------------------------------------

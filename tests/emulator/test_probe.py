@@ -4,9 +4,12 @@
 usage: LONGWIRE=.../longwire test_probe.py [WORD]"""
 import fcntl
 import os
+import pty
 import subprocess
+import threading
+import tty
 
-from hand import IMEI, case, equal, holds, main
+from hand import IMEI, Line, case, equal, holds, main
 
 
 def probe(device):
@@ -59,6 +62,58 @@ def test_in_use(emulator):
     holds(status == 1 and "not a serial port" in err, "says that it is none", status, err)
     status, _, err = probe("/nonexistent")
     holds(status == 1 and "no such device" in err, "says that it is none", status, err)
+
+
+@case("it leaves both buffers as they are, a message for sending and an unread one")
+def test_buffers(emulator):
+    line = Line(emulator.device)
+    line.ask("ATE0")
+    emulator.ask("queue", imei=IMEI, payload=b"for us".hex(), ring=False)
+    line.session()
+    line.write_mo(b"not sent yet")
+    before = emulator.modem()
+    line.close()
+    status, out, err = probe(emulator.device)
+    equal(status, 0, "exit status\n" + err)
+    holds("outgoing holds a message" in out and "incoming holds an unread message" in out, "says what they hold", out)
+    after = emulator.modem()
+    equal((after["momsn"], after["mo_waits"], after["counts"].get("sessions")),
+          (before["momsn"], True, before["counts"].get("sessions")), "MOMSN, buffer and sessions")
+    line = Line(emulator.device)
+    line.ask("ATE0")
+    equal(line.read_mt(), b"for us", "the unread message")
+    line.close()
+    equal(emulator.violations(), [], "what no careful host does")
+
+
+@case("a receiver for GPS, which speaks without end: it says that this is another device, and what it says")
+def test_gps(_emulator):
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    over = threading.Event()
+
+    def speak():
+        while not over.wait(0.02):
+            os.write(master, b"$GPGGA,092750.000,5321.6802,N,00630.3372,W,1,8,1.03,61.7,M,55.2,M,,*76\r\n")
+
+    def swallow():
+        while not over.is_set() and os.read(master, 1000):
+            pass
+    threads = [threading.Thread(target=speak, daemon=True), threading.Thread(target=swallow, daemon=True)]
+    for thread in threads:
+        thread.start()
+    status, out, err = probe(os.ttyname(slave))
+    over.set()
+    equal((status, out), (1, ""), "exit status and output")
+    holds("another device" in err and "$GPGGA,092750" in err, "says so", err)
+
+
+@case("a line that brings noise alone: it says that nothing can be read")
+def test_noise(emulator):
+    emulator.ask("port", imei=IMEI, act="baud", value=600)  # not among those that are tried
+    status, out, err = probe(emulator.device)
+    equal((status, out), (1, ""), "exit status and output")
+    holds("answers" in err and "not readable" in err, "says so", err)
 
 
 if __name__ == "__main__":
