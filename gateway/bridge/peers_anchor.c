@@ -9,11 +9,11 @@
 #include "gateway/wire/codec_plain.h"
 #include "store/anchors.h"
 
-/* Enough to know a site's manner by, and made into a model within a second. */
-#define ANCHOR_MESSAGES 400
-#define ANCHOR_BYTES    (64u << 10)
+/* What a model learns in two seconds ([P-12.2], too). */
+#define ANCHOR_MESSAGES 1000
+#define ANCHOR_BYTES    (256u << 10)
 #define ANCHOR_LEAST    16 /* messages */
-#define ANCHOR_STREAM   (256u << 10)
+#define ANCHOR_STREAM   (640u << 10)
 
 /* All up to here is settled: the peer has it on its disk. */
 static uint64_t settled_up_to(struct peer *p)
