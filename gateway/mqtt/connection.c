@@ -1,17 +1,12 @@
 #include "gateway/mqtt/connection.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
@@ -20,27 +15,18 @@
 #include <event2/event.h>
 #include <openssl/ssl.h>
 
-#include "base/resolve.h"
 #include "gateway/mqtt/backoff.h"
+#include "gateway/mqtt/connection_dial.h"
 #include "gateway/mqtt/tls.h"
 
 #define READ_MAX_BYTES  65536 /* taken from the socket before the owner has had them */
 #define CHUNK_BYTES     16384
 #define WRITE_LOW_BYTES 16384 /* `writable` from here down */
-#define WHY_MAX_BYTES   256
-
-/* A broker that is gone without a word is noticed by the kernel too, for a session without
- * keepalive: unanswered data after a minute, an idle connection after about two. */
-#define TCP_USER_TIMEOUT_MS 60000
-#define TCP_IDLE_S          60
-#define TCP_PROBE_S         15
-#define TCP_PROBES          4
 
 enum state {
     STATE_IDLE,    /* not started, or stopped */
     STATE_WAITING, /* for the next attempt */
-    STATE_RESOLVING,
-    STATE_CONNECTING, /* fd */
+    STATE_DIALLING,
     STATE_HANDSHAKE,  /* bev, TLS */
     STATE_OPEN,       /* bev */
     STATE_DRAINING,   /* stopping: bev has output */
@@ -51,19 +37,12 @@ struct mqtt_connection {
     struct event_base *base;
     const struct mqtt_connection_ops *ops;
     void *ctx;
-    char *host; /* or NULL with a unix socket */
-    char port[8];
-    struct sockaddr_un unix_address;
     bool tls;
     char *tls_ca, *tls_cert, *tls_key, *tls_name;
     int64_t connect_timeout_ms;
     enum state state;
     struct event *timer; /* of the state: back-off, time limit, linger */
-    struct event *io;    /* resolver's or connecting descriptor */
-    struct resolve *resolve;
-    struct resolve_result addresses[RESOLVE_MAX_ADDRESSES];
-    int address_count, address_next;
-    int fd; /* while connecting; later it is bev's */
+    struct connection_dial *dial;
     struct bufferevent *bev;
     int64_t backoff_ms; /* the last wait */
     unsigned at_once;   /* attempts without a wait since the last settled */
@@ -74,12 +53,7 @@ struct mqtt_connection {
 static void close_transport(struct mqtt_connection *c)
 {
     event_del(c->timer);
-    event_del(c->io);
-    resolve_free(c->resolve);
-    c->resolve = NULL;
-    if (c->fd >= 0)
-        close(c->fd);
-    c->fd = -1;
+    connection_dial_stop(c->dial);
     if (c->bev)
         bufferevent_free(c->bev); /* closes its descriptor and SSL; safe inside its callbacks */
     c->bev = NULL;
@@ -182,13 +156,19 @@ static void opened(struct mqtt_connection *c)
     c->ops->open(c->ctx);
 }
 
-static void try_next_address(struct mqtt_connection *c, const char *why);
+/* why: what was wrong with the address before; it may be in a buffer of the caller. */
+static void try_next_address(struct mqtt_connection *c, const char *why)
+{
+    close_transport(c);
+    c->state = STATE_DIALLING;
+    connection_dial_next(c->dial, why);
+}
 
 static void on_bufferevent(struct bufferevent *bev, short what, void *arg)
 {
     struct mqtt_connection *c = arg;
     int saved_errno = EVUTIL_SOCKET_ERROR();
-    char why[WHY_MAX_BYTES];
+    char why[CONNECTION_DIAL_WHY_MAX];
     assert(bev == c->bev);
     c->busy = true;
     if (what & BEV_EVENT_CONNECTED) {
@@ -215,12 +195,10 @@ static void on_bufferevent(struct bufferevent *bev, short what, void *arg)
 /* ---- one attempt ---- */
 
 /* Gives the connected fd to a bufferevent. Return: false with why; the fd is closed. */
-static bool wrap(struct mqtt_connection *c, char *why, size_t why_size)
+static bool wrap(struct mqtt_connection *c, int fd, char *why, size_t why_size)
 {
     /* Deferred: a callback comes from the loop, never from inside a call of ours to libevent. */
     int options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
-    int fd = c->fd;
-    c->fd = -1;
     if (c->tls) {
         struct tls_options o = {c->tls_ca, c->tls_cert, c->tls_key, c->tls_name};
         SSL *ssl = tls_client_new(&o, why, why_size);
@@ -251,11 +229,10 @@ static bool wrap(struct mqtt_connection *c, char *why, size_t why_size)
     return true;
 }
 
-static void connected(struct mqtt_connection *c)
+static void connected(struct mqtt_connection *c, int fd)
 {
-    char why[WHY_MAX_BYTES];
-    event_del(c->io);
-    if (!wrap(c, why, sizeof(why))) {
+    char why[CONNECTION_DIAL_WHY_MAX];
+    if (!wrap(c, fd, why, sizeof(why))) {
         try_next_address(c, why);
     } else if (c->tls) {
         c->state = STATE_HANDSHAKE;
@@ -265,128 +242,29 @@ static void connected(struct mqtt_connection *c)
     }
 }
 
-/* Best effort: a kernel without one of these still carries MQTT. */
-static void set_tcp_options(int fd)
+static void on_dialled(void *ctx, int fd)
 {
-    static const struct {
-        int level, name, value;
-    } options[] = {
-        {IPPROTO_TCP, TCP_NODELAY, 1}, /* the owner writes whole groups */
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS},
-        {IPPROTO_TCP, TCP_KEEPIDLE, TCP_IDLE_S},
-        {IPPROTO_TCP, TCP_KEEPINTVL, TCP_PROBE_S},
-        {IPPROTO_TCP, TCP_KEEPCNT, TCP_PROBES},
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-    };
-    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-        int value = options[i].value;
-        setsockopt(fd, options[i].level, options[i].name, &value, sizeof(value));
-    }
-}
-
-static void on_io(evutil_socket_t fd, short what, void *arg);
-
-/* Begins to connect to one address. Return: 0 or errno. */
-static int connect_to(struct mqtt_connection *c, const struct sockaddr *address, socklen_t len)
-{
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return errno;
-    if (address->sa_family != AF_UNIX)
-        set_tcp_options(fd);
-    if (connect(fd, address, len) < 0 && errno != EINPROGRESS) {
-        int error = errno;
-        close(fd);
-        return error;
-    }
-    /* One that is connected already (a unix socket) is writable at once. */
-    c->fd = fd;
-    c->state = STATE_CONNECTING;
-    event_assign(c->io, c->base, fd, EV_WRITE, on_io, c);
-    event_add(c->io, NULL);
-    arm(c, c->connect_timeout_ms);
-    return 0;
-}
-
-/* why: what was wrong with the address before; it may be in a buffer of the caller. */
-static void try_next_address(struct mqtt_connection *c, const char *why)
-{
-    close_transport(c);
-    while (c->address_next < c->address_count) {
-        const struct resolve_result *a = &c->addresses[c->address_next++];
-        int error = connect_to(c, (const struct sockaddr *)&a->address, a->address_len);
-        if (error == 0)
-            return;
-        why = strerror(error);
-    }
-    lost(c, why);
-}
-
-static void on_resolved(struct mqtt_connection *c)
-{
-    int n = resolve_take(c->resolve, c->addresses, RESOLVE_MAX_ADDRESSES);
-    if (n == 0)
-        return;
-    if (n < 0) {
-        char why[WHY_MAX_BYTES];
-        snprintf(why, sizeof(why), "cannot resolve %s: %s", c->host, gai_strerror(n));
-        lost(c, why);
-        return;
-    }
-    c->address_count = n;
-    c->address_next = 0;
-    try_next_address(c, "no address");
-}
-
-static void on_connecting(struct mqtt_connection *c)
-{
-    int error = 0;
-    socklen_t len = sizeof(error);
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-        error = errno;
-    if (error)
-        try_next_address(c, strerror(error));
-    else
-        connected(c);
-}
-
-static void on_io(evutil_socket_t fd, short what, void *arg)
-{
-    struct mqtt_connection *c = arg;
-    (void)fd;
-    (void)what;
+    struct mqtt_connection *c = ctx;
     c->busy = true;
-    if (c->state == STATE_RESOLVING)
-        on_resolved(c);
-    else
-        on_connecting(c);
+    connected(c, fd);
     c->busy = false;
     if (c->doomed)
         mqtt_connection_free(c);
 }
 
-static void attempt(struct mqtt_connection *c)
+/* It may come from inside connection_dial_next or _start, in a turn that is busy already. */
+static void on_dial_failed(void *ctx, const char *why)
 {
-    c->address_count = 0;
-    c->address_next = 0;
-    if (!c->host) {
-        memcpy(&c->addresses[0].address, &c->unix_address, sizeof(c->unix_address));
-        c->addresses[0].address_len = sizeof(c->unix_address);
-        c->address_count = 1;
-        try_next_address(c, "no address");
-        return;
-    }
-    int rc = resolve_start(&c->resolve, c->host, c->port, false);
-    if (rc < 0) {
-        c->resolve = NULL;
-        lost(c, strerror(-rc));
-        return;
-    }
-    c->state = STATE_RESOLVING;
-    event_assign(c->io, c->base, resolve_fd(c->resolve), EV_READ | EV_PERSIST, on_io, c);
-    event_add(c->io, NULL);
-    arm(c, c->connect_timeout_ms);
+    struct mqtt_connection *c = ctx;
+    bool outer = c->busy;
+    c->busy = true;
+    lost(c, why);
+    c->busy = outer;
+    if (c->doomed && !outer)
+        mqtt_connection_free(c);
 }
+
+static const struct connection_dial_ops dial_ops = {on_dialled, on_dial_failed};
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -397,15 +275,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     switch (c->state) {
     case STATE_IDLE:
     case STATE_OPEN:
+    case STATE_DIALLING:
         break; /* no timer is set in these */
     case STATE_WAITING:
-        attempt(c);
-        break;
-    case STATE_RESOLVING:
-        lost(c, "name resolution takes too long");
-        break;
-    case STATE_CONNECTING:
-        try_next_address(c, strerror(ETIMEDOUT));
+        c->state = STATE_DIALLING;
+        connection_dial_start(c->dial);
         break;
     case STATE_HANDSHAKE:
         try_next_address(c, "no answer to the TLS handshake");
@@ -430,9 +304,8 @@ static bool is_set(const char *s)
 /* Return: NULL, or what is wrong. */
 static const char *take_address(struct mqtt_connection *c, const struct mqtt_address *a)
 {
-    static const char prefix[] = "unix:";
-    bool is_unix = strncmp(a->host, prefix, strlen(prefix)) == 0;
-    if (a->tls && is_unix && !is_set(a->tls_name))
+    const char *wrong = NULL;
+    if (a->tls && connection_dial_is_unix(a->host) && !is_set(a->tls_name))
         return "TLS on a unix socket needs tls_name, the name that the certificate must have";
     c->connect_timeout_ms = a->connect_timeout_ms ? a->connect_timeout_ms : MQTT_CONNECT_TIMEOUT_MS;
     c->tls = a->tls;
@@ -442,17 +315,8 @@ static const char *take_address(struct mqtt_connection *c, const struct mqtt_add
     c->tls_name = strdup(is_set(a->tls_name) ? a->tls_name : a->host);
     if (!c->tls_ca || !c->tls_cert || !c->tls_key || !c->tls_name)
         return "out of memory";
-    snprintf(c->port, sizeof(c->port), "%u", (unsigned)a->port);
-    if (!is_unix) {
-        c->host = strdup(a->host);
-        return c->host ? NULL : "out of memory";
-    }
-    const char *path = a->host + strlen(prefix);
-    if (strlen(path) >= sizeof(c->unix_address.sun_path))
-        return "the path of the unix socket is too long";
-    c->unix_address.sun_family = AF_UNIX;
-    strcpy(c->unix_address.sun_path, path);
-    return NULL;
+    c->dial = connection_dial_new(c->base, a->host, a->port, c->connect_timeout_ms, &dial_ops, c, &wrong);
+    return wrong;
 }
 
 struct mqtt_connection *mqtt_connection_new(struct event_base *base,
@@ -469,11 +333,9 @@ struct mqtt_connection *mqtt_connection_new(struct event_base *base,
     c->base = base;
     c->ops = ops;
     c->ctx = ctx;
-    c->fd = -1;
     const char *wrong = take_address(c, address);
     c->timer = evtimer_new(base, on_timer, c);
-    c->io = event_new(base, -1, 0, on_io, c);
-    if (!wrong && (!c->timer || !c->io))
+    if (!wrong && !c->timer)
         wrong = "out of memory";
     if (!wrong)
         return c;
@@ -486,7 +348,7 @@ void mqtt_connection_free(struct mqtt_connection *c)
 {
     if (!c)
         return;
-    if (c->timer && c->io)
+    if (c->timer && c->dial)
         close_transport(c);
     c->state = STATE_IDLE;
     if (c->busy) {
@@ -495,9 +357,7 @@ void mqtt_connection_free(struct mqtt_connection *c)
     }
     if (c->timer)
         event_free(c->timer);
-    if (c->io)
-        event_free(c->io);
-    free(c->host);
+    connection_dial_free(c->dial);
     free(c->tls_ca);
     free(c->tls_cert);
     free(c->tls_key);
