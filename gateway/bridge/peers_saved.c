@@ -48,7 +48,9 @@ static bool save_in(struct peer *p)
         store_forget(p->bridge->store);
     p->forgotten = s.forgotten;
     uint8_t saved[CHANNEL_SAVED_MAX];
-    return !custody_failed(p->bridge, store_set(p->bridge->store, key_of(p, "channel", key), saved, channel_save(p->channel, saved)));
+    int rc = store_set(p->bridge->store, key_of(p, "channel", key), saved, channel_save(p->channel, saved));
+    explicit_bzero(saved, sizeof saved); /* keys may be among it */
+    return !custody_failed(p->bridge, rc);
 }
 
 static bool save_out(struct peer *p)
@@ -147,7 +149,9 @@ static int load_in(struct peer *p)
     uint8_t saved[CHANNEL_SAVED_MAX];
     size_t n = sizeof saved;
     int rc = store_get(p->bridge->store, key_of(p, "channel", key), saved, &n);
-    if (rc >= 0 && !channel_load(p->channel, saved, rc == 0 ? n : 0))
+    bool good = rc < 0 || channel_load(p->channel, saved, rc == 0 ? n : 0);
+    explicit_bzero(saved, sizeof saved);
+    if (!good)
         bridge_logf(p->bridge, BRIDGE_WARN, "peer", "what the channel had remembered is not its own peer=%s", p->config->name);
     return rc;
 }

@@ -395,19 +395,19 @@ static struct in_epoch *open_frame(struct channel *c, const struct datagram_head
     return NULL;
 }
 
-void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms)
+static void on_data(struct channel *c, uint8_t *frame, size_t n, struct in_epoch *fresh, int64_t now_ms)
 {
     struct datagram *d = c->datagram;
     struct datagram_header h;
-    struct in_epoch fresh = {0}, *e = NULL;
+    struct in_epoch *e = NULL;
     size_t tag = datagram_tag_bytes(c), content = 0, header = 0;
     size_t clear = n > tag ? datagram_clear_decode(&h, c->config.seal, frame, n - tag) : 0;
     uint64_t number = 0;
     if (clear > 0)
-        e = open_frame(c, &h, frame, n, clear, &fresh, &number, &content);
-    if (!e && fresh.lacks_share) {
+        e = open_frame(c, &h, frame, n, clear, fresh, &number, &content);
+    if (!e && fresh->lacks_share) {
         (void)proves_itself(c, NULL);
-        refuse(c, &fresh, DATAGRAM_FLOOR, now_ms);
+        refuse(c, fresh, DATAGRAM_FLOOR, now_ms);
         return;
     }
     if (e)
@@ -417,7 +417,7 @@ void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
         c->status.forged += clear > 0 && datagram_sealed(c);
         return;
     }
-    if (e == &fresh && !(e = accept_epoch(c, &h.announcement, &fresh, now_ms)))
+    if (e == fresh && !(e = accept_epoch(c, &h.announcement, fresh, now_ms)))
         return;
     if (h.announces && number > h.announcement.behind)
         skip_to(e, number - h.announcement.behind);
@@ -472,6 +472,13 @@ void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
         c->status.bad_frames++;
         break;
     }
+}
+
+void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms)
+{
+    struct in_epoch fresh = {0};
+    on_data(c, frame, n, &fresh, now_ms);
+    crypto_wipe(&fresh.key, sizeof fresh.key);
 }
 
 void datagram_committed(struct channel *c, uint64_t frame, int64_t now_ms)

@@ -197,15 +197,17 @@ enum datagram_keying datagram_share_open(struct channel *c, const struct datagra
     if (!m->mixed)
         return datagram_epoch_key(c, SEAL_THEIRS, a->counter, a->epoch, a->salt, e->next_secret, &e->key) ? DATAGRAM_KEYED
                                                                                                            : DATAGRAM_NO_KEY;
+    /* Also where both shares are here: X25519 is the costliest thing that a stranger could make us do. */
+    uint8_t proof[DATAGRAM_SHARE_PROOF];
+    if (!datagram_mix_proof(&d->terms, SEAL_THEIRS, secret, &name, m, proof) || memcmp(proof, m->proof, sizeof proof) != 0)
+        return DATAGRAM_NO_KEY;
     const struct own_share *own = find_own(&d->shares, m->with);
     const uint8_t *sender = m->whole ? m->share : find_peer(&d->shares, m->share);
-    if (own && sender) {
-        const struct share_pair pair = {sender, own->share, own->private_key};
-        return datagram_mixed_key(&d->terms, SEAL_THEIRS, secret, &name, &pair, &e->key) ? DATAGRAM_KEYED : DATAGRAM_NO_KEY;
-    }
-    uint8_t proof[DATAGRAM_SHARE_PROOF];
-    e->lacks_share = datagram_mix_proof(&d->terms, SEAL_THEIRS, secret, &name, m, proof) && memcmp(proof, m->proof, sizeof proof) == 0;
-    return e->lacks_share ? DATAGRAM_NO_SHARE : DATAGRAM_NO_KEY;
+    e->lacks_share = !own || !sender;
+    if (e->lacks_share)
+        return DATAGRAM_NO_SHARE;
+    const struct share_pair pair = {sender, own->share, own->private_key};
+    return datagram_mixed_key(&d->terms, SEAL_THEIRS, secret, &name, &pair, &e->key) ? DATAGRAM_KEYED : DATAGRAM_NO_KEY;
 }
 
 void datagram_share_accepted(struct channel *c, const struct datagram_announcement *a, const struct in_epoch *e)

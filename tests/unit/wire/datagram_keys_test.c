@@ -92,7 +92,8 @@ static void an_epoch_outlives_the_move_of_its_key_to_the_other_file(void **state
     unsigned greetings = s->end[1].greetings;
     with(s, 1, 1, 2, false, sim_reload);
     talk(s, 3);
-    assert_int_equal(s->end[1].greetings, greetings); /* end 0's, at end 1 */
+    if (!sim_forward) /* an epoch with shares is not gone on with by another channel */
+        assert_int_equal(s->end[1].greetings, greetings); /* end 0's, at end 1 */
     sim_free(s);
 }
 
@@ -122,6 +123,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_epoch_outlives_the_move_of_its_key_to_the_other_file),
         cmocka_unit_test(what_was_under_way_when_the_file_changed_arrives),
     };
+    sim_arguments(argc, argv);
     sim_seal = SEAL_FULL;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
