@@ -85,6 +85,9 @@ def _(world):
         listener.wait_payload("hello from " + near)
 
 
+FIRST_CREDITS = 5
+
+
 @case("the README's sat-edge.ini and sat-hub.ini, on an emulated modem and gateway, carry an alarm and a command")
 def _(world):
     texts = {name: blocks()[name] for name in ("sat-edge.ini", "sat-hub.ini")}
@@ -108,8 +111,14 @@ def _(world):
     listeners = {name: world.client(brokers[name], "site/#", "cmd/#") for name in texts}
     world.client(brokers["sat-edge.ini"]).publish("alarm/test", "hello")
     equal_topic(listeners["sat-hub.ini"].wait_payload("hello"), "site/buoy-17/alarm/test")
+    first = sky.credits(imei)
+    check(first <= FIRST_CREDITS, "credits until the first message is there", first, sky.modem(imei))
     world.client(brokers["sat-hub.ini"]).publish("cmd/buoy-17/test", "hi")
     equal_topic(listeners["sat-edge.ini"].wait_payload("hi"), "cmd/test")
+    before = sky.credits(imei)
+    world.client(brokers["sat-edge.ini"]).publish("alarm/test", "again")
+    listeners["sat-hub.ini"].wait_payload("again")
+    check_equal(sky.credits(imei) - before, 1, "credits of an alarm from then on")
     sky.check_conduct()
 
 
