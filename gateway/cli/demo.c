@@ -11,6 +11,7 @@
 #include <event2/event.h>
 #include "gateway/cli/demo_client.h"
 #include "gateway/cli/demo_stage.h"
+#include "gateway/cli/line_child.h"
 #include "gateway/cli/line_sim.h"
 #include "gateway/cli/telemetry.h"
 #include "gateway/daemon/clock.h"
@@ -62,7 +63,7 @@ static uint64_t plain_cost(size_t topic, size_t payload)
 static uint64_t line_bytes(struct demo *d)
 {
     struct line_counters a = {0}, b = {0};
-    if (line_sim_counters(d->stage.line, LINE_A, &a) != 0 || line_sim_counters(d->stage.line, LINE_B, &b) != 0)
+    if (line_child_counters(d->stage.line, LINE_A, &a) != 0 || line_child_counters(d->stage.line, LINE_B, &b) != 0)
         return 0;
     return a.sent + b.sent;
 }
@@ -80,7 +81,7 @@ static void show(struct demo *d, int64_t now)
 static void set_line(struct demo *d, const char *command)
 {
     char answer[LINE_SIM_ANSWER_MAX];
-    if (line_sim_ask(d->stage.line, command, answer, sizeof answer) != 0)
+    if (line_child_ask(d->stage.line, command, answer, sizeof answer) != 0)
         fprintf(stderr, "longwire: the simulated line does not answer\n");
 }
 

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "gateway/cli/commands.h"
-#include "gateway/cli/line_sim.h"
+#include "gateway/cli/line_child.h"
 
 #define BROKER_WAIT_TRIES 250 /* of 20 ms */
 #define DIR_PARENT_MAX    40  /* bytes of TMPDIR: what stands below it must fit dir and a socket address */
@@ -151,7 +151,7 @@ int stage_open(struct stage *s, const char *self, uint64_t seed)
     char link[2][96];
     for (int side = 0; side < 2; side++)
         snprintf(link[side], sizeof link[side], "%s/line-%s", s->dir, names[side]);
-    int rc = line_sim_start(&s->line, link[0], link[1], seed);
+    int rc = line_child_start(&s->line, link[0], link[1], seed);
     if (rc < 0) {
         fprintf(stderr, "longwire: cannot simulate a line: %s\n", strerror(-rc));
         return -1;
@@ -216,7 +216,7 @@ void stage_close(struct stage *s)
         end(&s->gateway[side], SIGTERM);
     for (int side = 0; side < 2; side++)
         end(&s->broker[side], SIGTERM);
-    line_sim_stop(s->line);
+    line_child_stop(s->line);
     s->line = NULL;
     if (s->dir[0])
         nftw(s->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);

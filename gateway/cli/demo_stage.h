@@ -9,7 +9,7 @@
 #include <sys/types.h>
 #include "base/attr.h"
 
-struct line_sim;
+struct line_child;
 
 enum stage_side { STAGE_EDGE, STAGE_HUB };
 
@@ -17,7 +17,7 @@ struct stage {
     char dir[64];
     uint16_t port[2];            /* of each side's broker */
     pid_t broker[2], gateway[2];
-    struct line_sim *line;
+    struct line_child *line;
     char file[2][96];            /* the gateways' INI files */
 };
 

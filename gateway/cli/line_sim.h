@@ -38,19 +38,4 @@
 int line_sim_run(const char *link_a, const char *link_b, uint64_t seed, int in_fd,
                  int out_fd) MUST_CHECK;
 
-struct line_sim; /* a simulator in a child process */
-
-/* Forks it off. It dies with its parent. Both links exist when this returns.
- * Return: 0 and *out; negative errno. */
-int line_sim_start(struct line_sim **out, const char *link_a, const char *link_b,
-                   uint64_t seed) MUST_CHECK;
-/* Says one command and waits for its answer (some 100 us; 2 s at most).
- * Return: 0; -EINVAL: refused, answer says why; -ETIMEDOUT, -EPIPE: it is gone. answer may be
- * NULL. */
-int line_sim_ask(struct line_sim *s, const char *command, char *answer, size_t size) MUST_CHECK;
-/* The counters of one direction. Return: as line_sim_ask. */
-int line_sim_counters(struct line_sim *s, enum line_end from, struct line_counters *out) MUST_CHECK;
-/* Ends the child and waits for it; its links are gone afterwards. NULL allowed. */
-void line_sim_stop(struct line_sim *s);
-
 #endif
