@@ -12,6 +12,7 @@
 #define DAMAGED_MAX      6  /* looks at an MT message that never comes over whole */
 #define MOMSN_AHEAD_MAX  16 /* more is not the same modem, or its count was cleared */
 #define ASKED_WAIT_MAX_S (24 * 3600)
+#define RESULT_FIELDS    6 /* of +SBDIX */
 
 /* ---- the look at the buffers, which is free ---- */
 
@@ -262,6 +263,15 @@ static void session_done(struct sbd *s, const long *v, int64_t now_ms)
         sbd_save_note(s, now_ms); /* given to us while the session was under way: the next one takes it */
 }
 
+/* After a session that gave nothing: longer with each in a row, whatever is asked of us or thought enough. */
+static void wait_at_least(struct sbd *s, int64_t wait_ms, int64_t now_ms)
+{
+    int64_t least = s->options->min_interval_ms,
+            ladder = sbd_ladder_ms(++s->note.failures, s->host->ops->random(s->host));
+    wait_ms = wait_ms > ladder ? wait_ms : ladder;
+    s->next_session_ms = now_ms + sbd_scaled(s, wait_ms > least ? wait_ms : least);
+}
+
 static enum sbd_step session_failed(struct sbd *s, long status, int64_t now_ms)
 {
     const struct sbd_policy *p = sbd_policy_of(status);
@@ -300,8 +310,9 @@ enum sbd_step sbd_on_session(struct sbd *s, int64_t now_ms)
     long v[6] = {0};
     size_t n = at_numbers(s->chat.info, v, 6);
     s->quiet_until_ms = 0;
-    if (n == 0) { /* a byte was lost on the line: the look finds out */
-        s->next_session_ms = now_ms + sbd_scaled(s, s->options->min_interval_ms);
+    /* Bytes were lost on the line, and what looks like a success may be the beginning of another number: the look finds out. */
+    if (n == 0 || (n < RESULT_FIELDS && v[0] >= 0 && v[0] <= 4)) {
+        wait_at_least(s, 0, now_ms);
         return SBD_LOOK;
     }
     s->last_status = v[0];
@@ -339,7 +350,8 @@ enum sbd_step sbd_on_wait_told(struct sbd *s, int64_t now_ms)
     long v[2] = {1, 0};
     if (at_numbers(s->chat.info, v, 2) == 2 && v[0] == 0 && v[1] >= 0) {
         int64_t seconds = v[1] < ASKED_WAIT_MAX_S ? v[1] : ASKED_WAIT_MAX_S;
-        s->next_session_ms = now_ms + sbd_scaled(s, seconds * SECOND);
+        s->note.failures--; /* session_failed has counted it */
+        wait_at_least(s, seconds * SECOND, now_ms);
         s->host->ops->trace(s->host, 1, "the network asks to wait: seconds=%ld", v[1]);
     }
     sbd_save_note(s, now_ms);

@@ -163,6 +163,11 @@ static void end_session(struct sbd_modem *m)
     }
     if (s->fate == FATE_NO_RESULT || s->fate == FATE_HANGS || m->master < 0)
         return;
+    if (s->cut) {
+        put_line(m, "+SBDIX: %c", s->status > 9 ? '0' + s->status / 10 : '0' + s->status);
+        put_line(m, "OK");
+        return;
+    }
     put_line(m, m->set->no_spaces ? "%s%d,%u,%d,%d,%zu,%d" : "%s %d, %u, %d, %d, %zu, %d",
              m->answering && m->set->label_a ? "+SBDIXA:" : "+SBDIX:", s->status, number,
              s->mt_status == 2 ? 2 : had_mt, had_mt ? m->mtmsn : -1, had_mt ? m->mt_n : 0, ok ? m->waiting : 7);

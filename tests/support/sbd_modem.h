@@ -28,6 +28,7 @@ struct sbd_modem_session {
     enum sbd_modem_fate fate;
     int64_t lasts_ms; /* 0: settings.session_ms */
     int mt_status;    /* 2: error while checking */
+    bool cut;         /* of the result's numbers the first digit alone is said */
 };
 
 struct sbd_modem_message {

@@ -164,6 +164,30 @@ static void test_traffic_management_is_waited_out(void **state)
     expect_right();
 }
 
+static void test_no_storm_where_the_network_asks_for_no_wait(void **state)
+{
+    bring_up();
+    t.modem->loe_seconds = 0;
+    for (int i = 0; i < 20; i++)
+        sbd_modem_expect(t.modem, (struct sbd_modem_session){.status = 38});
+    int64_t began_ms = t.world.now_ms;
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(send_frame("hello"), SEND_FAILED);
+    assert_true(t.world.now_ms - began_ms > HOUR);
+    expect_right();
+}
+
+static void test_result_that_is_cut_short_is_no_success(void **state)
+{
+    bring_up();
+    sbd_modem_expect(t.modem, (struct sbd_modem_session){.status = 18, .cut = true});
+    assert_int_equal(send_frame("hello"), SEND_UNKNOWN);
+    sbd_modem_expect(t.modem, (struct sbd_modem_session){.status = 0, .cut = true});
+    assert_int_equal(send_frame("hello"), SEND_DONE);
+    assert_int_equal(t.modem->mo_count, 1);
+    expect_right();
+}
+
 static void test_no_retry_storm(void **state)
 {
     bring_up();
@@ -418,6 +442,8 @@ static const struct CMUnitTest tests[] = {
     CASE(test_radio_is_switched_on),
     CASE(test_radio_that_stays_off_stops_the_link),
     CASE(test_traffic_management_is_waited_out),
+    CASE(test_no_storm_where_the_network_asks_for_no_wait),
+    CASE(test_result_that_is_cut_short_is_no_success),
     CASE(test_no_retry_storm),
     CASE(test_frame_is_given_back_while_it_must_wait),
     CASE(test_refused_size_is_not_sent_again),
