@@ -17,7 +17,7 @@
 
 #define SEED       20261123
 #define UNIT_BYTES 220
-#define EACH_MAX   300 /* messages of a kind: run.h bounds the records of all kinds together */
+#define EACH_MAX   600 /* messages of a kind: run.h bounds the records of all kinds together */
 
 static const struct codec *const codecs[] = {&codec_plain, &codec_mix};
 
@@ -84,12 +84,13 @@ static void make(struct run *run, const struct codec *codec, size_t memory, size
 {
     struct stream s;
     struct stream_message m;
+    size_t given = 0; /* what a kind of short messages leaves, the next ones take */
 
     run_begin(run, codec, memory);
     for (size_t k = 0; k < stream_kind_count; k++) {
-        size_t begin = run->stream.len, given = 0;
+        size_t begin = run->stream.len, end = given + (bytes - given) / (stream_kind_count - k);
         stream_begin(&s, SEED + k);
-        for (unsigned i = 0; i < EACH_MAX && given < bytes / stream_kind_count; i++) {
+        for (unsigned i = 0; i < EACH_MAX && given < end; i++) {
             stream_kinds[k].next(&s, &m);
             if (codec->set_effort)
                 codec->set_effort(run->encoder, i % 8 < 6 ? CODEC_EFFORT_FULL : CODEC_EFFORT_FAST);

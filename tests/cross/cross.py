@@ -17,7 +17,7 @@ MACHINES = (  # name, compiler, emulator, what it stands for
     ("i686", "i686-linux-gnu-gcc", "qemu-i386", "32 bits"),
 )
 # (memory of the model, bytes of payload). Emulation is slow, so most of it at the default memory.
-STREAMS = ((256 << 10, 20000), (4 << 20, 100000), (16 << 20, 20000))
+STREAMS = ((256 << 10, 10000), (4 << 20, 300000), (16 << 20, 10000))
 FLAGS = ("-std=gnu11", "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
          "-Wno-missing-field-initializers")
 TIMEOUT_S = 280  # a command, on a machine that has much else to do

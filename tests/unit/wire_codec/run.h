@@ -9,7 +9,7 @@
 #include "gateway/wire/codec.h"
 #include "tests/unit/wire_codec/streams.h"
 
-#define RUN_RECORDS_MAX 4096
+#define RUN_RECORDS_MAX 8192
 #define RUN_UNITS_MAX   4096
 
 /* One record that was coded, with copies of all it points to. */
