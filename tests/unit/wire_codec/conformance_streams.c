@@ -306,6 +306,34 @@ static void checksums_of_all_kinds(void)
     run_end(&o.run);
 }
 
+/* More than the window holds: what was said long ago is gone, at each place in another moment. Noise is cheap to decode. */
+static void longer_than_the_window(void)
+{
+    struct stream s;
+    uint8_t noise[1100];
+    struct odd o = {0};
+
+    begin(&o.run, "window", CODEC_MIX_MEMORY_MIN);
+    stream_begin(&s, SEED + 1);
+    for (unsigned i = 0; i < 4; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "w/old%u", i);
+        name_topic(&o, i, name);
+        say(&o, i, "seen=12.50,state=on");
+    }
+    for (unsigned i = 0; i < 9; i++) {
+        for (size_t k = 0; k < sizeof noise; k++)
+            noise[k] = (uint8_t)stream_random(&s, 256);
+        say_bytes(&o, 9, noise, sizeof noise);
+        say(&o, i % 4, "seen=12.75,state=on");
+        run_flush(&o.run);
+    }
+    say(&o, 3, "seen=12.75,state=off");
+    run_flush(&o.run);
+    print_run(&o.run);
+    run_end(&o.run);
+}
+
 /* A model that was primed, as that of an anchor or a history is. */
 static void primed(void)
 {
@@ -376,6 +404,7 @@ int main(int argc, char **argv)
     containers();
     checksums_of_all_kinds();
     primed();
+    longer_than_the_window();
     kind("scalars", least, 60, CODEC_EFFORT_FULL);
     kind("events", least, 30, CODEC_EFFORT_FULL);
     kind("json", least, 4, CODEC_EFFORT_FULL);
