@@ -42,26 +42,49 @@ static unsigned seen(uint16_t history)
     return (unsigned)state->zeros + state->ones;
 }
 
-/* The history of a node in the line: found by its check; else the least seen of four places, where it
- * would go. history: what stands there of this node, with state 0 where that is nothing. */
-static uint16_t *slot_of(uint16_t *line, uint32_t hash, unsigned node, uint16_t *history)
+/* Of a node: where in the line its history may stand, and the check that tells it from others. */
+static uint32_t mark_of(uint32_t hash, unsigned node)
 {
     uint32_t h = (hash + node * 0x9e3779b1u) * 0x2c1b3c6du;
 
-    h ^= h >> 15;
-    unsigned check = h & 0xff, place = h >> 8 & (MIX_LINE - 1);
-    for (unsigned k = 0; k < 4; k++) {
-        uint16_t *slot = line + (place ^ k);
-        if (*slot >> 8 == check && *slot & 255) {
-            *history = *slot;
-            return slot;
-        }
-    }
+    return h ^ h >> 15;
+}
+
+static unsigned check_of(uint32_t mark)
+{
+    return mark & 0xff;
+}
+
+static unsigned place_of(uint32_t mark)
+{
+    return mark >> 8 & (MIX_LINE - 1);
+}
+
+/* Has the history that check, and a state that is not 0? */
+static unsigned is_of(unsigned history, unsigned check)
+{
+    return history - (check << 8) - 1 < 255;
+}
+
+/* The history of that mark, or NULL. Which of the places it is cannot be foretold, so there is one branch, not four. */
+static inline uint16_t *find(uint16_t *line, uint32_t mark)
+{
+    unsigned place = place_of(mark), check = check_of(mark);
+    unsigned hits = is_of(line[place], check) | is_of(line[place ^ 1], check) << 1 |
+                    is_of(line[place ^ 2], check) << 2 | is_of(line[place ^ 3], check) << 3;
+
+    return hits ? line + (place ^ (unsigned)__builtin_ctz(hits)) : NULL;
+}
+
+/* Where a new history of that mark goes: the least seen of its four places. */
+static uint16_t *room_for(uint16_t *line, uint32_t mark)
+{
+    unsigned place = place_of(mark);
     uint16_t *worst = line + place;
-    for (unsigned k = 1; k < 4 && h >> 24 & 7; k++)
+
+    for (unsigned k = 1; k < 4 && mark >> 24 & 7; k++)
         if (seen(line[place ^ k]) < seen(*worst))
             worst = line + (place ^ k);
-    *history = (uint16_t)(check << 8);
     return worst;
 }
 
@@ -103,7 +126,9 @@ void mix_contexts_begin(struct mix_contexts *c, unsigned kind, bool fast, const 
 
 static inline void predict_one(struct mix_contexts *c, unsigned i, unsigned node, unsigned bits, int16_t *in)
 {
-    c->slot[i] = slot_of(c->line[i], c->nibble[i], node, &c->history[i]);
+    c->mark[i] = mark_of(c->nibble[i], node);
+    c->slot[i] = find(c->line[i], c->mark[i]);
+    c->history[i] = c->slot[i] ? *c->slot[i] : (uint16_t)(check_of(c->mark[i]) << 8);
     unsigned state = c->history[i] & 255;
     in[0] = in[1] = in[2] = 0;
     if (state) {
@@ -125,14 +150,19 @@ void mix_contexts_predict(struct mix_contexts *c, unsigned node, unsigned bits, 
         predict_one(c, i, node, bits, in + (size_t)i * MIX_CONTEXT_INPUTS);
 }
 
-static inline void update_one(struct mix_contexts *c, unsigned i, unsigned node, unsigned bits, int bit,
-                              bool surprise)
+static inline void make_room(struct mix_contexts *c, unsigned i)
+{
+    if (!c->slot[i])
+        c->slot[i] = room_for(c->line[i], c->mark[i]);
+}
+
+static inline void update_one(struct mix_contexts *c, unsigned i, unsigned node, unsigned bits, int bit)
 {
     unsigned state = c->history[i] & 255;
 
     if (state)
         mix_counter_update(&c->state_map[i][c->kind + state], bit, STATE_LIMIT);
-    if (state || surprise)
+    if (c->slot[i])
         *c->slot[i] = (uint16_t)((c->history[i] & 0xff00) | mix_states[state].next[bit]);
     if (run_votes(c, i, node, bits))
         mix_counter_update(run_counter(c, i, bits), bit, RUN_LIMIT);
@@ -145,10 +175,15 @@ static inline void update_one(struct mix_contexts *c, unsigned i, unsigned node,
 void mix_contexts_update(struct mix_contexts *c, unsigned node, unsigned bits, int bit, bool surprise)
 {
     c->surprised |= surprise;
+    /* Before any is written: contexts may share a line. */
+    for (unsigned n = 0; surprise && c->fast && n < MIX_CONTEXTS_FAST; n++)
+        make_room(c, fast_ones[n]);
+    for (unsigned i = 0; surprise && !c->fast && i < MIX_CONTEXTS; i++)
+        make_room(c, i);
     for (unsigned n = 0; c->fast && n < MIX_CONTEXTS_FAST; n++)
-        update_one(c, fast_ones[n], node, bits, bit, surprise);
+        update_one(c, fast_ones[n], node, bits, bit);
     for (unsigned i = 0; !c->fast && i < MIX_CONTEXTS; i++)
-        update_one(c, i, node, bits, bit, surprise);
+        update_one(c, i, node, bits, bit);
 }
 
 static inline void end_one(struct mix_contexts *c, unsigned i, uint8_t byte)

@@ -39,8 +39,10 @@ struct mix_contexts {
     bool fast;
     bool surprised; /* by a bit of this byte */
     uint32_t hash[MIX_CONTEXTS], nibble[MIX_CONTEXTS];
-    uint16_t *line[MIX_CONTEXTS], *slot[MIX_CONTEXTS];
-    uint16_t history[MIX_CONTEXTS]; /* what stands in the slot; state 0: none yet */
+    uint16_t *line[MIX_CONTEXTS];
+    uint32_t mark[MIX_CONTEXTS];    /* of the node in the line */
+    uint16_t *slot[MIX_CONTEXTS];   /* of its history; NULL: it has none */
+    uint16_t history[MIX_CONTEXTS]; /* what stands there; state 0: none */
     struct mix_run *run[MIX_CONTEXTS];
 };
 
