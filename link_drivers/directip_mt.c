@@ -8,39 +8,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "link_drivers/directip_refusal.h"
-#include "link_drivers/directip_wait.h"
-#include "link_drivers/tcp_socket.h"
+#include "link_drivers/directip_mt_internal.h"
 
-#define ANSWER_BYTES_MAX 256 /* it has 31, and room for elements to come */
 /* A modem whose numbers jump by more has been exchanged, or had its counter cleared. */
 #define MTMSN_STEP_MAX 50
 
-enum job_state {
-    JOB_WAITING, /* until at_ms, then for a place among the connections */
-    JOB_CONNECTING,
-    JOB_SENDING,
-    JOB_ANSWER,
-};
-
-struct directip_mt_job {
-    enum job_state state;
-    uint64_t token;
-    bool urgent;
-    bool may_have_left; /* it was given away whole, and no answer came */
-    unsigned tries;
-    int fd; /* but for WAITING */
-    int next_address;
-    int64_t at_ms; /* WAITING: when it is due; else when the state has lasted too long */
-    enum directip_priority priority;
-    uint32_t id;
-    size_t message_n, sent_n, answer_n, payload_n;
-    uint8_t message[DIRECTIP_MT_BYTES_MAX];
-    uint8_t answer[ANSWER_BYTES_MAX];
-    uint8_t payload[];
-};
-
-static int64_t wait_ms(const struct directip_mt *c, enum directip_wait wait, unsigned n)
+int64_t directip_mt_wait_ms(const struct directip_mt *c, enum directip_wait wait, unsigned n)
 {
     return directip_wait_ms(wait, n, c->host->ops->random(c->host), c->settings.time_scale);
 }
@@ -70,9 +43,9 @@ struct directip_mt_station *directip_mt_find(struct directip_mt *c, const char *
 {
     struct directip_mt_station key = {.imei = imei}, *pointer = &key;
     struct directip_mt_station **found =
-        c->count == 0
-            ? NULL
-            : bsearch(&pointer, c->by_imei, c->count, sizeof(struct directip_mt_station *), compare_imeis);
+        c->count == 0 ? NULL
+                      : bsearch(&pointer, c->by_imei, c->count,
+                                sizeof(struct directip_mt_station *), compare_imeis);
     return found ? *found : NULL;
 }
 
@@ -119,29 +92,12 @@ void directip_mt_fini(struct directip_mt *c)
 
 /* --- the message in hand --- */
 
-/* Lets go of its connection. */
-static void hang_up(struct directip_mt *c, struct directip_mt_station *s)
-{
-    struct directip_mt_job *j = s->job;
-    if (j->state == JOB_WAITING)
-        return;
-    c->host->ops->watch(c->host, j->fd, WATCH_NONE);
-    close(j->fd);
-    j->fd = -1;
-    j->state = JOB_WAITING;
-    for (size_t i = 0; i < c->active_count; i++)
-        if (c->active[i] == s) {
-            c->active[i] = c->active[--c->active_count];
-            break;
-        }
-}
-
-static void finish(struct directip_mt *c, struct directip_mt_station *s, enum send_outcome outcome,
-                   int64_t now_ms)
+void directip_mt_finish(struct directip_mt *c, struct directip_mt_station *s,
+                        enum send_outcome outcome, int64_t now_ms)
 {
     uint64_t token = s->job->token;
     c->bytes_out += outcome == SEND_FAILED ? 0 : s->job->payload_n;
-    hang_up(c, s);
+    directip_mt_hang_up(c, s);
     free(s->job);
     s->job = NULL;
     if (outcome == SEND_UNKNOWN) {
@@ -154,16 +110,16 @@ static void finish(struct directip_mt *c, struct directip_mt_station *s, enum se
 static void give_up_job(struct directip_mt *c, struct directip_mt_station *s, int64_t now_ms)
 {
     bool whole = s->job->state == JOB_ANSWER;
-    finish(c, s, whole || s->job->may_have_left ? SEND_UNKNOWN : SEND_FAILED, now_ms);
+    directip_mt_finish(c, s, whole || s->job->may_have_left ? SEND_UNKNOWN : SEND_FAILED, now_ms);
 }
 
-static void rest_station(struct directip_mt *c, struct directip_mt_station *s,
-                         enum directip_wait wait, int64_t now_ms)
+void directip_mt_rest(struct directip_mt *c, struct directip_mt_station *s, enum directip_wait wait,
+                      int64_t now_ms)
 {
-    s->closed_until_ms = now_ms + wait_ms(c, wait, ++s->refusals);
+    s->closed_until_ms = now_ms + directip_mt_wait_ms(c, wait, ++s->refusals);
 }
 
-static void station_down(struct directip_mt *c, struct directip_mt_station *s, const char *why)
+void directip_mt_station_down(struct directip_mt *c, struct directip_mt_station *s, const char *why)
 {
     s->down = true;
     c->host->ops->state(c->host, s->station, LINK_DOWN, why);
@@ -175,208 +131,29 @@ static void station_up(struct directip_mt *c, struct directip_mt_station *s, con
     c->host->ops->state(c->host, s->station, LINK_UP, why);
 }
 
-/* The gateway cannot be had. What has certainly not left goes back to the host, which may have
- * something more urgent by the time that the gateway is there. */
-static void gateway_failed(struct directip_mt *c, enum directip_wait wait, const char *why,
-                           int64_t now_ms)
+void directip_mt_gateway_failed(struct directip_mt *c, enum directip_wait wait, const char *why,
+                                int64_t now_ms)
 {
     if (strcmp(c->trouble, why) != 0)
         c->host->ops->trace(c->host, 2, "the gateway takes no messages: to=%s:%s why=\"%s\"",
                             c->settings.connect.host, c->settings.connect.port, why);
     snprintf(c->trouble, sizeof(c->trouble), "%s", why);
-    c->closed_until_ms = now_ms + wait_ms(c, wait, ++c->failures);
+    c->closed_until_ms = now_ms + directip_mt_wait_ms(c, wait, ++c->failures);
     c->address_count = 0; /* it may have moved */
     for (size_t i = 0; i < c->count; i++) {
         struct directip_mt_station *s = &c->stations[i];
         if (s->job && s->job->state == JOB_WAITING && !s->job->may_have_left)
-            finish(c, s, SEND_FAILED, now_ms);
+            directip_mt_finish(c, s, SEND_FAILED, now_ms);
     }
 }
 
-static void gateway_works(struct directip_mt *c)
+void directip_mt_gateway_works(struct directip_mt *c)
 {
     if (c->trouble[0] != '\0')
         c->host->ops->trace(c->host, 1, "the gateway takes messages again: to=%s:%s",
                             c->settings.connect.host, c->settings.connect.port);
     c->trouble[0] = '\0';
     c->failures = 0;
-}
-
-/* The connection ended without an answer that can be believed. */
-static void unanswered(struct directip_mt *c, struct directip_mt_station *s, const char *why,
-                       int64_t now_ms)
-{
-    struct directip_mt_job *j = s->job;
-    bool whole = j->sent_n == j->message_n;
-    hang_up(c, s);
-    j->may_have_left = j->may_have_left || whole;
-    j->tries++;
-    c->unanswered++;
-    c->host->ops->trace(c->host, j->tries == 1 ? 1 : 2,
-                        "a message has no answer: to=%s why=\"%s\" id=%08x try=%u", s->name, why,
-                        j->id, j->tries);
-    if (!j->may_have_left) {
-        finish(c, s, SEND_FAILED, now_ms);
-        gateway_failed(c, WAIT_MT_GATEWAY, why, now_ms);
-    } else if (j->tries >= DIRECTIP_MT_TRIES_MAX) {
-        finish(c, s, SEND_UNKNOWN, now_ms);
-        rest_station(c, s, WAIT_MT_AGAIN, now_ms);
-    } else {
-        j->at_ms = now_ms + wait_ms(c, WAIT_MT_AGAIN, j->tries);
-    }
-}
-
-/* --- its connection --- */
-
-static void prepare(struct directip_mt_station *s)
-{
-    struct directip_mt_job *j = s->job;
-    struct directip_mt_message m = {.id = j->id,
-                                    .priority = j->priority,
-                                    .payload = j->payload,
-                                    .payload_len = j->payload_n};
-    memcpy(m.imei, s->imei, sizeof(m.imei));
-    j->message_n = directip_mt_encode(&m, j->message);
-    j->sent_n = j->answer_n = 0;
-}
-
-static void connect_next(struct directip_mt *c, struct directip_mt_station *s, const char *why,
-                         int64_t now_ms)
-{
-    struct directip_mt_job *j = s->job;
-    hang_up(c, s);
-    while (j->next_address < c->address_count) {
-        const struct resolve_result *a = &c->addresses[j->next_address++];
-        int fd = tcp_socket_connect(&a->address, a->address_len);
-        if (fd < 0) {
-            why = strerror(-fd);
-            continue;
-        }
-        j->fd = fd;
-        j->state = JOB_CONNECTING;
-        j->at_ms = now_ms + wait_ms(c, WAIT_MT_CONNECT, 1);
-        c->active[c->active_count++] = s;
-        c->host->ops->watch(c->host, fd, WATCH_WRITE);
-        return;
-    }
-    /* The message did not leave now; a try before may have been another matter. */
-    if (j->may_have_left && ++j->tries >= DIRECTIP_MT_TRIES_MAX)
-        finish(c, s, SEND_UNKNOWN, now_ms);
-    else
-        j->at_ms = now_ms;
-    gateway_failed(c, WAIT_MT_GATEWAY, why, now_ms);
-}
-
-static void on_connected(struct directip_mt *c, struct directip_mt_station *s, int64_t now_ms)
-{
-    struct directip_mt_job *j = s->job;
-    struct tcp_tuning tuning = {.timeout_ms = wait_ms(c, WAIT_MT_ANSWER, 1)};
-    int error = tcp_socket_connected(j->fd);
-    if (error == -ENOTCONN)
-        return; /* a stale event */
-    if (error < 0) {
-        connect_next(c, s, strerror(-error), now_ms);
-        return;
-    }
-    tcp_socket_tune(j->fd, &tuning);
-    j->state = JOB_SENDING;
-    j->at_ms = now_ms + wait_ms(c, WAIT_MT_ANSWER, 1);
-}
-
-static void send_some(struct directip_mt *c, struct directip_mt_station *s, int64_t now_ms)
-{
-    struct directip_mt_job *j = s->job;
-    ssize_t n = send(j->fd, j->message + j->sent_n, j->message_n - j->sent_n,
-                     MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0) {
-        if (errno != EAGAIN && errno != EINTR)
-            unanswered(c, s, strerror(errno), now_ms);
-        return;
-    }
-    j->sent_n += (size_t)n;
-    if (j->sent_n < j->message_n)
-        return;
-    j->state = JOB_ANSWER;
-    c->host->ops->watch(c->host, j->fd, WATCH_READ);
-}
-
-/* --- the answer --- */
-
-static void on_taken(struct directip_mt *c, struct directip_mt_station *s,
-                     const struct directip_mt_answer *answer, int64_t now_ms)
-{
-    unsigned place = answer->status > 0 ? (unsigned)answer->status : 1;
-    /* Without priority it is the last of the queue, so that its place is the length. */
-    if (s->job->priority == DIRECTIP_PRIORITY_NONE || place > s->queued + 1)
-        s->queued = place;
-    else
-        s->queued++;
-    s->queued_ms = now_ms;
-    s->refusals = 0;
-    s->lasting = false;
-    c->taken++;
-    finish(c, s, SEND_DONE, now_ms);
-}
-
-static void on_refused(struct directip_mt *c, struct directip_mt_station *s, int16_t status,
-                       int64_t now_ms)
-{
-    const struct directip_refusal *r = directip_refusal_of(status);
-    if (status == DIRECTIP_MT_PROTOCOL && s->job->priority != DIRECTIP_PRIORITY_NONE) {
-        c->host->ops->trace(c->host, 2, "the gateway may know no priority as mt_priority has it: "
-                                        "left out from here on");
-        c->settings.priority = DIRECTIP_PRIORITY_NONE;
-    }
-    c->refused++;
-    c->host->ops->trace(c->host, r->lasting ? 2 : 1,
-                        "the gateway refused a message: to=%s imei=%s status=%d why=\"%s\"",
-                        s->name, s->imei, status, r->words);
-    finish(c, s, SEND_FAILED, now_ms);
-    switch (r->scope) {
-    case REFUSAL_OF_US:
-        gateway_failed(c, r->wait, r->words, now_ms);
-        break;
-    case REFUSAL_OF_MODEM:
-        rest_station(c, s, r->wait, now_ms);
-        s->lasting = r->lasting;
-        if (r->lasting)
-            station_down(c, s, r->words);
-        break;
-    }
-}
-
-static void read_answer(struct directip_mt *c, struct directip_mt_station *s, int64_t now_ms)
-{
-    struct directip_mt_job *j = s->job;
-    struct directip_mt_answer answer;
-    const char *why = NULL;
-    ssize_t n = recv(j->fd, j->answer + j->answer_n, sizeof(j->answer) - j->answer_n, 0);
-    if (n <= 0) {
-        if (n == 0 || (errno != EAGAIN && errno != EINTR))
-            unanswered(c, s, n == 0 ? "closed by the gateway" : strerror(errno), now_ms);
-        return;
-    }
-    j->answer_n += (size_t)n;
-    switch (directip_mt_answer_decode(j->answer, j->answer_n, &answer, &why)) {
-    case DIRECTIP_MORE:
-        if (j->answer_n == sizeof(j->answer))
-            unanswered(c, s, "the answer has no end", now_ms);
-        return;
-    case DIRECTIP_BAD:
-        unanswered(c, s, why, now_ms);
-        return;
-    case DIRECTIP_WHOLE:
-        break;
-    }
-    if (answer.id != j->id || strcmp(answer.imei, s->imei) != 0) {
-        unanswered(c, s, "the answer is to another message", now_ms);
-        return;
-    }
-    gateway_works(c);
-    if (answer.status >= 0)
-        on_taken(c, s, &answer, now_ms);
-    else
-        on_refused(c, s, answer.status, now_ms);
 }
 
 /* --- what the host asks --- */
@@ -502,7 +279,7 @@ void directip_mt_stop(struct directip_mt *c, const char *why, int64_t now_ms)
         s->short_of_room = false;
         s->refusals = 0;
         if (!s->down)
-            station_down(c, s, why);
+            directip_mt_station_down(c, s, why);
     }
     c->started = false;
     c->trouble[0] = '\0';
@@ -515,8 +292,8 @@ void directip_mt_reset(struct directip_mt *c, station_t station, const char *why
         return;
     if (s->job)
         give_up_job(c, s, now_ms);
-    rest_station(c, s, WAIT_MT_GATEWAY, now_ms);
-    station_down(c, s, why);
+    directip_mt_rest(c, s, WAIT_MT_GATEWAY, now_ms);
+    directip_mt_station_down(c, s, why);
 }
 
 static void on_resolved(struct directip_mt *c, int64_t now_ms)
@@ -528,7 +305,7 @@ static void on_resolved(struct directip_mt *c, int64_t now_ms)
     if (count > 0)
         c->address_count = count;
     else
-        gateway_failed(c, WAIT_MT_GATEWAY, gai_strerror(count), now_ms);
+        directip_mt_gateway_failed(c, WAIT_MT_GATEWAY, gai_strerror(count), now_ms);
 }
 
 void directip_mt_on_fd(struct directip_mt *c, int fd, int64_t now_ms)
@@ -541,12 +318,7 @@ void directip_mt_on_fd(struct directip_mt *c, int fd, int64_t now_ms)
         struct directip_mt_station *s = c->active[i];
         if (s->job->fd != fd)
             continue;
-        if (s->job->state == JOB_CONNECTING)
-            on_connected(c, s, now_ms);
-        else if (s->job->state == JOB_SENDING)
-            send_some(c, s, now_ms);
-        else
-            read_answer(c, s, now_ms);
+        directip_mt_call_on_fd(c, s, now_ms);
         return;
     }
 }
@@ -555,16 +327,13 @@ static void expire(struct directip_mt *c, int64_t now_ms)
 {
     if (c->resolve && now_ms >= c->resolve_until_ms) {
         forget_addresses(c);
-        gateway_failed(c, WAIT_MT_GATEWAY, "the name is not resolved: no answer", now_ms);
+        directip_mt_gateway_failed(c, WAIT_MT_GATEWAY, "the name is not resolved: no answer",
+                                   now_ms);
     }
     for (size_t i = c->active_count; i-- > 0;) {
         struct directip_mt_station *s = c->active[i];
-        if (now_ms < s->job->at_ms)
-            continue;
-        if (s->job->state == JOB_CONNECTING)
-            connect_next(c, s, "does not answer", now_ms);
-        else
-            unanswered(c, s, "no answer in time", now_ms);
+        if (now_ms >= s->job->at_ms)
+            directip_mt_call_overdue(c, s, now_ms);
     }
 }
 
@@ -585,14 +354,14 @@ static struct directip_mt_station *next_due(const struct directip_mt *c, int64_t
 
 static void begin_resolve(struct directip_mt *c, int64_t now_ms)
 {
-    int error = resolve_start(&c->resolve, c->settings.connect.host, c->settings.connect.port,
-                              false);
+    int error =
+        resolve_start(&c->resolve, c->settings.connect.host, c->settings.connect.port, false);
     if (error < 0) {
         c->resolve = NULL;
-        gateway_failed(c, WAIT_MT_GATEWAY, strerror(-error), now_ms);
+        directip_mt_gateway_failed(c, WAIT_MT_GATEWAY, strerror(-error), now_ms);
         return;
     }
-    c->resolve_until_ms = now_ms + wait_ms(c, WAIT_MT_RESOLVE, 1);
+    c->resolve_until_ms = now_ms + directip_mt_wait_ms(c, WAIT_MT_RESOLVE, 1);
     c->host->ops->watch(c->host, resolve_fd(c->resolve), WATCH_READ);
 }
 
@@ -607,9 +376,7 @@ static void begin_due(struct directip_mt *c, int64_t now_ms)
             begin_resolve(c, now_ms);
             return;
         }
-        s->job->next_address = 0;
-        prepare(s);
-        connect_next(c, s, "no address", now_ms);
+        directip_mt_call(c, s, now_ms);
     }
 }
 

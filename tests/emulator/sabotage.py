@@ -59,8 +59,9 @@ BREACHES = [
     ("names different messages alike", "mt-id-reused", "hub", "commands", [
         (MT, "    j->id = directip_mt_id(s->imei, bytes, n);", "    j->id = BREACH ? 7 : directip_mt_id(s->imei, bytes, n);")]),
     ("asks again at once where the gateway refuses for good", "mt-retry-storm", "hub", "unknown", [
-        (MT, "    s->closed_until_ms = now_ms + wait_ms(c, wait, ++s->refusals);", "    s->closed_until_ms = BREACH ? now_ms : now_ms + wait_ms(c, wait, ++s->refusals);"),
-        (MT, "        s->lasting = r->lasting;\n        if (r->lasting)\n", "        s->lasting = r->lasting;\n        if (r->lasting && !BREACH)\n")]),
+        (MT, "    s->closed_until_ms = now_ms + directip_mt_wait_ms(c, wait, ++s->refusals);",
+         "    s->closed_until_ms = BREACH ? now_ms : now_ms + directip_mt_wait_ms(c, wait, ++s->refusals);"),
+        ("link_drivers/directip_mt_call.c", "        s->lasting = r->lasting;\n        if (r->lasting)\n", "        s->lasting = r->lasting;\n        if (r->lasting && !BREACH)\n")]),
     ("sends more than the modem takes", "mt-over-the-limit", "hub", "much", [
         (MT, "        size_t mt_max = p->mt_max < DIRECTIP_MT_PAYLOAD_MAX ? p->mt_max : DIRECTIP_MT_PAYLOAD_MAX;\n",
          "        size_t mt_max = BREACH ? 1800 : p->mt_max < DIRECTIP_MT_PAYLOAD_MAX ? p->mt_max : DIRECTIP_MT_PAYLOAD_MAX;\n")]),
