@@ -258,9 +258,10 @@ void datagram_share_tell(struct channel *c, struct datagram_answer *a)
 bool datagram_forward_secret(const struct channel *c)
 {
     const struct datagram *d = c->datagram;
-    if (!wanted(c) || (d->out_count == 0 && d->in_count == 0))
+    bool sends = d->out_count > 0 && d->out[0].next > 1, receives = d->in_count > 0; /* an epoch may have begun for nothing */
+    if (!wanted(c) || !(sends || receives))
         return false;
-    return (d->out_count == 0 || d->out[0].ids.mixed) && (d->in_count == 0 || d->in[0].ids.mixed);
+    return (!sends || d->out[0].ids.mixed) && (!receives || d->in[0].ids.mixed);
 }
 
 /* ---- across a restart ---- */
