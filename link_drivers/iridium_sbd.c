@@ -1,25 +1,19 @@
 #include "link_drivers/iridium_sbd.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/crc32.h"
 #include "link_drivers/iridium_sbd_internal.h"
-#include "link_drivers/retry.h"
 
 #define READ_BYTES     512
 #define READS_AN_EVENT 8
-#define REOPEN_MAX_MS  30000
 /* Before a session of our own accord the host is asked for a frame that may come along, and has so
  * long. */
 #define COMPANY_MS 200
 /* A frame that would wait longer than this for a session is given back. */
 #define GIVE_BACK_MS 60000
 #define ALARM_PLACES 2
-/* Silences before other rates are tried: a modem that was just switched on needs some. */
-#define RATE_TRIES_AT_HOME 12
-#define RATE_TRIES_EACH    2
 
 int64_t sbd_scaled(const struct sbd *s, int64_t ms)
 {
@@ -30,11 +24,6 @@ int64_t sbd_scaled(const struct sbd *s, int64_t ms)
 bool sbd_is_up(const struct sbd *s)
 {
     return s->report.state == LINK_UP;
-}
-
-static bool is_open(const struct sbd *s)
-{
-    return s->port.fd >= 0;
 }
 
 /* ---- the note ---- */
@@ -86,47 +75,6 @@ void sbd_settle(struct sbd *s, enum send_outcome outcome, int64_t now_ms)
     sbd_save_note(s, now_ms);
     if (held)
         s->host->ops->sent(s->host, STATION_NONE, token, outcome);
-}
-
-void sbd_alert(struct sbd *s, const char *words)
-{
-    if (s->alert == words)
-        return;
-    s->alert = words;
-    s->host->ops->trace(s->host, 2, "%s: device=%s", words, s->port.path);
-}
-
-void sbd_report_session(struct sbd *s, const long *v, size_t n, int64_t credits)
-{
-    char json[256];
-    if (!s->host->ops->report)
-        return;
-    size_t at = (size_t)snprintf(json, sizeof(json), "{\"mo_status\":%ld,\"failures\":%u", v[0],
-                                 (unsigned)s->note.failures);
-    if (n >= 6)
-        at +=
-            (size_t)snprintf(json + at, sizeof(json) - at,
-                             ",\"momsn\":%ld,\"mt_status\":%ld,\"mt_bytes\":%ld,\"mt_queued\":%ld",
-                             v[1], v[2], v[4], v[5]);
-    if (s->signal >= 0)
-        at += (size_t)snprintf(json + at, sizeof(json) - at, ",\"signal\":%d", s->signal);
-    snprintf(json + at, sizeof(json) - at, ",\"credits\":%lld,\"credits_total\":%llu}",
-             (long long)credits, (unsigned long long)s->budget.total);
-    s->host->ops->report(s->host, STATION_NONE, json, s->options->location);
-}
-
-/* -MSGEO: x, y, z in km from the middle of the earth, and a time. */
-void sbd_report_place(struct sbd *s, const char *line)
-{
-    long v[3];
-    char json[128];
-    if (!s->host->ops->report || at_numbers(line, v, 3) != 3 ||
-        (v[0] == 0 && v[1] == 0 && v[2] == 0))
-        return;
-    double x = (double)v[0], y = (double)v[1], z = (double)v[2], degree = acos(-1) / 180;
-    snprintf(json, sizeof(json), "{\"latitude\":%.2f,\"longitude\":%.2f,\"radius_km\":10}",
-             atan2(z, sqrt(x * x + y * y)) / degree, atan2(y, x) / degree);
-    s->host->ops->report(s->host, STATION_NONE, json, true);
 }
 
 /* ---- room, and when something is due ---- */
@@ -184,7 +132,7 @@ static int64_t idle_until(struct sbd *s, int64_t now_ms)
 static void arm(struct sbd *s, int64_t now_ms)
 {
     int64_t at = INT64_MAX;
-    if (s->started && !is_open(s))
+    if (s->started && !sbd_is_open(s))
         at = s->reopen_at_ms;
     else if (s->step == SBD_COMMIT)
         at = s->commit_until_ms;
@@ -193,95 +141,6 @@ static void arm(struct sbd *s, int64_t now_ms)
     else if (s->started)
         at = at_chat_deadline(&s->chat);
     s->host->ops->timer(s->host, at);
-}
-
-/* ---- the port ---- */
-
-static void set_watch(struct sbd *s)
-{
-    s->host->ops->watch(s->host, s->port.fd,
-                        s->chat.out.len > 0 ? WATCH_READ | WATCH_WRITE : WATCH_READ);
-}
-
-static struct tty_mode mode_of(const struct sbd *s)
-{
-    return (struct tty_mode){.baud = s->baud,
-                             .stop_bits = 1,
-                             .flow = s->options->flow ? TTY_FLOW_RTSCTS : TTY_FLOW_NONE,
-                             .hang_up = false}; /* the modem is deaf for 10 s after DTR went off */
-}
-
-static void close_port(struct sbd *s)
-{
-    if (!is_open(s))
-        return;
-    s->host->ops->watch(s->host, s->port.fd, WATCH_NONE);
-    serial_port_close(&s->port);
-    at_chat_reset(&s->chat);
-    s->step = SBD_CLOSED;
-    s->signal = s->service = -1;
-}
-
-/* The frame in hand is given back: where its session had begun, nobody knows yet; the note has it.
- */
-static void drop(struct sbd *s, const char *why, int64_t now_ms)
-{
-    close_port(s);
-    s->reopen_at_ms =
-        now_ms + retry_delay_ms(++s->open_failures, REOPEN_MAX_MS, s->host->ops->random(s->host));
-    if (s->frame.held)
-        sbd_settle(s, s->frame.in_session ? SEND_UNKNOWN : SEND_FAILED, now_ms);
-    link_report(&s->report, s->host, LINK_DOWN, "%s", why);
-}
-
-/* Return: false when the device is gone. */
-static bool flush(struct sbd *s)
-{
-    while (s->chat.out.len > 0) {
-        ssize_t put = serial_port_write(&s->port, buf_bytes(&s->chat.out), s->chat.out.len);
-        if (put < 0)
-            return false;
-        if (put == 0)
-            break;
-        buf_consume(&s->chat.out, (size_t)put);
-    }
-    set_watch(s);
-    return true;
-}
-
-void sbd_try_rate(struct sbd *s)
-{
-    static const uint32_t rates[] = {19200, 9600, 38400, 4800, 2400, 1200, 115200};
-    const unsigned count = sizeof(rates) / sizeof(rates[0]);
-    uint32_t baud = (uint32_t)s->options->baud;
-    unsigned round = RATE_TRIES_AT_HOME + count * RATE_TRIES_EACH, at = s->silences % round;
-    if (at >= RATE_TRIES_AT_HOME)
-        baud = rates[(at - RATE_TRIES_AT_HOME) / RATE_TRIES_EACH];
-    if (baud == s->baud)
-        return;
-    char why[SERIAL_PORT_WHY_BYTES];
-    s->baud = baud;
-    struct tty_mode mode = mode_of(s);
-    if (tty_mode_set(s->port.fd, &mode, why, sizeof(why)) < 0)
-        s->host->ops->trace(s->host, 0, "rate not tried: baud=%u why=\"%s\"", baud, why);
-}
-
-static void try_open(struct sbd *s, int64_t now_ms)
-{
-    char why[SERIAL_PORT_WHY_BYTES];
-    s->baud = (uint32_t)s->options->baud;
-    struct tty_mode mode = mode_of(s);
-    if (serial_port_open(&s->port, s->options->device, &mode, why) < 0) {
-        s->reopen_at_ms = now_ms + retry_delay_ms(++s->open_failures, REOPEN_MAX_MS,
-                                                  s->host->ops->random(s->host));
-        link_report(&s->report, s->host, LINK_DOWN, "%s", why);
-        return;
-    }
-    s->open_failures = 0;
-    s->knows_modem = false;
-    set_watch(s);
-    link_report(&s->report, s->host, LINK_CONNECTING, "%s: looking for the modem", s->port.path);
-    sbd_begin(s, now_ms);
 }
 
 /* ---- at rest ---- */
@@ -345,8 +204,8 @@ static void go_on(struct sbd *s, int64_t now_ms)
 {
     if (s->step == SBD_IDLE)
         decide(s, now_ms);
-    if (is_open(s) && !flush(s))
-        drop(s, "the port is gone (unplugged?)", now_ms);
+    if (sbd_is_open(s) && !sbd_flush(s))
+        sbd_drop(s, "the port is gone (unplugged?)", now_ms);
     tell_room(s, now_ms);
     arm(s, now_ms);
 }
@@ -380,7 +239,7 @@ static void sbd_start(void *ctx, int64_t now_ms)
     s->last_done_ms = s->last_look_ms = now_ms;
     load_note(s, now_ms);
     link_report(&s->report, s->host, LINK_CONNECTING, "opening %s", s->options->device);
-    try_open(s, now_ms);
+    sbd_try_open(s, now_ms);
     go_on(s, now_ms);
 }
 
@@ -392,7 +251,7 @@ static void sbd_stop(void *ctx, int64_t now_ms)
         return;
     s->started = false;
     s->short_of_room = false;
-    close_port(s);
+    sbd_close_port(s);
     if (s->frame.held)
         sbd_settle(s, s->frame.in_session ? SEND_UNKNOWN : SEND_FAILED, now_ms);
     arm(s, now_ms);
@@ -480,15 +339,15 @@ static void sbd_committed(void *ctx, int64_t now_ms)
 static void sbd_reset(void *ctx, station_t station, const char *why, int64_t now_ms)
 {
     struct sbd *s = ctx;
-    if (station != STATION_NONE || !is_open(s))
+    if (station != STATION_NONE || !sbd_is_open(s))
         return;
-    drop(s, why, now_ms);
+    sbd_drop(s, why, now_ms);
     arm(s, now_ms);
 }
 
 static void feed(struct sbd *s, const uint8_t *bytes, size_t n, int64_t now_ms)
 {
-    while (is_open(s)) {
+    while (sbd_is_open(s)) {
         enum at_event event = at_chat_feed(&s->chat, &bytes, &n, now_ms);
         if (event == AT_NOTHING)
             return;
@@ -503,7 +362,7 @@ static void feed(struct sbd *s, const uint8_t *bytes, size_t n, int64_t now_ms)
 static bool read_port(struct sbd *s, int64_t now_ms)
 {
     uint8_t bytes[READ_BYTES];
-    for (int i = 0; i < READS_AN_EVENT && is_open(s); i++) {
+    for (int i = 0; i < READS_AN_EVENT && sbd_is_open(s); i++) {
         ssize_t got = serial_port_read(&s->port, bytes, sizeof(bytes));
         if (got < 0)
             return false;
@@ -517,13 +376,13 @@ static bool read_port(struct sbd *s, int64_t now_ms)
 static void sbd_on_fd(void *ctx, int fd, unsigned events, int64_t now_ms)
 {
     struct sbd *s = ctx;
-    if (!is_open(s) || fd != s->port.fd)
+    if (!sbd_is_open(s) || fd != s->port.fd)
         return; /* an event of a port that was closed in the same turn of the loop */
     bool alive = !(events & WATCH_READ) || read_port(s, now_ms);
-    if (is_open(s) && (!alive || !tty_alive(s->port.fd))) {
+    if (sbd_is_open(s) && (!alive || !tty_alive(s->port.fd))) {
         char why[SERIAL_PORT_WHY_BYTES + 32];
         snprintf(why, sizeof(why), "%s is gone (unplugged?)", s->port.path);
-        drop(s, why, now_ms);
+        sbd_drop(s, why, now_ms);
     }
     go_on(s, now_ms);
 }
@@ -533,11 +392,11 @@ static void sbd_on_timer(void *ctx, int64_t now_ms)
     struct sbd *s = ctx;
     if (!s->started)
         return;
-    if (!is_open(s) && now_ms >= s->reopen_at_ms)
-        try_open(s, now_ms);
+    if (!sbd_is_open(s) && now_ms >= s->reopen_at_ms)
+        sbd_try_open(s, now_ms);
     else if (s->step == SBD_COMMIT && now_ms >= s->commit_until_ms)
         sbd_on_committed(s, now_ms);
-    else if (is_open(s) && at_chat_on_time(&s->chat, now_ms) == AT_ANSWER)
+    else if (sbd_is_open(s) && at_chat_on_time(&s->chat, now_ms) == AT_ANSWER)
         sbd_on_answer(s, now_ms);
     go_on(s, now_ms);
 }

@@ -2,7 +2,9 @@
  * voice units). DATAGRAM: a frame of ours is one MO message, a frame for us one MT message; each
  * started credit_bytes are billed.
  *
- *     iridium_sbd.c          the driver: port, frame in hand, timers, what is told to the host
+ *     iridium_sbd.c          the driver: frame in hand, timers, what is told to the host
+ *     iridium_sbd_port.c     the serial port
+ *     iridium_sbd_report.c   what the modem tells, for status and log
  *     iridium_sbd_cycle.c    the dialogue with the modem, a row a command
  *     iridium_sbd_setup.c    ... to set it up and register it
  *     iridium_sbd_session.c  ... to look at its buffers, and for a session

@@ -93,7 +93,7 @@ struct sbd {
         size_t n;
         uint8_t bytes[AT_BLOB_MAX];
     } frame;
-    bool short_of_room;      /* the host is owed a `writable` */
+    bool short_of_room; /* the host is owed a `writable` */
 
     /* Sessions */
     bool going;      /* a session is to follow this look at the buffers */
@@ -134,14 +134,28 @@ bool sbd_is_up(const struct sbd *s);
 /* Tells the host what became of the frame in hand, if there is one, after noting it. */
 void sbd_settle(struct sbd *s, enum send_outcome outcome, int64_t now_ms);
 void sbd_save_note(struct sbd *s, int64_t now_ms);
-/* The line's rate to try next after so many silences. */
-void sbd_try_rate(struct sbd *s);
+
+/* ---- iridium_sbd_report.c ---- */
+
 /* A fault that somebody must know: told once, until another comes or a session goes well. */
 void sbd_alert(struct sbd *s, const char *words);
 /* values: of +SBDIX, n of them. */
 void sbd_report_session(struct sbd *s, const long *values, size_t n, int64_t credits);
 /* line: of -MSGEO. */
 void sbd_report_place(struct sbd *s, const char *line);
+
+/* ---- iridium_sbd_port.c ---- */
+
+bool sbd_is_open(const struct sbd *s);
+void sbd_try_open(struct sbd *s, int64_t now_ms);
+void sbd_close_port(struct sbd *s);
+/* Closes it and opens it later. The frame in hand is given back: where its session had begun,
+ * nobody knows yet; the note has it. */
+void sbd_drop(struct sbd *s, const char *why, int64_t now_ms);
+/* Writes what is to be said, as far as the port takes it. Return: false when the device is gone. */
+bool sbd_flush(struct sbd *s);
+/* The line's rate to try next after so many silences. */
+void sbd_try_rate(struct sbd *s);
 
 /* ---- iridium_sbd_cycle.c ---- */
 
