@@ -325,6 +325,28 @@ static void a_new_epoch_tells_a_receiver_what_its_older_store_has_lost(void **st
     sim_free(s);
 }
 
+static void a_new_store_that_counts_as_an_earlier_process_did_is_not_taken_for_it(void **state)
+{
+    struct sim *s = sim_new(57, true);
+    struct disk empty = s->end[0].disk;
+    sim_make(s, 0, 1);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    s->loss = 1; /* one stays under way while another process begins an epoch: the first may still come */
+    sim_make(s, 0, 1);
+    sim_run(s, MINUTE);
+    sim_start(s, 0);
+    s->loss = 0;
+    sim_make(s, 0, 1);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    unsigned before = s->end[1].greetings;
+    s->end[0].disk = empty;
+    sim_start(s, 0);
+    sim_start(s, 0); /* whose predecessor is not the one that was known */
+    assert_true(sim_drain(s, 1000 * MINUTE)); /* all three, as the new store has them */
+    assert_true(s->end[1].greetings > before);
+    sim_free(s);
+}
+
 static void an_acknowledgement_without_what_was_acknowledged_before_is_of_an_older_store(void **state)
 {
     struct sim *s = sim_metered(55, 0, 10 * MINUTE);
@@ -386,6 +408,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_receiver_without_the_topic_table_says_so),
         cmocka_unit_test(a_receiver_with_an_older_store_meets_the_epoch_in_a_later_frame),
         cmocka_unit_test(a_new_epoch_tells_a_receiver_what_its_older_store_has_lost),
+        cmocka_unit_test(a_new_store_that_counts_as_an_earlier_process_did_is_not_taken_for_it),
         cmocka_unit_test(an_acknowledgement_without_what_was_acknowledged_before_is_of_an_older_store),
     };
     sim_arguments(argc, argv);

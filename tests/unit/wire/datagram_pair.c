@@ -284,8 +284,15 @@ static int on_greeting(void *ctx, const struct channel_identity *peer, struct ch
 {
     struct end *e = ctx;
     e->greetings++;
+    e->greeted = *peer;
     /* A store remembers the segments of the past. */
     return peer->segment == e->sim->end[!e->side].identity.segment ? 0 : CHANNEL_REFUSED_UNKNOWN;
+}
+
+static bool on_same_line(void *ctx, const struct channel_identity *peer)
+{
+    const struct end *e = ctx;
+    return peer->segment == e->greeted.segment || peer->segment == e->greeted.predecessor;
 }
 
 static void on_greeted(void *ctx, const struct channel_marks *theirs)
@@ -329,6 +336,7 @@ static const struct channel_ops ops = {
     .forgotten = on_forgotten,
     .settled = on_settled,
     .has_settled = on_has_settled,
+    .same_line = on_same_line,
     .keep_frame = on_keep_frame,
     .drop_frame = on_drop_frame,
     .keep_leaning = on_keep_leaning,

@@ -57,6 +57,7 @@ struct end {
     bool not_now[MESSAGES + 1];  /* of the peer's: cannot be taken */
     unsigned unknown;            /* of so many records say that their slot is not known */
     unsigned forgotten;
+    struct channel_identity greeted; /* the peer, as it said last */
     unsigned settled;            /* the newest that was acknowledged; 0 from the peer's loss until another is */
 };
 
