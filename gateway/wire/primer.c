@@ -117,6 +117,99 @@ static const struct {
     {"water/flow", "{\"deviceId\":\"meter-1\",\"serial\":\"000001\",\"flow_rate\":0.152,\"volume\":1234.567,\"level\":2.31,"
                    "\"ph\":7.12,\"turbidity\":0.8,\"conductivity\":512,\"dissolved_oxygen\":8.9,\"unit\":\"m3\","
                    "\"quality\":\"good\",\"error\":null}"},
+    /* Words of topics, again, and states of things. */
+    {"zigbee2mqtt/hall_sensor",
+     "{\"battery\":97,\"illuminance\":312,\"linkquality\":87,\"occupancy\":false,\"temperature\":20.6,\"update\":{"
+     "\"state\":\"idle\"},\"voltage\":2985}"},
+    {"zigbee2mqtt/bridge/state", "{\"state\":\"online\"}"},
+    {"stat/relay3/RESULT", "{\"POWER1\":\"OFF\"}"},
+    {"tele/relay3/LWT", "Online"},
+    {"shellyplus1/events/rpc",
+     "{\"src\":\"shellyplus1-0011223344\",\"dst\":\"events\",\"method\":\"NotifyStatus\",\"params\":{\"ts\":171593"
+     "4600.52,\"switch:0\":{\"id\":0,\"output\":true,\"apower\":12.5,\"source\":\"button\"}}}"},
+    {"shellyplus1/status/switch:0",
+     "{\"id\":0,\"source\":\"init\",\"output\":false,\"apower\":0.0,\"voltage\":230.4,\"current\":0.052,\"freq\":5"
+     "0.0,\"aenergy\":{\"total\":1234.567,\"by_minute\":[0.0,12.3],\"minute_ts\":1715934600},\"temperature\":{\"tC"
+     "\":41.2,\"tF\":106.2}}"},
+    {"homie/boiler/$state", "ready"},
+    {"homie/boiler/burner/active", "true"},
+    {"esphome/garage/cover/state", "closed"},
+    {"frigate/events",
+     "{\"type\":\"update\",\"before\":{\"id\":\"1715934600.1-abc\",\"camera\":\"yard\",\"label\":\"person\",\"scor"
+     "e\":0.81},\"after\":{\"stationary\":false,\"start_time\":1715934600.1,\"end_time\":null}}"},
+    {"hvac/zone/2/setpoint", "19.0"},
+    {"cmd/valve-7/set", "{\"command\":\"open\",\"percent\":50,\"duration\":300,\"request_id\":\"41\"}"},
+    {"cmd/valve-7/ack", "{\"request_id\":\"41\",\"result\":\"ok\",\"code\":0}"},
+    {"things/logger-5/shadow/update",
+     "{\"state\":{\"reported\":{\"firmware\":\"2.1.0\",\"interval\":60,\"connected\":true},\"desired\":{\"interval"
+     "\":300}},\"version\":12}"},
+    /* Loggers, soil, water. */
+    {"field/node-4/soil",
+     "{\"node\":4,\"soil_moisture\":23.4,\"soil_temperature\":11.2,\"ec\":0.31,\"leaf_wetness\":0,\"par\":812,\"vp"
+     "d\":0.62,\"battery\":3.71,\"solar\":5.12}"},
+    {"buoy/waves",
+     "{\"Hs\":1.42,\"Tp\":7.8,\"Tz\":5.1,\"direction\":284,\"sst\":12.34,\"salinity\":34.91,\"chlorophyll\":0.82,"
+     "\"depth\":18.2,\"lat\":51.2031,\"lon\":-4.5170}"},
+    {"river/gauge/12/level",
+     "{\"ts\":\"2024-05-17T08:30:00Z\",\"stage_m\":1.284,\"discharge_m3s\":14.7,\"status\":\"OK\"}"},
+    {"logger/csv", "2024-05-17 08:30:00,12.41,81.2,998.7,3.1,227,0.0,13.12"},
+    {"air/pm",
+     "{\"pm1\":4.2,\"pm2_5\":7.9,\"pm10\":11.3,\"co2\":512,\"tvoc\":84,\"nox\":1,\"noise_db\":42.1,\"aqi\":31}"},
+    {"seismic/alarm",
+     "{\"event\":\"trigger\",\"channel\":\"HHZ\",\"sta_lta\":4.2,\"pga\":0.013,\"starttime\":\"2024-05-17T08:30:00"
+     ".120Z\"}"},
+    /* Power, engines, vehicles. */
+    {"energy/inverter/1",
+     "{\"pv_power\":3120,\"pv_voltage\":381.2,\"grid_power\":-2410,\"battery_power\":-350,\"battery_soc\":78.5,\"l"
+     "oad\":360,\"mode\":\"MPPT\",\"fault_code\":0,\"energy_today\":14.21}"},
+    {"ocpp/meterValues",
+     "{\"connectorId\":1,\"transactionId\":90,\"meterValue\":[{\"timestamp\":\"2024-05-17T08:30:00Z\",\"sampledVal"
+     "ue\":[{\"value\":\"1034\",\"measurand\":\"Energy.Active.Import.Register\",\"unit\":\"Wh\"}]}]}"},
+    {"genset/status",
+     "{\"engine_rpm\":1502,\"oil_pressure\":4.1,\"coolant_temp\":82,\"fuel_level\":64,\"run_hours\":1203.4,\"load_"
+     "percent\":41,\"state\":\"RUNNING\",\"alarms\":[]}"},
+    {"modbus/unit/1/holding/40001",
+     "{\"address\":40001,\"count\":8,\"registers\":[2301,2298,2304,0,417,65535,12,500]}"},
+    {"bms/pack",
+     "{\"cells\":[3.312,3.310,3.315,3.309],\"min_cell\":3.309,\"max_cell\":3.315,\"cycles\":212,\"soh\":97,\"temps"
+     "\":[24,25]}"},
+    {"can/obd", "{\"pid\":\"0C\",\"name\":\"rpm\",\"value\":1832.5,\"raw\":\"1CA2\"}"},
+    {"tracker/352093081234567",
+     "{\"imei\":\"352093081234567\",\"ts\":1715934600000,\"gps\":{\"lat\":52.12345,\"lng\":5.12345,\"alt\":14,\"an"
+     "gle\":271,\"sats\":11,\"speed\":62},\"io\":{\"ignition\":1,\"movement\":1,\"ext_voltage\":13912,\"gsm_signal"
+     "\":4}}"},
+    /* Radio networks and gateways. */
+    {"application/a1/device/0011223344556677/event/up",
+     "{\"deduplicationId\":\"3b1f\",\"time\":\"2024-05-17T08:30:00.123+00:00\",\"deviceInfo\":{\"tenantId\":\"52f1"
+     "\",\"tenantName\":\"tenant\",\"applicationId\":\"a1\",\"deviceProfileName\":\"class-a\",\"deviceName\":\"pro"
+     "be\",\"devEui\":\"0011223344556677\",\"tags\":{}},\"devAddr\":\"01234567\",\"adr\":true,\"dr\":5,\"fCnt\":12"
+     ",\"fPort\":1,\"confirmed\":false,\"data\":\"AWcA1w==\",\"rxInfo\":[{\"gatewayId\":\"0016c001f1500000\",\"upl"
+     "inkId\":7312,\"rssi\":-101,\"snr\":6.2,\"channel\":3,\"location\":{},\"context\":\"AAAAAA==\",\"crcStatus\":"
+     "\"CRC_OK\"}],\"txInfo\":{\"frequency\":868300000,\"modulation\":{\"lora\":{\"bandwidth\":125000,\"spreadingF"
+     "actor\":7,\"codeRate\":\"CR_4_5\"}}}}"},
+    {"eu868/gateway/0016c001f1500000/event/stats",
+     "{\"gatewayId\":\"0016c001f1500000\",\"time\":\"2024-05-17T08:30:00Z\",\"rxPacketsReceived\":41,\"rxPacketsRe"
+     "ceivedOk\":38,\"txPacketsEmitted\":2}"},
+    {"ble/gateway/adv", "{\"mac\":\"AA:BB:CC:DD:EE:FF\",\"rssi\":-71,\"type\":\"adv\",\"data\":\"0201061BFF9904\"}"},
+    {"msh/EU_868/2/json/LongFast/!a1b2c3d4",
+     "{\"channel\":0,\"from\":2712847316,\"hop_start\":3,\"id\":1203,\"payload\":{\"air_util_tx\":0.8,\"battery_le"
+     "vel\":91,\"channel_utilization\":4.1,\"voltage\":4.05},\"rssi\":-92,\"snr\":5.5,\"timestamp\":1715934600,\"t"
+     "ype\":\"telemetry\"}"},
+    {"spBv1.0/STATE/host", "{\"online\":true,\"timestamp\":1715934600000}"},
+    /* Ships, again. */
+    {"vessel/nmea0183", "$GPGSV,3,1,11,02,41,271,38,05,12,045,31,12,67,188,44,15,08,310,27*7E"},
+    {"vessel/nmea0183", "$GPZDA,083000.00,17,05,2024,00,00*6A"},
+    {"vessel/nmea0183", "$GNRMC,083001.00,A,5207.4071,N,00507.4069,E,5.9,270.8,170524,,,A*45"},
+    {"vessel/nmea0183", "$WIMWV,271.0,T,14.2,N,A*16"},
+    {"vessel/nmea0183", "$SDDPT,10.0,0.5,100*7E"},
+    {"vessel/nmea0183", "$YXMTW,15.2,C*14"},
+    {"vessel/nmea0183", "$HEHDT,271.3,T*28"},
+    {"vessel/nmea0183", "$WIXDR,P,1.0164,B,BARO,C,18.2,C,TEMP*59"},
+    {"vessel/nmea0183", "$GPAPB,A,A,0.10,R,N,V,V,011,M,DEST,011,M,011,M*3C"},
+    {"vessel/ais", "!AIVDM,2,1,3,B,53aEOK02>Lw<hTpF221=@E18TpN3;22222222217;Pt>;6A50E1Q0E4RDm51,0*27"},
+    {"vessel/ais", "!AIVDM,2,2,3,B,0PH0000000000,2*3C"},
+    {"vessels/self/navigation/position",
+     "{\"value\":{\"latitude\":52.1234567,\"longitude\":5.1234567},\"timestamp\":\"2024-05-17T08:30:01Z\"}"},
 };
 
 size_t primer_count(void)
