@@ -296,6 +296,44 @@ static void cleared_history_is_empty_in_that_direction(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
+/* The next one of an epoch, as text: "number:bytes"; "" = none. */
+static const char *leaning(struct fixture *f, uint32_t epoch, uint64_t after)
+{
+    static char text[40];
+    uint64_t number;
+    char bytes[16];
+    size_t n = sizeof(bytes);
+    int rc = store_leaning_next(f->s, f->peer, epoch, after, &number, bytes, &n);
+
+    assert_true(rc == 0 || rc == STORE_NONE);
+    text[0] = 0;
+    if (rc == 0)
+        snprintf(text, sizeof(text), "%d:%.*s", (int)number, (int)n, bytes);
+    return text;
+}
+
+static void what_frames_lean_on_is_read_in_order_until_its_epoch_is_over(void **state)
+{
+    struct fixture *f = *state;
+    static const uint32_t both[] = {0xffffffff, 5}, one[] = {5};
+
+    assert_ok(store_leaning_put(f->s, f->peer, 0xffffffff, 3, "c", 1));
+    assert_ok(store_leaning_put(f->s, f->peer, 0xffffffff, 1, "a", 1));
+    assert_ok(store_leaning_put(f->s, f->peer, 0xffffffff, 1, "other", 5));
+    assert_ok(store_leaning_put(f->s, f->peer, 5, 2, "b", 1));
+    fixture_commit(f);
+    assert_ok(store_leaning_put(f->s, f->peer, 0xffffffff, 4, "d", 1));
+    fixture_reopen(f); /* a crash: what was not committed is gone */
+    assert_string_equal(leaning(f, 0xffffffff, 0), "1:a");
+    assert_string_equal(leaning(f, 0xffffffff, 1), "3:c");
+    assert_string_equal(leaning(f, 0xffffffff, 3), "");
+    assert_ok(store_leaning_only(f->s, f->peer, both, 2));
+    assert_string_equal(leaning(f, 0xffffffff, 0), "1:a");
+    assert_ok(store_leaning_only(f->s, f->peer, one, 1));
+    assert_string_equal(leaning(f, 0xffffffff, 0), "");
+    assert_string_equal(leaning(f, 5, 0), "2:b");
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -310,6 +348,7 @@ int main(void)
         CASE(history_stays_within_its_bytes_and_loses_the_oldest),
         CASE(number_given_again_replaces_and_counts_once),
         CASE(cleared_history_is_empty_in_that_direction),
+        CASE(what_frames_lean_on_is_read_in_order_until_its_epoch_is_over),
     };
 
     return cmocka_run_group_tests(cases, NULL, NULL);
