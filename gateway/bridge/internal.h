@@ -54,8 +54,9 @@ struct lane {
     uint64_t lost_count;
     int64_t deficit;            /* of the 8:4:1 sharing, bytes */
     /* Datagram links. */
-    uint64_t gap_number;        /* a gap that waits, and since when on the age clock */
-    int64_t gap_age_ms;
+    bool waiting;               /* something waits beyond this cursor, without a break since then on the age clock */
+    uint64_t waiting_cursor;
+    int64_t waiting_age_ms;
     int64_t lost_age_ms;        /* since when lost_to waits */
     uint64_t left_to;           /* numbers up to here may have left, given by this process or an earlier one */
     uint64_t partial;           /* while a restart is mended: the message of which pieces are under way, and how much */

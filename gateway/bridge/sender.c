@@ -470,6 +470,7 @@ int sender_reload(struct peer *p)
         l->empty = false;
         l->lost_to = 0;
         l->cursor = 0;
+        l->waiting = false;
         rc = store_may_have_left(b->store, p->id, (enum msg_class)c, &l->may_have_left);
         if (rc < 0)
             return rc;

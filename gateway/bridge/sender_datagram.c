@@ -9,6 +9,17 @@
 
 /* ---- what waits ---- */
 
+/* Since when something has waited in the lane, the first of which now is from `since`. With keep = latest a newer message takes the
+ * place of one that waits: were its own age to count, a topic that changes more often than `hold` lasts would never leave. */
+static int64_t waiting_since(struct lane *l, int64_t since)
+{
+    if (!l->waiting || l->waiting_cursor != l->cursor || since < l->waiting_age_ms)
+        l->waiting_age_ms = since;
+    l->waiting = true;
+    l->waiting_cursor = l->cursor;
+    return l->waiting_age_ms;
+}
+
 /* The first row of the lane beyond what was given, if it may be given. It does not touch the row read ahead: that may be taken back.
  * Return: how long it has waited, ms; -1 = none. */
 static int64_t waits(struct peer *p, enum msg_class class)
@@ -17,8 +28,10 @@ static int64_t waits(struct peer *p, enum msg_class class)
     struct lane *l = &p->sender.lanes[class];
     struct outbox_row row;
     if (!(l->have_row && l->row.number <= l->cursor)) {
-        if (!sender_lane_ready(p, class))
+        if (!sender_lane_ready(p, class)) {
+            l->waiting = l->waiting && !l->empty;
             return -1;
+        }
         if (l->lost_to) {
             int64_t told = bridge_age(b) - l->lost_age_ms;
             return told > 0 ? told : 0;
@@ -27,6 +40,7 @@ static int64_t waits(struct peer *p, enum msg_class class)
     } else {
         int rc = store_outbox_next(b->store, p->id, class, l->cursor, 0, &row);
         if (rc != 0) {
+            l->waiting = false;
             custody_failed(b, rc);
             return -1;
         }
@@ -34,14 +48,8 @@ static int64_t waits(struct peer *p, enum msg_class class)
         if (row.number > p->sender.committed || row.number > l->may_have_left)
             return -1;
     }
-    int64_t since = row.queued_age_ms;
-    if (row.gap) {
-        if (l->gap_number != row.number) {
-            l->gap_number = row.number;
-            l->gap_age_ms = bridge_age(b);
-        }
-        since = l->gap_age_ms;
-    }
+    /* A gap has no age of its own: it waits since it was seen first. */
+    int64_t since = waiting_since(l, row.gap ? bridge_age(b) : row.queued_age_ms);
     int64_t waited = bridge_age(b) - since;
     return waited > 0 ? waited : 0;
 }

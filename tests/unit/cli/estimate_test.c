@@ -290,6 +290,22 @@ static void routes_choose_replace_and_refuse(void **state)
     config_free(c);
 }
 
+/* Each comes while the one before it waits, and takes its place: it waits no longer for that. */
+static void a_topic_that_changes_while_it_waits_leaves_all_the_same(void **state)
+{
+    struct config *c = config_of("[route l]\npeer = hub\ntopics = l\nkeep = latest\n");
+    struct estimate_link link = datagrams;
+    link.hold_ms = 15 * 60000;
+    struct estimate_traffic *t = traffic_of(c, &link);
+    for (int i = 0; i < 72; i++)
+        put(t, i * 10 * 60000, "l", "x", false);
+    const struct estimate_peer *p = ended(t);
+    assert_in_range(p->sum.messages, 30, 42); /* of 72 in 12 hours, one each 15 minutes and a little, by the two */
+    assert_int_equal(p->sum.messages + dropped(p, "replaced"), 72);
+    estimate_traffic_free(t);
+    config_free(c);
+}
+
 static void an_alarm_does_not_wait(void **state)
 {
     struct config *c = config_of(
@@ -391,6 +407,7 @@ int main(void)
         cmocka_unit_test(a_stream_sends_at_once_and_fills_its_frames_behind_a_backlog),
         cmocka_unit_test(a_datagram_is_billed_by_started_credits),
         cmocka_unit_test(routes_choose_replace_and_refuse),
+        cmocka_unit_test(a_topic_that_changes_while_it_waits_leaves_all_the_same),
         cmocka_unit_test(an_alarm_does_not_wait),
         cmocka_unit_test(large_messages_come_in_pieces_and_are_counted_once),
         cmocka_unit_test(each_peer_has_a_link_of_its_own),
