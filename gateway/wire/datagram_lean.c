@@ -5,11 +5,6 @@
  * copy, which becomes the chain once all its records were taken. */
 #include "gateway/wire/datagram_internal.h"
 
-static size_t memory_of(uint8_t codec)
-{
-    return codec >> 3 ? (size_t)1 << (codec >> 3) : 0;
-}
-
 /* What a record counts towards DATAGRAM_CHAIN_MAX: both ends must count alike. */
 static uint64_t cost_of(const struct record *r)
 {
@@ -95,7 +90,7 @@ struct codec_encoder *datagram_encoder(struct channel *c)
         o->codec = m->codec;
     }
     if (!o->work)
-        o->work = of->encoder_new(memory_of(m->codec));
+        o->work = of->encoder_new(datagram_codec_memory(m->codec));
     if (o->work)
         of->copy_encoder(o->work, d->frame_leans && o->begun ? o->encoder : m->encoder);
     return o->work;
@@ -146,7 +141,7 @@ void datagram_chains_free(struct datagram *d)
 static struct codec_decoder *new_decoder(uint8_t codec)
 {
     static const struct codec_limits limits = {.max_message = UINT32_MAX};
-    return datagram_codec_of(codec)->decoder_new(memory_of(codec), &limits);
+    return datagram_codec_of(codec)->decoder_new(datagram_codec_memory(codec), &limits);
 }
 
 /* Both decoders, of this codec. Return: false = no memory. */
