@@ -7,7 +7,7 @@ import pathlib
 import shutil
 
 import tap
-from checks import expect, numbered
+from checks import expect, gaps, numbered
 from satellite import IMEI, SatellitePair
 from tap import Skip, case, check, check_equal
 from stores import delete_store, restore_store, save_store
@@ -169,6 +169,27 @@ def _(world):
     delete_store(pair.edge)
     pair.edge.start()
     talk.exchange()
+
+
+@case("the hub's store is lost with what it had acknowledged and not yet published: it says so, though it has nothing to send")
+def _(world):
+    soon = {"link sky": {"ack_max_age": "1m"}}  # the frame that nobody answers is given up after three tries
+    pair = SatellitePair(world, edge=soon, hub=soon)
+    edge = pair.edge_client()
+    edge.publish("up/a", "arrives")
+    pair.hub_client("up/#").wait_payload("arrives")
+    pair.hub_broker.kill()
+    edge.publish("up/a", "lost")
+    pair.edge.wait_empty(pair.hub.name, 90)
+    pair.hub.kill()
+    delete_store(pair.hub)
+    pair.hub_broker.start()
+    pair.hub.start()
+    hub = pair.hub_client("up/#", "longwire/#")
+    edge.publish("up/a", "after it")
+    hub.wait_payload("after it", 120)
+    check(sum(g["count"] for g in gaps(hub) if g["reason"] == "lost") >= 1, "the loss is told", gaps(hub))
+    pair.sky.check_conduct()
 
 
 @case("an edge box is cloned: the copy speaks, then the first one again")
