@@ -161,14 +161,14 @@ int store_leaning_next(struct store *s, int peer, uint32_t epoch, uint64_t after
 
 int store_leaning_only(struct store *s, int peer, const uint32_t *epochs, unsigned count)
 {
-    int64_t of[STORE_LEANING_EPOCHS];
+    int64_t of[STORE_LEANING_EPOCHS] = {-1, -1, -1, -1}; /* no epoch's number */
     int rc = db_write(s);
 
     if (rc != 0)
         return rc;
     if (!peer_row(s, peer) || count > STORE_LEANING_EPOCHS)
         return db_fail_with(s, EINVAL, "unknown peer");
-    for (unsigned i = 0; i < STORE_LEANING_EPOCHS; i++)
-        of[i] = i < count ? (int64_t)epochs[i] : -1;
+    for (unsigned i = 0; i < count; i++)
+        of[i] = epochs[i];
     return db_run(s, SQL_LEANING_ONLY, DB_INTS(peer, of[0], of[1], of[2], of[3]));
 }
