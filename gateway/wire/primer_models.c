@@ -79,6 +79,7 @@ enum primer_model primer_models_get(struct primer_models *m, const struct codec 
 {
     /* What the codec makes of sizes beyond its own. */
     memory = memory < CODEC_MIX_MEMORY_MIN ? CODEC_MIX_MEMORY_MIN : memory > CODEC_MIX_MEMORY_MAX ? CODEC_MIX_MEMORY_MAX : memory;
+    assert(codec);
     struct entry *e = find(m, codec, memory);
     if (!e)
         return PRIMER_MODEL_NO_MEMORY;
