@@ -2,7 +2,8 @@
  *     channel_datagram.c   pump, timers, acknowledgements due
  *     datagram_send.c      records -> frames; what became of them
  *     datagram_fill.c      which records a frame takes, and how long it waits for company
- *     datagram_receive.c   frames -> records; the peer's epochs
+ *     datagram_receive.c   frames -> records
+ *     datagram_epochs.c    the peer's epochs
  *     datagram_saved.c     what survives a restart
  *     datagram_model.c     what the codec of a frame has seen before it: primer and anchor
  *     datagram_lean.c      ... and, where the frame leans, the frames of its epoch
@@ -324,14 +325,28 @@ size_t datagram_chain_step(struct channel *c);
 /* What waited for a model, or for a frame before it. */
 void datagram_take_held(struct channel *c, int64_t now_ms);
 void datagram_on_data(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms);
-/* As if nothing had ever come. */
-void datagram_forget_in(struct channel *c);
-struct in_epoch *datagram_in_epoch(struct datagram *d, uint32_t id);
 /* What is on disk behind the cumulative number, and what waits in memory to lean on what is missing. Return: bytes of it. */
 size_t datagram_told_bitmap(const struct datagram *d, const struct in_epoch *e, uint8_t bitmap[FRAME_BITMAP_MAX]);
 /* The epoch that an acknowledgement should name next; NULL: nothing is new. */
 struct in_epoch *datagram_ack_epoch(struct datagram *d);
 void datagram_ack_told(struct channel *c, struct in_epoch *e, int64_t now_ms);
+
+/* ---- datagram_epochs.c ---- */
+struct in_epoch *datagram_in_epoch(struct datagram *d, uint32_t id);
+/* As if nothing had ever come. */
+void datagram_forget_in(struct channel *c);
+/* Is this announced epoch one that may begin now? Return: it, in its place; NULL: no, and the sender may have to be told why. */
+struct in_epoch *datagram_accept_epoch(struct channel *c, const struct datagram_announcement *a, struct in_epoch *e, int64_t now_ms);
+/* Has our store what the sender says that it had? Else it is a new one, or an older copy: what is lost must be told of first. */
+bool datagram_has_settled(const struct channel *c, const struct datagram_announcement *a);
+/* An answer is due to the epoch. Seldom, since each answer costs, and a recorded frame costs whoever repeats it nothing. But an epoch that was accepted after
+ * another had been refused is told at once what is wrong with it: nobody can repeat that at will. */
+void datagram_refuse(struct channel *c, const struct in_epoch *e, enum datagram_answer_type why, int64_t now_ms);
+/* The same of one that is keyed with a share which is not here any more; a receiver without memory asks for a fresh word, too. */
+void datagram_refuse_unread(struct channel *c, const struct in_epoch *e, int64_t now_ms);
+/* How often an answer may go that anybody can draw by repeating a recorded frame. */
+int64_t datagram_answer_every_ms(const struct channel *c);
+void datagram_forget_held(struct datagram *d, unsigned i);
 
 /* ---- datagram_saved.c ---- */
 /* What the first `count` records of the list are, without their texts and payloads. */

@@ -1,6 +1,4 @@
-/* What the peer sends on a datagram link. Frames come in any order, and of several epochs: the newest, and those before it of
- * which the sender still has frames under way. An epoch has a counter that rises; one that is not above all accepted before
- * is a late or a recorded frame, or a sender that was set back, and is told the floor. */
+/* What the peer sends on a datagram link. Frames come in any order, and of several epochs (datagram_epochs.c). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,193 +8,6 @@
 /* A sender that has not heard of its epoch by this frame pays more for announcing it than an acknowledgement costs; so does one
  * that waits for its anchor. */
 #define ANNOUNCED_LONG 8
-
-struct in_epoch *datagram_in_epoch(struct datagram *d, uint32_t id)
-{
-    for (unsigned i = 0; i < d->in_count; i++)
-        if (d->in[i].id == id)
-            return &d->in[i];
-    return NULL;
-}
-
-/* ---- epochs ---- */
-
-static void forget_held(struct datagram *d, unsigned i)
-{
-    free(d->held[i].bytes);
-    memmove(&d->held[i], &d->held[i + 1], (--d->held_count - i) * sizeof d->held[0]);
-}
-
-static void remove_epoch(struct channel *c, unsigned i)
-{
-    struct datagram *d = c->datagram;
-    for (unsigned k = d->held_count; k-- > 0;)
-        if (d->held[k].epoch == d->in[i].id)
-            forget_held(d, k);
-    c->status.forgotten += d->in[i].ids.mixed;
-    crypto_wipe(&d->in[i].key, sizeof d->in[i].key);
-    memmove(&d->in[i], &d->in[i + 1], (--d->in_count - i) * sizeof d->in[0]);
-}
-
-void datagram_forget_in(struct channel *c)
-{
-    struct datagram *d = c->datagram;
-    while (d->in_count > 0)
-        remove_epoch(c, d->in_count - 1);
-    datagram_chain_forget(d);
-    d->floor = 0;
-    d->committed = d->given; /* what the owner has yet to commit is of no frame that we would acknowledge */
-    c->peer_epoch = 0;
-    c->ack_wanted = c->ack_now = false;
-    c->unacked = 0;
-}
-
-/* Puts it in its place by its counter. Return: NULL: behind all that there is room for. */
-static struct in_epoch *insert_epoch(struct channel *c, const struct in_epoch *e)
-{
-    struct datagram *d = c->datagram;
-    unsigned at = 0;
-    while (at < d->in_count && d->in[at].counter > e->counter)
-        at++;
-    if (at == DATAGRAM_EPOCHS)
-        return NULL;
-    if (d->in_count == DATAGRAM_EPOCHS)
-        remove_epoch(c, d->in_count - 1);
-    memmove(&d->in[at + 1], &d->in[at], (d->in_count - at) * sizeof d->in[0]);
-    d->in[at] = *e;
-    d->in_count++;
-    return &d->in[at];
-}
-
-/* How often an answer may go that anybody can draw by repeating a recorded frame. */
-static int64_t answer_every_ms(const struct channel *c)
-{
-    int64_t age_ms = c->config.ack_max_age_ms;
-    if (!c->config.metered)
-        return DATAGRAM_ACK_DELAY_MS;
-    return age_ms > 0 && age_ms < METERED_FLOOR_EVERY_MS ? age_ms : METERED_FLOOR_EVERY_MS;
-}
-
-/* Seldom, since each answer costs, and a recorded frame costs whoever repeats it nothing. But an epoch that was accepted after
- * another had been refused is told at once what is wrong with it: nobody can repeat that at will. */
-static void refuse(struct channel *c, const struct in_epoch *e, enum datagram_answer_type why, int64_t now_ms)
-{
-    struct datagram *d = c->datagram;
-    bool forgotten = why == DATAGRAM_FORGOTTEN;
-    int64_t *not_before_ms = forgotten ? &d->forgotten_not_before_ms : &d->floor_not_before_ms;
-    c->status.refused++;
-    if (now_ms < *not_before_ms && !(forgotten && e->id != d->forgotten_epoch))
-        return;
-    d->refused = (struct refused_epoch){.due = true, .why = why, .id = e->id, .counter = e->counter, .next_secret = e->next_secret,
-                                       .ids = e->ids, .lacks_share = e->lacks_share};
-    memcpy(d->refused.salt, e->salt, sizeof e->salt);
-    *not_before_ms = now_ms + answer_every_ms(c);
-    if (forgotten)
-        d->forgotten_epoch = e->id;
-}
-
-/* Sealed: a receiver that remembers nothing of the peer cannot tell a recording; it wants to hear a fresh word of its own. a: NULL
- * where it could not be read. */
-static bool proves_itself(struct channel *c, const struct datagram_announcement *a)
-{
-    struct datagram *d = c->datagram;
-    if (!datagram_sealed(c) || d->floor > 0)
-        return true;
-    if (!d->has_nonce) {
-        c->ops->random_bytes(c->ctx, d->nonce, sizeof d->nonce);
-        d->has_nonce = true;
-        return false;
-    }
-    return a && a->echoes && memcmp(a->echo, d->nonce, sizeof d->nonce) == 0;
-}
-
-static void note_secrets(struct channel *c, const struct datagram_announcement *a, const struct in_epoch *e)
-{
-    struct channel_secrets *s = &c->config.secrets;
-    if (!datagram_sealed(c))
-        return;
-    if (c->ops->key_in_use)
-        c->ops->key_in_use(c->ctx, e->next_secret);
-    if (!s->has_next)
-        return;
-    c->datagram->peer_next_secret = a->next_secret;
-    c->status.peer_has_next = e->next_secret || (a->next_secret && a->next_secret == seal_secret_id(&c->datagram->terms, s->next));
-    c->status.next_in_use = e->next_secret;
-    if (c->status.peer_has_next && !s->use_next) {
-        s->use_next = true;
-        c->datagram->begun = false; /* the next frame begins an epoch under it */
-    }
-}
-
-/* What of epochs that are over was kept to lean on is of no more use. */
-static struct in_epoch *begin_epoch(struct channel *c, const struct in_epoch *e)
-{
-    struct datagram *d = c->datagram;
-    struct in_epoch *begun = insert_epoch(c, e);
-    uint32_t ids[DATAGRAM_EPOCHS];
-    for (unsigned i = 0; i < d->in_count; i++)
-        ids[i] = d->in[i].id;
-    if (c->ops->only_leaning)
-        c->ops->only_leaning(c->ctx, ids, d->in_count);
-    return begun;
-}
-
-/* Has our store what the sender says that it had? Else it is a new one, or an older copy: what is lost must be told of first. */
-static bool has_settled(const struct channel *c, const struct datagram_announcement *a)
-{
-    return !a->identity.settled || !c->ops->has_settled || c->ops->has_settled(c->ctx, a->identity.settled);
-}
-
-/* Is this announced epoch one that may begin now? */
-static struct in_epoch *accept_epoch(struct channel *c, const struct datagram_announcement *a, struct in_epoch *e, int64_t now_ms)
-{
-    struct datagram *d = c->datagram;
-    struct channel_marks ours = {0};
-    e->since = a->since;
-    e->codec = a->codec;
-    e->anchor = a->anchor;
-    if ((a->name[0] && strcmp(a->name, c->config.own_name) == 0) ||
-        (a->name[0] && c->config.peer_name[0] && strcmp(a->name, c->config.peer_name) != 0)) {
-        c->status.refused++;
-        return NULL;
-    }
-    if (!datagram_codec_known(c, a->codec)) {
-        refuse(c, e, DATAGRAM_NO_ANCHOR, now_ms);
-        return NULL;
-    }
-    /* Of a process before the newest: welcome where that one has said that such frames may come. A store that is new, or set
-     * back, may count through the same numbers. */
-    if (d->in_count > 0 && a->counter < d->in[0].counter && a->counter >= d->in[0].since &&
-        (!c->ops->same_line || c->ops->same_line(c->ctx, &a->identity)))
-        return begin_epoch(c, e);
-    if (a->counter <= d->floor || !proves_itself(c, a)) {
-        c->status.replayed += datagram_sealed(c);
-        refuse(c, e, DATAGRAM_FLOOR, now_ms);
-        return NULL;
-    }
-    if (c->ops->greeting(c->ctx, &a->identity, &ours) != 0) {
-        c->status.refused++;
-        return NULL;
-    }
-    if (ours.branched)
-        e->since = a->counter; /* what came before it, or is still under way, is of another branch */
-    while (d->in_count > 0 && d->in[d->in_count - 1].counter < e->since)
-        remove_epoch(c, d->in_count - 1);
-    if (!has_settled(c, a)) {
-        if (now_ms >= d->forgotten_not_before_ms) /* one answer is enough: the next epoch claims nothing */
-            refuse(c, e, DATAGRAM_FORGOTTEN, now_ms);
-        return NULL;
-    }
-    d->floor = a->counter;
-    d->has_nonce = false;
-    note_secrets(c, a, e);
-    c->peer_epoch = e->id;
-    e = begin_epoch(c, e);
-    datagram_share_accepted(c, a, e);
-    return e;
-}
-
-/* ---- frames ---- */
 
 enum taken { TAKEN, NOT_NOW, OWNER_WAITS, NO_TOPIC, NO_ANCHOR, NO_CHAIN, NONSENSE };
 
@@ -285,7 +96,7 @@ static bool make_room(struct datagram *d, uint32_t epoch, uint64_t number)
             last = i;
     if (last == d->held_count)
         return false;
-    forget_held(d, last);
+    datagram_forget_held(d, last);
     return true;
 }
 
@@ -330,9 +141,9 @@ void datagram_take_held(struct channel *c, int64_t now_ms)
             d->held[i++].refused_at = what == OWNER_WAITS ? d->given : UINT64_MAX;
             continue;
         }
-        forget_held(d, i);
+        datagram_forget_held(d, i);
         if (what == NO_CHAIN)
-            refuse(c, e, DATAGRAM_FLOOR, now_ms);
+            datagram_refuse(c, e, DATAGRAM_FLOOR, now_ms);
         if (what == TAKEN) {
             received(c, e, h.number, now_ms);
             i = 0;
@@ -406,8 +217,7 @@ static void on_data(struct channel *c, uint8_t *frame, size_t n, struct in_epoch
     if (clear > 0)
         e = open_frame(c, &h, frame, n, clear, fresh, &number, &content);
     if (!e && fresh->lacks_share) {
-        (void)proves_itself(c, NULL);
-        refuse(c, fresh, DATAGRAM_FLOOR, now_ms);
+        datagram_refuse_unread(c, fresh, now_ms);
         return;
     }
     if (e)
@@ -417,7 +227,7 @@ static void on_data(struct channel *c, uint8_t *frame, size_t n, struct in_epoch
         c->status.forged += clear > 0 && datagram_sealed(c);
         return;
     }
-    if (e == fresh && !(e = accept_epoch(c, &h.announcement, fresh, now_ms)))
+    if (e == fresh && !(e = datagram_accept_epoch(c, &h.announcement, fresh, now_ms)))
         return;
     if (h.announces && number > h.announcement.behind)
         skip_to(e, number - h.announcement.behind);
@@ -433,14 +243,14 @@ static void on_data(struct channel *c, uint8_t *frame, size_t n, struct in_epoch
         /* It was sent again: the peer has not heard of it. Or it was recorded. */
         c->status.replayed += datagram_sealed(c);
         if (now_ms >= d->repeated_not_before_ms) {
-            d->repeated_not_before_ms = now_ms + answer_every_ms(c);
+            d->repeated_not_before_ms = now_ms + datagram_answer_every_ms(c);
             e->news = true;
             want_ack(c, true, now_ms);
         }
         return;
     }
-    if (h.announces && !has_settled(c, &h.announcement)) {
-        refuse(c, e, DATAGRAM_FORGOTTEN, now_ms);
+    if (h.announces && !datagram_has_settled(c, &h.announcement)) {
+        datagram_refuse(c, e, DATAGRAM_FORGOTTEN, now_ms);
         return;
     }
     if (number > e->cumulative + FRAME_WINDOW || d->given - d->committed >= FRAME_WINDOW)
@@ -460,13 +270,13 @@ static void on_data(struct channel *c, uint8_t *frame, size_t n, struct in_epoch
         hold(c, e, number, h.leans, frame + header, content - header, now_ms);
         break;
     case NO_ANCHOR:
-        refuse(c, e, DATAGRAM_NO_ANCHOR, now_ms);
+        datagram_refuse(c, e, DATAGRAM_NO_ANCHOR, now_ms);
         break;
     case NO_TOPIC:
-        refuse(c, e, DATAGRAM_FORGOTTEN, now_ms);
+        datagram_refuse(c, e, DATAGRAM_FORGOTTEN, now_ms);
         break;
     case NO_CHAIN:
-        refuse(c, e, DATAGRAM_FLOOR, now_ms); /* it is to begin an epoch in which nothing is missing */
+        datagram_refuse(c, e, DATAGRAM_FLOOR, now_ms); /* it is to begin an epoch in which nothing is missing */
         break;
     case NONSENSE:
         c->status.bad_frames++;
