@@ -259,8 +259,10 @@ bool datagram_forward_secret(const struct channel *c)
 {
     const struct datagram *d = c->datagram;
     bool sends = d->out_count > 0 && d->out[0].next > 1, receives = d->in_count > 0; /* an epoch may have begun for nothing */
-    if (!wanted(c) || !(sends || receives))
+    if (!wanted(c))
         return false;
+    if (!sends && !receives) /* as after a restart: what will leave next counts */
+        return d->shares.own_count > 0 && d->shares.peer_count > 0;
     return (!sends || d->out[0].ids.mixed) && (!receives || d->in[0].ids.mixed);
 }
 

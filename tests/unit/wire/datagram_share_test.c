@@ -93,6 +93,11 @@ static void an_end_that_sends_nothing_tells_its_share_in_its_answers(void **stat
     for (int i = 0; i < 3; i++)
         talk(s, 3, 0);
     assert_true(secret(s, 0) && secret(s, 1));
+    for (int i = 0; i < 2; i++) { /* nothing is under way any more, and the next epoch will be as the last */
+        sim_start(s, 0);
+        sim_run(s, 60000);
+    }
+    assert_true(secret(s, 0));
     uint64_t before = forgotten(s, 1);
     for (int i = 0; i < 30; i++) { /* a month, four lives of a share: each is told, used, and the one before it let go */
         sim_run(s, DAY);
