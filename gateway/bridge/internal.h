@@ -7,11 +7,11 @@
 #include "base/msg.h"
 #include "gateway/bridge/bridge.h"
 #include "gateway/bridge/priming.h"
-#include "gateway/wire/primer_models.h"
 #include "gateway/bridge/routes.h"
 #include "gateway/bridge/topic_slots.h"
 #include "gateway/mqtt/session.h"
 #include "gateway/wire/channel.h"
+#include "gateway/wire/primer_models.h"
 #include "store/ahead.h"
 #include "store/history.h"
 #include "store/inbox.h"
@@ -296,9 +296,9 @@ void sender_epoch(struct peer *p);
 /* The peer has a new store: it knows no topic of ours. */
 void sender_forget_topics(struct peer *p);
 /* Has the peer ever had anything of ours, a topic or a message? */
+bool sender_ever_settled(struct peer *p);
 /* The newest record that the peer acknowledged, as number * CLASS_COUNT + class; 0 = none, or its loss is being told. */
 uint64_t sender_settled(struct peer *p);
-bool sender_ever_settled(struct peer *p);
 
 /* ---- sender.c ---- */
 int sender_init(struct peer *p) MUST_CHECK;

@@ -28,11 +28,9 @@ void peers_bound_models(struct bridge *b, const struct peer *newest)
             if (p != newest && channel_models_in(p->channel) > 0 && (!oldest || p->models_used < oldest->models_used))
                 oldest = p;
         }
-        size_t before = oldest ? channel_models_in(oldest->channel) : 0;
-        if (oldest)
-            channel_forget_models_in(oldest->channel);
-        if (!oldest || channel_models_in(oldest->channel) == before)
+        size_t freed = oldest ? channel_forget_models_in(oldest->channel) : 0;
+        if (freed == 0)
             return; /* the newest's alone, or being made just now */
-        bytes -= before;
+        bytes -= freed;
     }
 }

@@ -41,11 +41,7 @@ struct channel *channel_new(const struct channel_config *config, const struct ch
     c->last_output_ms = INT64_MIN / 2;
     c->hello_sent_ms = c->marks_sent_ms = -1;
     c->ready_at_ms = c->answer_at_ms = INT64_MIN / 2;
-    if (config->kind == CHANNEL_STREAM && config->seal != SEAL_NONE && !channel_sealed_init(c)) {
-        channel_free(c);
-        return NULL;
-    }
-    if (!c->models) {
+    if (!c->models || (config->kind == CHANNEL_STREAM && config->seal != SEAL_NONE && !channel_sealed_init(c))) {
         channel_free(c);
         return NULL;
     }
@@ -318,10 +314,9 @@ size_t channel_models_in(const struct channel *c)
     return c->datagram ? datagram_models_in(c) : 0;
 }
 
-void channel_forget_models_in(struct channel *c)
+size_t channel_forget_models_in(struct channel *c)
 {
-    if (c->datagram)
-        datagram_forget_models_in(c);
+    return c->datagram ? datagram_forget_models_in(c) : 0;
 }
 
 void channel_sent(struct channel *c, uint64_t token, int outcome, int64_t now_ms)

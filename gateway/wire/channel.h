@@ -285,9 +285,9 @@ void channel_restart(struct channel *c, const char *why, int64_t now_ms);
 void channel_goodbye(struct channel *c, int64_t now_ms);
 
 /* DATAGRAM: bytes of the models that the peer's frames are decoded with, about; and they are given up, if they are not just being
- * made: the next frame has them made again, of what is in the store. */
+ * made: the next frame has them made again, of what is in the store. Return: bytes given up. */
 size_t channel_models_in(const struct channel *c);
-void channel_forget_models_in(struct channel *c);
+size_t channel_forget_models_in(struct channel *c);
 
 /* DATAGRAM: what of the receiving half must survive a restart, to be committed with the records of
  * all frames done so far, and given back after channel_new, and after a rollback (n = 0: nothing was

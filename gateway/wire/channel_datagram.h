@@ -28,7 +28,7 @@ void datagram_on_timer(struct channel *c, int64_t now_ms);
 int64_t datagram_deadline(const struct channel *c, int64_t now_ms);
 unsigned datagram_in_flight(const struct channel *c);
 size_t datagram_models_in(const struct channel *c);
-void datagram_forget_models_in(struct channel *c);
+size_t datagram_forget_models_in(struct channel *c);
 /* Both directions, as far as they are in use, are keyed with X25519 as well. */
 bool datagram_forward_secret(const struct channel *c);
 void datagram_restart(struct channel *c);

@@ -172,14 +172,16 @@ size_t datagram_models_in(const struct channel *c)
     return bytes + (d->in_chain.work ? datagram_codec_memory(d->in_chain.codec) : 0);
 }
 
-void datagram_forget_models_in(struct channel *c)
+size_t datagram_forget_models_in(struct channel *c)
 {
     struct datagram *d = c->datagram;
+    size_t bytes = datagram_models_in(c);
     if (datagram_priming(c))
-        return;
+        return 0;
     for (unsigned i = 0; i < 2; i++)
         datagram_model_drop(&d->in_models[i]);
     datagram_chain_drop_in(d);
+    return bytes;
 }
 
 bool datagram_out_model(struct channel *c, uint8_t codec, uint32_t anchor)

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 #include "gateway/mqtt/backoff.h"
-#include "gateway/wire/primer_models.h"
 #include "tests/sim/sim_memory.h"
+#include "tests/support/primer_made.h"
 
 #define AT_ONCE_MAX   4        /* connections without a wait in a row, as mqtt/connection.h */
 #define WRITABLE_LOW  16384
@@ -332,23 +332,10 @@ static void env_log(void *ctx, enum bridge_log level, const char *subsystem, con
 
 /* ---- life ---- */
 
-static void finish(struct primer_models *m)
-{
-    while (m && primer_models_under_way(m))
-        primer_models_work(m);
-}
-
 struct primer_models *sim_site_models(void)
 {
-    static const size_t usual[] = {4u << 20, 1u << 20}; /* others are made when they are asked for */
-    static struct primer_models *made;
-    const struct codec_encoder *model;
-    if (!made)
-        made = primer_models_new();
-    for (unsigned i = 0; i < 2 && made; i++)
-        if (primer_models_get(made, codec_find(CODEC_VERSION_MAX), usual[i], &model) == PRIMER_MODEL_UNDER_WAY)
-            finish(made);
-    return made;
+    static const size_t usual[] = {4u << 20, 1u << 20};
+    return primer_made(usual, sizeof usual / sizeof *usual);
 }
 
 void sim_site_init(struct sim_site *s, unsigned index, struct sim_clock *clock, struct sim_rng *rng, struct sim_report *report,
@@ -514,7 +501,7 @@ void sim_site_start(struct sim_site *s)
     (void)sim_memory_of(s->index);
     s->bridge = bridge_new(s->config, &s->described, s->store, &env, NULL, 0, &now, err, sizeof err);
     (void)sim_memory_of(SIM_MEMORY_NOBODY);
-    finish(s->models);
+    primer_finish(s->models);
     if (!s->bridge) {
         sim_trace(s->report, s->name, "does not start: %s", err);
         if (!s->disk.dead && s->disk.capacity == SIZE_MAX && s->disk.error_ppm == 0)

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/buf.h"
-#include "gateway/wire/primer_models.h"
 #include "link_drivers/driver.h"
+#include "tests/support/primer_made.h"
 
 #define INSTANT_MAX 2000 /* rounds of one instant: beyond, something spins */
 #define CODEC_MEMORY (4u << 20)
@@ -139,16 +139,10 @@ static void store_random(void *ctx, void *bytes, size_t n)
 
 /* ---- life ---- */
 
-/* Made once for all runs of a program, each of which is much shorter. */
 static struct primer_models *models_made(void)
 {
-    static struct primer_models *made;
-    const struct codec_encoder *model;
-    if (!made && (made = primer_models_new()) &&
-        primer_models_get(made, codec_find(CODEC_VERSION_MAX), CODEC_MEMORY, &model) == PRIMER_MODEL_UNDER_WAY)
-        while (primer_models_under_way(made))
-            primer_models_work(made);
-    return made;
+    static const size_t size = CODEC_MEMORY;
+    return primer_made(&size, 1);
 }
 
 bool two_sites_init(struct two_sites *w)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "gateway/wire/primer_models.h"
+#include "tests/support/primer_made.h"
 
 #define DRIVER_MS 100
 #define FRAMED    260
@@ -457,16 +457,10 @@ static void commit(struct owner *o)
 
 /* ---- the pair ---- */
 
-/* What a process has made by the time that a link is up. */
 static struct primer_models *models_made(void)
 {
-    static struct primer_models *made;
-    const struct codec_encoder *model;
-    if (!made && (made = primer_models_new()) &&
-        primer_models_get(made, codec_find(CODEC_VERSION_MAX), CODEC_MEMORY, &model) == PRIMER_MODEL_UNDER_WAY)
-        while (primer_models_under_way(made))
-            primer_models_work(made);
-    return made;
+    static const size_t size = CODEC_MEMORY;
+    return primer_made(&size, 1);
 }
 
 struct pair *pair_new(const struct pair_options *options)
