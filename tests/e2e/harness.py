@@ -83,9 +83,20 @@ class World:
             if words:
                 raise Failure(words)
 
+    def statuses(self):
+        """How the gateways stand: of a failed case the first thing to show."""
+        def words(gateway):
+            try:
+                return gateway.last_words()
+            except Exception as error:  # it does not answer: that is part of what is to be shown
+                return f"\n  no status: {error}"
+        return "".join(words(g) for g in self.gateways)
+
     def logs(self):
-        """What a failed case shows: the last lines of every process, and how the gateways stand."""
-        return "".join(p.log() for p in self.processes) + "".join(g.last_words() for g in self.gateways)
+        """The last lines of every process. A gateway's few last ones come first: where a record is cut short (tests/count),
+        these are left."""
+        running = [g.process for g in self.gateways if getattr(g, "process", None)]
+        return "".join(p.log(15) for p in running) + "\n  at length:" + "".join(p.log() for p in self.processes)
 
     def close(self):
         for closer in reversed(self.closers):

@@ -15,6 +15,7 @@ gone afterwards. `FILE.py WORD` runs only the cases whose name has WORD in it.
 import os
 import queue
 import random
+import signal
 import sys
 import threading
 import time
@@ -28,6 +29,7 @@ SEED = int(os.environ.get("LONGWIRE_E2E_SEED", "20261123"))
 _cases = []
 _print_lock = threading.Lock()
 _reported = 0
+_under_way = {}  # name of a case: (its thread, its world)
 
 
 class Skip(Exception):
@@ -68,9 +70,9 @@ def _diagnose(text):
 
 
 def _run_one(make_world, name, function):
-    global _reported
     started = time.monotonic()
     world = make_world(name, random.Random(f"{SEED}/{name}"))
+    _under_way[name] = threading.get_ident(), world
     outcome, text = "ok", ""
     suffix = ""
     try:
@@ -80,17 +82,30 @@ def _run_one(make_world, name, function):
         suffix = f" # SKIP {reason}"
     except Exception:  # a failed check, or a fault of the test: both are failures, with their trace
         outcome = "not ok"
-        text = traceback.format_exc() + world.logs()
+        text = traceback.format_exc(limit=-3) + world.statuses() + world.logs()
     finally:
+        del _under_way[name]
         world.close()
-    seconds = time.monotonic() - started
+    _report(f"{outcome}", f"{name}{suffix}", f"{time.monotonic() - started:.1f} s\n{text}")
+    return outcome == "ok"
+
+
+def _report(outcome, name, text):
+    global _reported
     with _print_lock:
         _reported += 1  # TAP wants numbers in the order of the lines, not of the cases
-        print(f"{outcome} {_reported} - {name}{suffix}")
-        _diagnose(f"{seconds:.1f} s")
+        print(f"{outcome} {_reported} - {name}")
         _diagnose(text)
         sys.stdout.flush()
-    return outcome == "ok"
+
+
+def _out_of_time(*_):
+    """SIGTERM: what runs is too late. Says where each case stands, soon: SIGKILL follows."""
+    frames = sys._current_frames()
+    for name, (thread, world) in list(_under_way.items()):
+        stack = "".join(traceback.format_stack(frames[thread])[-6:]) if thread in frames else ""
+        _report("not ok", name, "ended from outside, out of time\n" + stack + world.logs())
+    os._exit(1)
 
 
 def _run_all(make_world, cases, jobs):
@@ -121,6 +136,7 @@ def main():
     chosen = [c for c in _cases if word in c[0]]
     print(f"1..{len(chosen)}")
     _diagnose(f"seed {SEED}: LONGWIRE_E2E_SEED={SEED} repeats it")
+    signal.signal(signal.SIGTERM, _out_of_time)
     good = _run_all(World, chosen, JOBS)
     sys.stdout.flush()
     # Threads of the MQTT clients may linger: everything of ours is closed, so leave.
