@@ -16,6 +16,9 @@
 /* libFuzzer's entry; always 0. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* A target may have it: something that its corpus is made to reach, and no input of this process did; NULL: all was reached. */
+const char *fuzz_unreached(void) __attribute__((weak));
+
 /* A promise of the code under test: breaking it is a finding, as a crash is. */
 #define FUZZ_MUST(what)                                                                  \
     do {                                                                                 \

@@ -65,6 +65,11 @@ int main(int argc, char **argv)
     }
     free(line);
     fclose(corpus);
+    const char *unreached = bad == 0 && fuzz_unreached ? fuzz_unreached() : NULL;
+    if (unreached) {
+        bad++;
+        printf("# no input reaches %s\n", unreached);
+    }
     const char *name = strrchr(argv[1], '/');
     printf("%s 1 - all %u inputs of %s are taken without a crash or a broken promise\n1..1\n",
            bad == 0 && inputs > 0 ? "ok" : "not ok", inputs, name ? name + 1 : argv[1]);
