@@ -356,14 +356,15 @@ void datagram_on_timer(struct channel *c, int64_t now_ms)
     if (now_ms < rto_at(c))
         return;
     c->progress_ms = now_ms;
-    if (++c->rto_tries < (c->config.metered ? METERED_TRIES : DATAGRAM_TRIES)) {
+    c->rto_tries += c->rto_tries < PACE_BACKOFF_MAX;
+    if (++d->tries < (c->config.metered ? METERED_TRIES : DATAGRAM_TRIES)) {
         struct out_frame *f = oldest(c);
         f->due = f->doubted = true;
         return;
     }
     /* A peer that lost its store cannot read what leans on an epoch that is announced no more. */
     channel_set_state(c, CHANNEL_SILENT, "no answer to what was sent");
-    c->rto_tries = 0;
+    c->rto_tries = d->tries = 0;
     d->distrust += d->distrust < DATAGRAM_DISTRUST;
     datagram_abandon(c);
 }

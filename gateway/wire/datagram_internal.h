@@ -186,6 +186,7 @@ struct datagram {
     uint32_t peer_next_secret; /* as the peer said */
     struct out_frame frames[FRAME_WINDOW]; /* in the order of their making */
     unsigned frame_count;
+    unsigned tries; /* timeouts since something was acknowledged */
     uint64_t last_token;
     uint64_t records_given;
     bool started;               /* the owner was told that indices begin at 0 */

@@ -424,7 +424,7 @@ void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t gr
         if (bitmap[bit / 8] >> bit % 8 & 1)
             highest = cumulative + 1 + bit;
     datagram_share_acked(c, e);
-    bool progress = false, waits = false;
+    bool progress = false, waits = false, measured = c->config.metered; /* the wait of a metered link follows no round trip */
     int64_t latest_ms = INT64_MIN / 2; /* sending of a frame that arrived */
     for (unsigned i = 0; i < d->frame_count;) {
         struct out_frame *f = &d->frames[i];
@@ -435,7 +435,7 @@ void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t gr
             progress |= !f->arrived;
             if (f->sent_count == 1 && !f->timed) {
                 pace_on_ack(&c->pace, now_ms - f->sent_at_ms, 0, 0, 0, now_ms);
-                f->timed = true;
+                f->timed = measured = true;
             }
             if (f->leans && f->number > cumulative) {
                 /* It waits for one before it, in memory. */
@@ -470,7 +470,10 @@ void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t gr
     }
     if (progress) {
         c->progress_ms = now_ms;
-        c->rto_tries = 0;
+        /* As on streams: where only what was sent again arrives, the wait may be too short, and stays as it has become. */
+        if (measured)
+            c->rto_tries = 0;
+        d->tries = 0;
         d->distrust = 0;
         datagram_drop_idle_epochs(d);
         if (c->ops->saved_changed)

@@ -64,6 +64,43 @@ static void loss_repetition_and_reordering_lose_and_double_nothing(void **state)
     }
 }
 
+static void a_round_trip_longer_than_the_first_guess_does_not_have_each_frame_sent_twice_for_ever(void **state)
+{
+    struct sim *s = sim_new(31, false);
+    struct channel_status before, after;
+    assert_true(sim_contact() == 0 || (sim_make(s, 0, 1), sim_drain(s, 600000)));
+    channel_status(s->end[0].channel, &before);
+    s->delay_ms = 5000; /* and up to five times that: 10 to 50 s for both ways */
+    for (int i = 0; i < 60; i++) {
+        sim_make(s, 0, 1);
+        sim_run(s, 300000);
+    }
+    channel_status(s->end[0].channel, &after);
+    print_message("# sent again: %d of 60\n", (int)(after.retransmits - before.retransmits));
+    assert_true(sim_all_acked(s));
+    assert_true(after.retransmits - before.retransmits < 15);
+    sim_free(s);
+}
+
+static void a_peer_that_answers_each_second_sending_only_is_not_given_up(void **state)
+{
+    struct sim *s = sim_new(32, false);
+    struct channel_status before, after;
+    assert_true((sim_make(s, 0, 1), sim_drain(s, 600000)));
+    channel_status(s->end[0].channel, &before);
+    for (int i = 0; i < 20; i++) {
+        s->loss = 1;
+        sim_make(s, 0, 1);
+        sim_run(s, 1000);
+        s->loss = 0;
+        assert_true(sim_drain(s, 1200000));
+    }
+    channel_status(s->end[0].channel, &after);
+    assert_int_equal(after.retransmits - before.retransmits, 20);
+    assert_int_equal(after.epoch, before.epoch);
+    sim_free(s);
+}
+
 static void either_end_may_be_killed_at_any_time(void **state)
 {
     for (uint64_t seed = 20; seed < (sim_codec > 1 ? 21 : 26); seed++) {
@@ -183,6 +220,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(data_flows_in_the_first_frame),
         cmocka_unit_test(frames_are_filled_and_cost_seven_bytes_once_the_epoch_is_known),
         cmocka_unit_test(loss_repetition_and_reordering_lose_and_double_nothing),
+        cmocka_unit_test(a_round_trip_longer_than_the_first_guess_does_not_have_each_frame_sent_twice_for_ever),
+        cmocka_unit_test(a_peer_that_answers_each_second_sending_only_is_not_given_up),
         cmocka_unit_test(either_end_may_be_killed_at_any_time),
         cmocka_unit_test(a_receivers_restart_does_not_begin_an_epoch),
         cmocka_unit_test(a_receiver_that_lost_its_store_is_reached_again),
