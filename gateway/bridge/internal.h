@@ -322,12 +322,14 @@ bool sender_waits(struct peer *p);
 uint64_t sender_fixed(const struct peer *p, enum msg_class class);
 
 /* ---- peers_priming.c ---- */
-/* The tail of what the peer sent, for our marks. Return: its hash; 0 = none. */
+/* The tail of what the peer sent, for our marks. Return: its name; 0 = none. */
 uint32_t peers_tail_in(struct peer *p);
 /* The tail of what we sent, settled to the peer's marks: kept if it is the one that they name. */
-void peers_tail_out(struct peer *p, uint32_t their_hash);
+void peers_tail_out(struct peer *p, uint32_t theirs);
+/* Of the tails so begun, the newest messages of so much work. Return: there are any. */
+bool peers_prime_within(struct peer *p, bool out, unsigned units);
 enum channel_prime peers_prime(struct peer *p, bool out, struct record *r);
-/* One peer a turn, a little; others have theirs in the next. */
+/* One slice of one peer's work a turn, however many there are: the others have theirs in the next. */
 void peers_prime_some(struct bridge *b);
 bool peers_priming(const struct bridge *b);
 

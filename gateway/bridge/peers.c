@@ -77,6 +77,11 @@ static enum channel_prime op_prime(void *ctx, bool out, struct record *r)
     return peers_prime(p, out, r);
 }
 
+static bool op_prime_within(void *ctx, bool out, unsigned units)
+{
+    return peers_prime_within(ctx, out, units);
+}
+
 static bool op_hurry(void *ctx, bool late)
 {
     return late ? sender_waits(ctx) : sender_lane_ready(ctx, CLASS_ALARM);
@@ -215,6 +220,7 @@ static const struct channel_ops channel_ops = {
     .greeting = op_greeting,
     .greeted = op_greeted,
     .prime = op_prime,
+    .prime_within = op_prime_within,
     .hurry = op_hurry,
     .primed = op_primed,
     .state = op_state,

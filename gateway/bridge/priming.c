@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include "base/hash.h"
+#include "gateway/wire/prime_share.h"
 #include "store/history.h"
 
 struct load {
@@ -43,6 +44,7 @@ static bool add(void *ctx, uint64_t number, const struct msg *m)
     copy->retain = m->retain;
     copy->origin_ms = origin_of(m, l->timestamps);
     t->tail[t->count++] = (struct priming_message){number, copy};
+    t->work_left += prime_work(copy->payload_len);
     return true;
 }
 
@@ -67,8 +69,7 @@ static uint32_t hash_of(const struct priming *t)
         h = add_number(h, m->payload_len);
         h = hash64_add(h, m->payload, m->payload_len);
     }
-    uint32_t folded = hash64_fold32(h);
-    return folded ? folded : 1;
+    return hash64_fold32(h);
 }
 
 static int load(struct load *l, struct store *store, int peer, enum store_direction dir, unsigned most, uint64_t max_bytes)
@@ -89,14 +90,10 @@ static int load(struct load *l, struct store *store, int peer, enum store_direct
     return rc;
 }
 
-int priming_load(struct priming *t, struct store *store, int peer, enum store_direction dir,
-                 int timestamps, uint32_t *hash)
+int priming_load(struct priming *t, struct store *store, int peer, enum store_direction dir, int timestamps)
 {
     struct load l = {t, timestamps, false, UINT64_MAX, PRIMING_MESSAGES, UINT64_MAX};
-    int rc = load(&l, store, peer, dir, PRIMING_MESSAGES, PRIMING_BYTES);
-    if (rc == 0)
-        *hash = hash_of(t);
-    return rc;
+    return load(&l, store, peer, dir, PRIMING_MESSAGES, PRIMING_BYTES);
 }
 
 int priming_load_to(struct priming *t, struct store *store, int peer, enum store_direction dir,
@@ -104,6 +101,22 @@ int priming_load_to(struct priming *t, struct store *store, int peer, enum store
 {
     struct load l = {t, timestamps, false, up_to, most, max_bytes};
     return load(&l, store, peer, dir, UINT_MAX, UINT64_MAX);
+}
+
+void priming_cut(struct priming *t, unsigned units)
+{
+    uint64_t most = (uint64_t)units * PRIME_UNIT_WORK;
+    for (; t->count > 0 && t->work_left > most; t->count--) {
+        struct msg *oldest = t->tail[t->count - 1].msg;
+        t->work_left -= prime_work(oldest->payload_len);
+        msg_free(oldest);
+    }
+    t->left = t->count;
+}
+
+uint32_t priming_name(const struct priming *t)
+{
+    return t->count > 0 ? prime_tail_name(hash_of(t), prime_units(t->work_left)) : 0;
 }
 
 void priming_drop(struct priming *t)
@@ -134,7 +147,7 @@ bool priming_next(struct priming *t, struct topic_slots *topics, struct record *
         .total = m->payload_len,
         .offset = t->offset,
         .bytes = m->payload_len ? m->payload + t->offset : (const uint8_t *)"",
-        .len = left < PRIMING_PIECE_BYTES ? left : PRIMING_PIECE_BYTES,
+        .len = left < PRIME_PIECE_BYTES ? left : PRIME_PIECE_BYTES,
     };
     if (!topic_slots_find(topics, m->topic, &r->slot)) {
         r->slot = RECORD_NO_SLOT;
@@ -142,6 +155,7 @@ bool priming_next(struct priming *t, struct topic_slots *topics, struct record *
         r->topic_len = m->topic_len;
     }
     t->offset += r->len;
+    t->work_left -= r->len + PRIME_RECORD_COST;
     if (t->offset == m->payload_len) {
         t->previous[m->class] = e->number;
         t->offset = 0;

@@ -352,7 +352,7 @@ int receiver_greeting(struct peer *p, const struct channel_identity *them, struc
     ours->topics_hash = topics.hash;
     ours->grant_bytes = receiver_grant(p);
     ours->max_message = (uint32_t)p->config->max_message;
-    ours->history_hash = peers_tail_in(p);
+    ours->history_tail = peers_tail_in(p);
     /* The peer deletes what these marks cover: they must be on disk before it hears of them. */
     if (custody_failed(b, store_commit(b->store, &b->now)))
         return CHANNEL_REFUSED_BUSY;

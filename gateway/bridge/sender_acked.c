@@ -252,6 +252,6 @@ void sender_greeted(struct peer *p, const struct channel_marks *theirs)
             return;
     /* A table that is begun anew gives the tail's topics other slots than the peer's. */
     if (!s->reset_topics)
-        peers_tail_out(p, theirs->history_hash);
+        peers_tail_out(p, theirs->history_tail);
     custody_dirty(b, 0);
 }

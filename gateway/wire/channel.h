@@ -88,7 +88,7 @@ struct channel_marks { /* what the receiver has of the sender's */
     uint32_t partial_have[CLASS_COUNT];
     uint64_t topics_sequence;
     uint32_t topics_hash;
-    uint32_t history_hash; /* of the history tail it would prime from; 0 = none */
+    uint32_t history_tail; /* that it would prime from, by prime_tail_name; 0 = none */
     uint64_t grant_bytes;  /* payload it can still commit */
     uint32_t max_message;
     bool branched; /* DATAGRAM: the peer's store is new or an older copy: what is under way of its
@@ -194,6 +194,9 @@ struct channel_ops {
      * our marks told of one. Asked for from inside channel_prime. *r lives until the next ops call. NULL: the
      * owner does not prime, and models begin with nothing. */
     enum channel_prime (*prime)(void *ctx, bool out, struct record *r);
+    /* STREAM: before the first record of a tail is asked for: of this one, the newest messages alone whose work together is of so
+     * many units (prime_share.h). Return: there are any. NULL where prime is. */
+    bool (*prime_within)(void *ctx, bool out, unsigned units);
     /* STREAM: something waits that may not wait for priming: an alarm; late (priming has had its time): anything. NULL: never. */
     bool (*hurry)(void *ctx, bool late);
     /* No more of this tail is wanted. */
@@ -259,6 +262,8 @@ bool channel_frame_leans(const struct channel *c);
  * owner calls channel_prime soon, and again: each call works for at most some 10 ms. */
 bool channel_priming(const struct channel *c);
 void channel_prime(struct channel *c, int64_t now_ms);
+/* ... and what has come of the peer's waits for it. */
+bool channel_prime_wanted(const struct channel *c);
 /* Would channel_pump output something? Ask after every other call: what has become due leaves only
  * by pump. */
 bool channel_wants(const struct channel *c, int64_t now_ms);

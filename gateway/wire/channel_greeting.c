@@ -93,7 +93,7 @@ void channel_ready(struct channel *c, const struct channel_marks *theirs, int64_
     c->waiting = true;
     c->grant_end = theirs->grant_bytes;
     c->ops->greeted(c->ctx, theirs);
-    channel_prime_begin(c, now_ms);
+    channel_prime_begin(c, theirs->history_tail, now_ms);
     channel_set_state(c, CHANNEL_READY, "handshake done");
     if (c->grant_news)
         channel_grant_changed(c, now_ms); /* our MARKS said less */
@@ -125,7 +125,7 @@ int channel_greeting_of(struct channel *c, const struct channel_identity *peer)
 {
     int refusal = c->ops->greeting(c->ctx, peer, &c->ours);
     if (refusal == 0 && c->distrust > 0)
-        c->ours.history_hash = 0; /* what the models had in common may be what is wrong */
+        c->ours.history_tail = 0; /* what the models had in common may be what is wrong */
     return refusal;
 }
 

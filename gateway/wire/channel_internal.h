@@ -128,6 +128,8 @@ struct channel {
     enum prime_state prime_out, prime_in;
     bool prime_out_tail; /* the encoder has seen a record of the tail */
     bool prime_in_tail;  /* a tail is the decoder's to learn */
+    bool prime_in_wanted; /* a frame of the peer's waits for it */
+    bool prime_out_first;
     struct primer_models *models, *own_models; /* config.models, or own_models */
     int64_t prime_until_ms; /* longer only while nothing waits */
     bool prime_late;
@@ -242,7 +244,8 @@ int64_t channel_sealed_deadline(const struct channel *c);
 /* ---- channel_priming.c ---- */
 /* Begins the making of what epochs will most likely begin from, if many share it. */
 void channel_prime_prepare(struct channel *c);
-void channel_prime_begin(struct channel *c, int64_t now_ms);
+/* out_tail: as the peer's marks named it. */
+void channel_prime_begin(struct channel *c, uint32_t out_tail, int64_t now_ms);
 void channel_prime_end(struct channel *c);
 /* Coding waits for the encoder to be primed, and nothing is so urgent that it may not. */
 bool channel_prime_holds(const struct channel *c);

@@ -23,15 +23,25 @@ static void primed(struct channel *c, bool out)
 
 void channel_prime_prepare(struct channel *c)
 {
-    const struct codec_encoder *model;
     uint8_t datagram = c->datagram ? datagram_codec(c) : 0;
     size_t memory = c->datagram ? datagram_codec_memory(datagram) : (size_t)1 << channel_memory_log2(c);
     const struct codec *codec = c->datagram ? datagram_codec_of(datagram) : codec_find(c->config.codec_version);
-    if (codec->version >= CHANNEL_PRIMED_CODEC && primer_models_get(c->models, codec, memory, &model) == PRIMER_MODEL_NO_MEMORY)
-        return; /* asked for again when it is wanted */
+    if (codec->version >= CHANNEL_PRIMED_CODEC)
+        primer_models_prepare(c->models, codec, memory);
 }
 
-void channel_prime_begin(struct channel *c, int64_t now_ms)
+/* The direction that takes less is primed first, and both ends do the same: so it is ready at both as soon as can be, and
+ * the other no later than if they took turns. */
+static void share_work(struct channel *c, uint32_t out_tail)
+{
+    unsigned in = prime_tail_units(c->ours.history_tail), out = prime_tail_units(out_tail);
+    unsigned in_share = prime_share(in, out), out_share = prime_share(out, in);
+    bool some = c->ops->prime_within(c->ctx, true, out_share);
+    (void)c->ops->prime_within(c->ctx, false, in_share);
+    c->prime_out_first = !some || out_share < in_share || (out_share == in_share && c->own_epoch < c->peer_epoch);
+}
+
+void channel_prime_begin(struct channel *c, uint32_t out_tail, int64_t now_ms)
 {
     bool model = c->codec_version >= CHANNEL_PRIMED_CODEC;
     channel_prime_end(c);
@@ -39,7 +49,8 @@ void channel_prime_begin(struct channel *c, int64_t now_ms)
         return;
     c->prime_until_ms = now_ms + PRIME_LONGEST_MS;
     c->prime_late = false;
-    c->prime_in_tail = model && c->ours.history_hash != 0;
+    c->prime_in_tail = model && c->ours.history_tail != 0;
+    share_work(c, out_tail);
     if (model)
         c->prime_out = c->prime_in = PRIME_PRIMER;
     else
@@ -51,7 +62,7 @@ void channel_prime_begin(struct channel *c, int64_t now_ms)
 void channel_prime_end(struct channel *c)
 {
     c->prime_out = c->prime_in = PRIME_NONE;
-    c->prime_out_tail = c->prime_in_tail = false;
+    c->prime_out_tail = c->prime_in_tail = c->prime_in_wanted = false;
 }
 
 bool channel_priming(const struct channel *c)
@@ -59,6 +70,13 @@ bool channel_priming(const struct channel *c)
     if (c->datagram)
         return datagram_priming(c);
     return c->live && (under_way(c->prime_out) || under_way(c->prime_in));
+}
+
+bool channel_prime_wanted(const struct channel *c)
+{
+    if (c->datagram)
+        return datagram_prime_wanted(c);
+    return c->live && under_way(c->prime_in) && c->prime_in_wanted;
 }
 
 static enum primer_model primer_model(struct channel *c, const struct codec_encoder **model)
@@ -160,8 +178,9 @@ bool channel_prime_wait(struct channel *c, uint8_t told)
         c->prime_in_tail = false;
         primed(c, false);
     }
-    return (told == TOLD_PRIMER && c->prime_in == PRIME_PRIMER) ||
-           (told == TOLD_TAIL && c->prime_in_tail && under_way(c->prime_in));
+    c->prime_in_wanted = (told == TOLD_PRIMER && c->prime_in == PRIME_PRIMER) ||
+                         (told == TOLD_TAIL && c->prime_in_tail && under_way(c->prime_in));
+    return c->prime_in_wanted;
 }
 
 const char *channel_prime_told(struct channel *c, uint8_t told)
@@ -189,6 +208,16 @@ const char *channel_prime_told(struct channel *c, uint8_t told)
 
 /* ---- a slice of both ---- */
 
+/* Which direction has the next record. The primer comes before any tail: it is a copy, and with it at hand an alarm need not wait. */
+static bool out_is_next(const struct channel *c)
+{
+    if (!under_way(c->prime_in) || !under_way(c->prime_out))
+        return under_way(c->prime_out);
+    if (c->prime_out == PRIME_PRIMER || c->prime_in == PRIME_PRIMER)
+        return c->prime_out == PRIME_PRIMER;
+    return c->prime_out_first && !c->prime_in_wanted;
+}
+
 void channel_prime(struct channel *c, int64_t now_ms)
 {
     size_t done = 0;
@@ -199,13 +228,8 @@ void channel_prime(struct channel *c, int64_t now_ms)
     }
     if (c->prime_out == PRIME_PRIMER || c->prime_in == PRIME_PRIMER)
         primer_models_work(c->models);
-    /* Turn by turn, since the peer does the same: so both directions are ready at both ends together. */
-    while (good && channel_priming(c) && done < PRIME_SLICE_BYTES) {
-        if (under_way(c->prime_out))
-            good = prime_out(c, &done, now_ms);
-        if (good && done < PRIME_SLICE_BYTES && under_way(c->prime_in))
-            good = prime_in(c, &done);
-    }
+    while (good && channel_priming(c) && done < PRIME_SLICE_BYTES)
+        good = out_is_next(c) ? prime_out(c, &done, now_ms) : prime_in(c, &done);
     if (!good)
         channel_nonsense(c, "out of memory", now_ms);
     else if (c->prime_in == PRIME_DONE)

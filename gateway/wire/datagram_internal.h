@@ -294,6 +294,8 @@ enum datagram_decoding {
 /* The model that frames of this codec and anchor begin from: DATAGRAM_DECODED and *out; LATER; NO_MODEL. */
 enum datagram_decoding datagram_in_model(struct channel *c, uint8_t codec, uint32_t anchor, struct codec_decoder **out);
 bool datagram_priming(const struct channel *c);
+/* ... and a frame of the peer's is held meanwhile. */
+bool datagram_prime_wanted(const struct channel *c);
 void datagram_prime(struct channel *c, int64_t now_ms);
 void datagram_model_drop(struct datagram_model *m);
 

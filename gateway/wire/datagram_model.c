@@ -92,16 +92,21 @@ static bool model_under_way(const struct datagram_model *m)
 static struct datagram_model *under_way(const struct channel *c)
 {
     struct datagram *d = c->datagram;
-    struct datagram_model *all[] = {&d->out_model, &d->in_models[0], &d->in_models[1]};
-    for (unsigned i = 0; i < 3; i++)
-        if (model_under_way(all[i]))
-            return all[i];
-    return NULL;
+    struct datagram_model *out = model_under_way(&d->out_model) ? &d->out_model : NULL;
+    for (unsigned i = 0; i < 2; i++)
+        if (model_under_way(&d->in_models[i]) && (!out || d->held_count > 0))
+            return &d->in_models[i]; /* something that is here already waits for it */
+    return out;
 }
 
 bool datagram_priming(const struct channel *c)
 {
     return under_way(c) || datagram_chain_priming(c);
+}
+
+bool datagram_prime_wanted(const struct channel *c)
+{
+    return c->datagram->held_count > 0 && datagram_priming(c);
 }
 
 /* Begins it from the primer's model. Return: bytes that this is worth; 0 = given up. */

@@ -107,7 +107,7 @@ bool hello_decode(struct hello *h, uint8_t *frame, size_t n)
 
 void marks_put(struct buf *b, const struct channel_marks *m, bool lacking)
 {
-    unsigned flags = (lacking ? MARKS_LACKING : 0) | (m->history_hash != 0 ? MARKS_HISTORY : 0) |
+    unsigned flags = (lacking ? MARKS_LACKING : 0) | (m->history_tail != 0 ? MARKS_HISTORY : 0) |
                      (m->max_message != HANDSHAKE_MESSAGE_USUAL ? MARKS_MESSAGE : 0);
     uint64_t top = 0;
     for (unsigned c = 0; c < CLASS_COUNT; c++) {
@@ -131,7 +131,7 @@ void marks_put(struct buf *b, const struct channel_marks *m, bool lacking)
     buf_put_varint(b, m->topics_sequence);
     buf_put_be32(b, m->topics_hash);
     if (flags & MARKS_HISTORY)
-        buf_put_be32(b, m->history_hash);
+        buf_put_be32(b, m->history_tail);
     buf_put_u8(b, frame_grant_encode(m->grant_bytes));
     if (flags & MARKS_MESSAGE)
         buf_put_varint(b, m->max_message);
@@ -182,7 +182,7 @@ bool marks_read(struct channel_marks *m, bool *lacking, struct reader *r)
     }
     m->topics_sequence = read_number(r);
     m->topics_hash = read_be32(r);
-    m->history_hash = flags & MARKS_HISTORY ? read_be32(r) : 0;
+    m->history_tail = flags & MARKS_HISTORY ? read_be32(r) : 0;
     m->grant_bytes = frame_grant_decode(read_u8(r));
     uint64_t max = flags & MARKS_MESSAGE ? read_number(r) : HANDSHAKE_MESSAGE_USUAL;
     m->max_message = max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;

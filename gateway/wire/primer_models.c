@@ -74,21 +74,34 @@ static struct entry *find(struct primer_models *m, const struct codec *codec, si
     return unused;
 }
 
-enum primer_model primer_models_get(struct primer_models *m, const struct codec *codec, size_t memory,
-                                    const struct codec_encoder **model)
+/* The model's place, its making begun. Return: NULL = no memory. */
+static struct entry *wanted(struct primer_models *m, const struct codec *codec, size_t memory)
 {
     /* What the codec makes of sizes beyond its own. */
     memory = memory < CODEC_MIX_MEMORY_MIN ? CODEC_MIX_MEMORY_MIN : memory > CODEC_MIX_MEMORY_MAX ? CODEC_MIX_MEMORY_MAX : memory;
     assert(codec);
     struct entry *e = find(m, codec, memory);
     if (!e)
-        return PRIMER_MODEL_NO_MEMORY;
+        return NULL;
     if (!e->codec)
         *e = (struct entry){.codec = codec, .memory = memory, .encoder = codec->encoder_new(memory)};
-    if (!e->encoder || e->failed) {
-        drop(e);
+    if (e->encoder && !e->failed)
+        return e;
+    drop(e);
+    return NULL;
+}
+
+void primer_models_prepare(struct primer_models *m, const struct codec *codec, size_t memory)
+{
+    wanted(m, codec, memory);
+}
+
+enum primer_model primer_models_get(struct primer_models *m, const struct codec *codec, size_t memory,
+                                    const struct codec_encoder **model)
+{
+    const struct entry *e = wanted(m, codec, memory);
+    if (!e)
         return PRIMER_MODEL_NO_MEMORY;
-    }
     *model = e->encoder;
     return e->seen > primer_count() ? PRIMER_MODEL_READY : PRIMER_MODEL_UNDER_WAY;
 }

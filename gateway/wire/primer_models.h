@@ -10,11 +10,11 @@
 #include <stddef.h>
 #include "base/attr.h"
 #include "gateway/wire/codec.h"
+#include "gateway/wire/prime_share.h"
 
-/* Work that is done in slices, for nothing else runs meanwhile: so many bytes of texts in one, well under 10 ms where 100 KB are
- * modelled in a second. A record takes so much beside its texts. */
-#define PRIME_SLICE_BYTES 640
-#define PRIME_RECORD_COST 16
+/* Work (as prime_share.h reckons it) that is done in slices, for nothing else runs meanwhile: so much in one, well under 10 ms where
+ * 100 KB are modelled in a second. */
+#define PRIME_SLICE_BYTES 512
 
 struct primer_models;
 
@@ -33,6 +33,8 @@ void primer_models_free(struct primer_models *m);
  * ready: to be copied by copy_encoder and copy_to_decoder, m's, for as long as m lives. */
 enum primer_model primer_models_get(struct primer_models *m, const struct codec *codec, size_t memory,
                                     const struct codec_encoder **model) MUST_CHECK;
+/* One will be wanted: its making is begun, if there is memory now; primer_models_get asks again. */
+void primer_models_prepare(struct primer_models *m, const struct codec *codec, size_t memory);
 /* Something is to be done: primer_models_work does a slice of it. */
 bool primer_models_under_way(const struct primer_models *m);
 void primer_models_work(struct primer_models *m);

@@ -48,6 +48,12 @@ static struct codec_encoder *fresh(bool with_primer)
 
 /* ---- priming from a tail ---- */
 
+/* What learns: the model of what is sent, or of what comes. */
+struct learner {
+    struct codec_encoder *out;
+    struct codec_decoder *in;
+};
+
 struct slices {
     double us[SLICES_MAX];
     size_t count;
@@ -55,10 +61,10 @@ struct slices {
     size_t bytes;
 };
 
-static void learn(struct codec_encoder *e, const struct record *r, struct slices *s)
+static void learn(struct learner l, const struct record *r, struct slices *s)
 {
     double from = cpu_us();
-    if (codec_mix.prime_encoder(e, r) != 0)
+    if ((l.out ? codec_mix.prime_encoder(l.out, r) : codec_mix.prime_decoder(l.in, r)) != 0)
         abort();
     s->under_way_us += cpu_us() - from;
     s->bytes += r->len + PRIME_RECORD_COST;
@@ -69,30 +75,65 @@ static void learn(struct codec_encoder *e, const struct record *r, struct slices
     }
 }
 
-static void prime(struct codec_encoder *e, const struct recording *r, size_t end, struct slices *s)
+/* Where the tail begins that ends here, and its work. */
+static size_t tail_begin(const struct recording *r, size_t end, uint64_t *work)
 {
     size_t begin = end;
     uint64_t bytes = 0;
-    while (begin > 0 && end - begin < PRIMING_MESSAGES) {
+    for (*work = 0; begin > 0 && end - begin < PRIMING_MESSAGES; begin--) {
         const struct message *m = &r->messages[begin - 1];
         bytes += m->len + strlen(r->topics[m->topic]);
         if (bytes > PRIMING_BYTES)
             break;
-        begin--;
+        *work += prime_work(m->len);
     }
+    return begin;
+}
+
+/* The tail that ends here, as far as these units reach (PRIME_SHARE_UNITS: all of it). */
+static void prime(struct learner l, const struct recording *r, size_t end, unsigned units, struct slices *s)
+{
+    uint64_t work, most = (uint64_t)units * PRIME_UNIT_WORK;
+    size_t begin = tail_begin(r, end, &work);
+    for (; work > most; begin++)
+        work -= prime_work(r->messages[begin].len);
     for (size_t i = begin; i < end; i++) {
         struct record m = record_of(r, i);
         m.previous = i > begin ? i : 0;
         for (m.len = 0; m.offset < m.total || m.offset == 0; m.offset += m.len) {
             uint32_t left = m.total - m.offset;
-            m.len = left < PRIMING_PIECE_BYTES ? left : PRIMING_PIECE_BYTES;
+            m.len = left < PRIME_PIECE_BYTES ? left : PRIME_PIECE_BYTES;
             m.bytes = r->messages[i].payload + m.offset;
             m.type = m.offset ? RECORD_CHUNK : RECORD_MESSAGE;
-            learn(e, &m, s);
+            learn(l, &m, s);
             if (m.total == 0)
                 break;
         }
     }
+}
+
+/* A process starts, and has had this recording in both directions: seconds of the processor until both models are primed, the
+ * primer's model made first. */
+static double restart(const struct recording *r, size_t end, struct slices *s)
+{
+    static const struct codec_limits limits = {.max_message = UINT32_MAX};
+    uint64_t work;
+    (void)tail_begin(r, end, &work);
+    unsigned share = prime_share(prime_units(work), prime_units(work));
+    double from = cpu_us();
+    struct codec_encoder *primer = fresh(true), *e = codec_mix.encoder_new(memory);
+    struct codec_decoder *d = codec_mix.decoder_new(memory, &limits);
+    if (!e || !d)
+        abort();
+    codec_mix.copy_encoder(e, primer);
+    codec_mix.copy_to_decoder(d, primer);
+    prime((struct learner){.out = e}, r, end, share, s);
+    prime((struct learner){.in = d}, r, end, share, s);
+    double took = cpu_us() - from;
+    codec_mix.encoder_free(primer);
+    codec_mix.encoder_free(e);
+    codec_mix.decoder_free(d);
+    return took;
 }
 
 /* ---- coding ---- */
@@ -127,7 +168,7 @@ static uint64_t code(struct codec_encoder *e, const struct recording *r, size_t 
 /* ---- a recording ---- */
 
 struct sums {
-    double ratio, first;
+    double alone, both, first;
     unsigned count;
 };
 
@@ -135,6 +176,19 @@ static int by_size(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
+}
+
+/* Bytes of the messages behind a restart, by a model primed with so much of the tail. */
+static uint64_t after_restart(const struct recording *r, size_t place, unsigned units, const bool *named, bool *again, struct slices *s)
+{
+    struct codec_encoder *e = fresh(!bare);
+    memcpy(again, named, r->topic_count * sizeof *named);
+    s->under_way_us = 0;
+    s->bytes = 0;
+    prime((struct learner){.out = e}, r, place, units, s);
+    uint64_t bytes = code(e, r, place, place + AFTER, again);
+    codec_mix.encoder_free(e);
+    return bytes;
 }
 
 static int bench(void *ctx, const char *file)
@@ -149,28 +203,21 @@ static int bench(void *ctx, const char *file)
     const char *name = strrchr(file, '/');
     bool *named = calloc(r.topic_count, sizeof *named), *again = calloc(r.topic_count, sizeof *again);
     struct codec_encoder *steady = fresh(true);
-    uint64_t primed = 0, unbroken = 0;
-    double steady_us = 0, longest_us = 0;
-    size_t at = 0, messages = 0;
+    uint64_t alone = 0, beside = 0, unbroken = 0;
+    double longest_us = 0;
+    size_t at = 0;
     s.count = 0;
     for (unsigned k = 1; k <= PLACES; k++) {
         size_t place = (r.count - AFTER) * k / PLACES;
+        uint64_t work;
+        (void)tail_begin(&r, place, &work);
         (void)code(steady, &r, at, place, named);
-        memcpy(again, named, r.topic_count * sizeof *named);
-        double from = cpu_us();
+        alone += after_restart(&r, place, PRIME_SHARE_UNITS, named, again, &s);
+        beside += after_restart(&r, place, prime_share(prime_units(work), prime_units(work)), named, again, &s);
         unbroken += code(steady, &r, place, place + AFTER, named);
-        steady_us += cpu_us() - from;
-        messages += AFTER;
         at = place + AFTER;
-        struct codec_encoder *e = fresh(!bare);
-        from = cpu_us();
-        s.under_way_us = 0;
-        s.bytes = 0;
-        prime(e, &r, place, &s);
-        double took = cpu_us() - from;
+        double took = restart(&r, place, &s);
         longest_us = took > longest_us ? took : longest_us;
-        primed += code(e, &r, place, place + AFTER, again);
-        codec_mix.encoder_free(e);
     }
     codec_mix.encoder_free(steady);
     uint64_t first[2];
@@ -181,14 +228,15 @@ static int bench(void *ctx, const char *file)
         codec_mix.encoder_free(e);
     }
     qsort(s.us, s.count, sizeof *s.us, by_size);
-    double n = (double)messages, ratio = (double)primed / (double)unbroken, gain = (double)first[1] / (double)first[0];
-    double encode_us = steady_us / n;
-    printf("| %.*s | %.2f | %.2f | %.3f | %.1f | %.1f | %.3f | %.2f | %.0f | %.1f | %.1f | %.1f |\n",
-           (int)strcspn(name ? name + 1 : file, "."), name ? name + 1 : file, (double)unbroken / n, (double)primed / n, ratio,
-           (double)first[0] / FIRST, (double)first[1] / FIRST, gain, longest_us / 1e6, longest_us / encode_us,
+    double n = PLACES * AFTER, was = (double)unbroken;
+    double ratio = (double)alone / was, both = (double)beside / was, gain = (double)first[1] / (double)first[0];
+    printf("| %.*s | %.2f | %.2f | %.3f | %.2f | %.3f | %.1f | %.1f | %.3f | %.2f | %.1f | %.1f | %.1f |\n",
+           (int)strcspn(name ? name + 1 : file, "."), name ? name + 1 : file, was / n, (double)alone / n, ratio,
+           (double)beside / n, both, (double)first[0] / FIRST, (double)first[1] / FIRST, gain, longest_us / 1e6,
            s.us[s.count / 2] / 1e3, s.us[s.count * 99 / 100] / 1e3, s.us[s.count - 1] / 1e3);
     fflush(stdout);
-    sums->ratio += log(ratio);
+    sums->alone += log(ratio);
+    sums->both += log(both);
     sums->first += log(gain);
     sums->count++;
     free(named);
@@ -201,8 +249,8 @@ int main(int argc, char **argv)
 {
     struct sums sums = {0};
     int failed = 0;
-    printf("| recording | steady | after a restart | ratio | first %u, no primer | with it | ratio | re-priming, s | in encodes "
-           "| slice ms: median | 99 %% | longest |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n", FIRST);
+    printf("| recording | steady | after a restart | ratio | beside another | ratio | first %u, no primer | with it | ratio "
+           "| re-priming both, s | slice ms: median | 99 %% | longest |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n", FIRST);
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--memory") == 0 && i + 1 < argc)
             memory = strtoul(argv[++i], NULL, 0);
@@ -212,6 +260,7 @@ int main(int argc, char **argv)
             failed += recordings_each(argv[i], bench, &sums);
     }
     if (sums.count)
-        printf("| geometric mean | | | %.3f | | | %.3f | | | | | |\n", exp(sums.ratio / sums.count), exp(sums.first / sums.count));
+        printf("| geometric mean | | | %.3f | | %.3f | | | %.3f | | | | |\n", exp(sums.alone / sums.count), exp(sums.both / sums.count),
+               exp(sums.first / sums.count));
     return failed || !sums.count ? 1 : 0;
 }

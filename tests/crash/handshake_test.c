@@ -24,7 +24,7 @@ static const struct hello longest_hello = {
 
 static struct channel_marks longest_marks(void)
 {
-    struct channel_marks m = {.topics_sequence = UINT64_MAX >> 3, .topics_hash = 5, .history_hash = 6, .grant_bytes = 1 << 20,
+    struct channel_marks m = {.topics_sequence = UINT64_MAX >> 3, .topics_hash = 5, .history_tail = 6, .grant_bytes = 1 << 20,
                               .max_message = UINT32_MAX};
     for (unsigned c = 0; c < CLASS_COUNT; c++) {
         m.cumulative[c] = (UINT64_MAX >> 3) / (c + 1);

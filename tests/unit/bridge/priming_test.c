@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "gateway/bridge/priming.h"
+#include "gateway/wire/prime_share.h"
 #include "tests/unit/store/fixture.h"
 
 static void keep(struct fixture *f, enum store_direction dir, uint64_t number, const char *payload, size_t n, int64_t origin_ms)
@@ -13,33 +14,33 @@ static void keep(struct fixture *f, enum store_direction dir, uint64_t number, c
     msg_free(m);
 }
 
-static uint32_t hash_of(struct fixture *f, enum store_direction dir, int timestamps)
+static uint32_t name_of(struct fixture *f, enum store_direction dir, int timestamps)
 {
     struct priming t = {0};
-    uint32_t hash = 0;
-    int rc = priming_load(&t, f->s, f->peer, dir, timestamps, &hash);
+    int rc = priming_load(&t, f->s, f->peer, dir, timestamps);
     assert_true(rc == 0 || rc == STORE_NONE);
-    assert_int_equal(rc == 0, hash != 0);
+    uint32_t name = priming_name(&t);
+    assert_int_equal(rc == 0, name != 0);
     priming_drop(&t);
-    return hash;
+    return name;
 }
 
 static void both_ends_find_the_same_tail_whatever_became_of_the_times(void **state)
 {
     struct fixture *f = *state;
     store_history_limit(f->s, 1 << 20);
-    assert_int_equal(hash_of(f, STORE_OUT, TIMESTAMPS_S), 0);
+    assert_int_equal(name_of(f, STORE_OUT, TIMESTAMPS_S), 0);
     for (uint64_t n = 1; n <= 20; n++) {
         keep(f, STORE_OUT, 3 * n, "20.1", 4, 1700000000123 + (int64_t)n * 1000);
         keep(f, STORE_IN, 3 * n, "20.1", 4, 1700000000000 + (int64_t)n * 1000); /* as it crosses in seconds */
     }
-    assert_int_equal(hash_of(f, STORE_OUT, TIMESTAMPS_S), hash_of(f, STORE_IN, TIMESTAMPS_S));
-    assert_int_equal(hash_of(f, STORE_OUT, TIMESTAMPS_MS), hash_of(f, STORE_IN, TIMESTAMPS_S));
-    assert_int_not_equal(hash_of(f, STORE_OUT, TIMESTAMPS_NO), hash_of(f, STORE_IN, TIMESTAMPS_S));
+    assert_int_equal(name_of(f, STORE_OUT, TIMESTAMPS_S), name_of(f, STORE_IN, TIMESTAMPS_S));
+    assert_int_equal(name_of(f, STORE_OUT, TIMESTAMPS_MS), name_of(f, STORE_IN, TIMESTAMPS_S));
+    assert_int_not_equal(name_of(f, STORE_OUT, TIMESTAMPS_NO), name_of(f, STORE_IN, TIMESTAMPS_S));
     keep(f, STORE_IN, 61, "20.1", 4, 0);
-    assert_int_not_equal(hash_of(f, STORE_OUT, TIMESTAMPS_S), hash_of(f, STORE_IN, TIMESTAMPS_S));
+    assert_int_not_equal(name_of(f, STORE_OUT, TIMESTAMPS_S), name_of(f, STORE_IN, TIMESTAMPS_S));
     keep(f, STORE_OUT, 61, "20.2", 4, 0);
-    assert_int_not_equal(hash_of(f, STORE_OUT, TIMESTAMPS_S), hash_of(f, STORE_IN, TIMESTAMPS_S));
+    assert_int_not_equal(name_of(f, STORE_OUT, TIMESTAMPS_S), name_of(f, STORE_IN, TIMESTAMPS_S));
 }
 
 static void no_more_than_a_thousand_messages_and_256_kb_are_taken(void **state)
@@ -47,16 +48,45 @@ static void no_more_than_a_thousand_messages_and_256_kb_are_taken(void **state)
     struct fixture *f = *state;
     static char large[5000];
     struct priming t = {0};
-    uint32_t hash;
     store_history_limit(f->s, 4 << 20);
     for (uint64_t n = 1; n <= 1200; n++)
         keep(f, STORE_OUT, n, "1", 1, 0);
-    assert_ok(priming_load(&t, f->s, f->peer, STORE_OUT, TIMESTAMPS_S, &hash));
+    assert_ok(priming_load(&t, f->s, f->peer, STORE_OUT, TIMESTAMPS_S));
     assert_int_equal(t.count, PRIMING_MESSAGES);
     for (uint64_t n = 1201; n <= 1300; n++)
         keep(f, STORE_OUT, n, large, sizeof large, 0);
-    assert_ok(priming_load(&t, f->s, f->peer, STORE_OUT, TIMESTAMPS_S, &hash));
+    assert_ok(priming_load(&t, f->s, f->peer, STORE_OUT, TIMESTAMPS_S));
     assert_int_equal(t.count, PRIMING_BYTES / (sizeof large + 9));
+    priming_drop(&t);
+}
+
+static void the_newest_whose_work_fits_are_left_and_the_name_tells_of_how_much(void **state)
+{
+    struct fixture *f = *state;
+    static char half[PRIME_UNIT_WORK / 2];
+    struct priming t = {0}, all = {0};
+    store_history_limit(f->s, 4 << 20);
+    for (uint64_t n = 1; n <= 20; n++)
+        keep(f, STORE_OUT, n, half, sizeof half - 5 * PRIME_RECORD_COST, 0); /* five pieces */
+    assert_ok(priming_load(&all, f->s, f->peer, STORE_OUT, TIMESTAMPS_S));
+    assert_int_equal(prime_tail_units(priming_name(&all)), 10);
+    for (unsigned units = 0; units <= 10; units++) {
+        assert_ok(priming_load(&t, f->s, f->peer, STORE_OUT, TIMESTAMPS_S));
+        priming_cut(&t, units);
+        assert_int_equal(t.count, 2 * units);
+        assert_true(t.count == 0 || t.tail[0].number == 20);
+        assert_int_equal(priming_name(&t) == priming_name(&all), units == 10);
+        assert_int_equal(prime_tail_units(priming_name(&t)), units);
+        uint64_t work = t.work_left;
+        struct record r;
+        struct topic_slots *topics = topic_slots_new();
+        while (priming_next(&t, topics, &r))
+            work -= r.len + PRIME_RECORD_COST;
+        assert_int_equal(work, 0);
+        assert_int_equal(t.work_left, 0);
+        topic_slots_free(topics);
+    }
+    priming_drop(&all);
     priming_drop(&t);
 }
 
@@ -67,7 +97,6 @@ static void records_come_in_the_order_of_numbers_in_small_pieces(void **state)
     struct priming t = {0};
     struct topic_slots *topics = topic_slots_new();
     struct record r;
-    uint32_t hash;
     store_history_limit(f->s, 1 << 20);
     for (size_t i = 0; i < sizeof large; i++)
         large[i] = (char)('a' + i % 26);
@@ -75,7 +104,7 @@ static void records_come_in_the_order_of_numbers_in_small_pieces(void **state)
     keep(f, STORE_IN, 9, large, sizeof large, 0);
     keep(f, STORE_IN, 12, "", 0, 0);
     assert_ok(topic_slots_set(topics, 77, "weather/1", 9));
-    assert_ok(priming_load(&t, f->s, f->peer, STORE_IN, TIMESTAMPS_S, &hash));
+    assert_ok(priming_load(&t, f->s, f->peer, STORE_IN, TIMESTAMPS_S));
 
     static const struct {
         enum record_type type;
@@ -110,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(both_ends_find_the_same_tail_whatever_became_of_the_times),
         CASE(no_more_than_a_thousand_messages_and_256_kb_are_taken),
+        CASE(the_newest_whose_work_fits_are_left_and_the_name_tells_of_how_much),
         CASE(records_come_in_the_order_of_numbers_in_small_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -241,7 +241,7 @@ static void handshake_frames_survive(void **state)
                               .partial_have = {0, 12, 0, 99999},
                               .topics_sequence = 3,
                               .topics_hash = 4,
-                              .history_hash = 5,
+                              .history_tail = 5,
                               .grant_bytes = 1 << 20,
                               .max_message = 70000},
                          k;

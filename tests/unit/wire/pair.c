@@ -295,6 +295,11 @@ static void on_frame_done(void *ctx, uint64_t frame)
         o->commit_at_ms = o->pair->now_ms + o->commit_ms;
 }
 
+static unsigned tail_work(const struct owner *o)
+{
+    return o->tail_work ? o->tail_work : 100;
+}
+
 /* The newest messages of `side` that these marks cover. Return: a hash of them, 0 = none. */
 static uint32_t load_tail(const struct owner *o, int side, const uint64_t marks[CLASS_COUNT],
                           struct tail *t)
@@ -310,7 +315,7 @@ static uint32_t load_tail(const struct owner *o, int side, const uint64_t marks[
         t->numbers[i] = newest[t->count - 1 - i];
         hash = hash * 31 + (uint32_t)t->numbers[i];
     }
-    return t->count == 0 ? 0 : hash | 1;
+    return t->count == 0 ? 0 : prime_tail_name(hash * 0x9e3779b1u, prime_units((uint64_t)t->count * tail_work(o)));
 }
 
 static enum channel_prime on_prime(void *ctx, bool out, struct record *r)
@@ -337,6 +342,15 @@ static enum channel_prime on_prime(void *ctx, bool out, struct record *r)
     };
     *(out ? &o->primed_out : &o->primed_in) += 1;
     return CHANNEL_PRIME_RECORD;
+}
+
+static bool on_prime_within(void *ctx, bool out, unsigned units)
+{
+    struct owner *o = ctx;
+    struct tail *t = out ? &o->tail_out : &o->tail_in;
+    unsigned most = units * PRIME_UNIT_WORK / tail_work(o);
+    t->next = t->count > most ? t->count - most : 0;
+    return t->next < t->count;
 }
 
 static bool on_hurry(void *ctx, bool late)
@@ -372,7 +386,7 @@ static int on_greeting(void *ctx, const struct channel_identity *peer, struct ch
         ours->partial_number[k] = o->disk.partial_number[k];
         ours->partial_have[k] = o->disk.partial_have[k];
     }
-    ours->history_hash = load_tail(o, !o->side, o->disk.cumulative, &o->tail_in);
+    ours->history_tail = load_tail(o, !o->side, o->disk.cumulative, &o->tail_in);
     o->primed_in = 0;
     return 0;
 }
@@ -390,7 +404,7 @@ static void on_greeted(void *ctx, const struct channel_marks *theirs)
         o->piece_begun[k] = theirs->partial[k];
     }
     o->primed_out = 0;
-    if (load_tail(o, o->side, theirs->cumulative, &o->tail_out) != theirs->history_hash)
+    if (load_tail(o, o->side, theirs->cumulative, &o->tail_out) != theirs->history_tail)
         o->tail_out = (struct tail){0};
 }
 
@@ -437,6 +451,7 @@ static const struct channel_ops ops = {
     .greeting = on_greeting,
     .greeted = on_greeted,
     .prime = on_prime,
+    .prime_within = on_prime_within,
     .primed = on_primed,
     .hurry = on_hurry,
     .state = on_state,

@@ -72,6 +72,7 @@ struct owner {
     struct tail tail_out, tail_in;
     bool forgetful;        /* has lost its history */
     int64_t prime_slow_ms; /* its processor takes so long for one slice */
+    unsigned tail_work;    /* said of each message of a tail; 0 = 100 */
     int64_t prime_at_ms;
     unsigned primed_out, primed_in; /* records seen of this epoch's tails */
     uint8_t prime_payload[70000];

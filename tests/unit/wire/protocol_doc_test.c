@@ -250,7 +250,7 @@ static void check_marks(const struct example *e)
     uint8_t frame[HANDSHAKE_MAX_BYTES];
     struct channel_marks m = {.topics_sequence = number(e, "topics_sequence", 10),
                               .topics_hash = (uint32_t)number(e, "topics_hash", 16),
-                              .history_hash = (uint32_t)number(e, "history_hash", 16),
+                              .history_tail = (uint32_t)number(e, "history_hash", 16),
                               .grant_bytes = number(e, "grant", 10),
                               .max_message = (uint32_t)number(e, "max_message", 10)};
     unsigned long long v[4];
