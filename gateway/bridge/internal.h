@@ -297,8 +297,8 @@ void sender_epoch(struct peer *p);
 void sender_forget_topics(struct peer *p);
 /* Has the peer ever had anything of ours, a topic or a message? */
 bool sender_ever_settled(struct peer *p);
-/* The newest record that the peer acknowledged, as number * CLASS_COUNT + class; 0 = none, or its loss is being told. */
-uint64_t sender_settled(struct peer *p);
+/* Of each class the newest record that the peer acknowledged, all before it too; left at 0 = none, or a loss is being told. */
+void sender_settled(struct peer *p, uint64_t up_to[CLASS_COUNT]);
 
 /* ---- sender.c ---- */
 int sender_init(struct peer *p) MUST_CHECK;
@@ -379,10 +379,8 @@ int receiver_init(struct peer *p) MUST_CHECK;
 void receiver_fini(struct peer *p);
 int receiver_record(struct peer *p, const struct record *r);
 int receiver_greeting(struct peer *p, const struct channel_identity *them, struct channel_marks *ours);
-/* Is a record, named so by the peer, on our disk? */
-bool receiver_has_settled(struct peer *p, uint64_t settled);
-/* Is this of the process of the peer's that we know, or of the one before it? */
-bool receiver_same_line(struct peer *p, const struct channel_identity *them);
+/* Is all of each class up to these numbers on our disk? */
+bool receiver_has_settled(struct peer *p, const uint64_t up_to[CLASS_COUNT]);
 uint64_t receiver_grant(struct peer *p);
 int receiver_reload(struct peer *p) MUST_CHECK;
 

@@ -174,19 +174,14 @@ static void op_forgotten(void *ctx)
     sender_forget_topics(p);
 }
 
-static uint64_t op_settled(void *ctx)
+static void op_settled(void *ctx, uint64_t up_to[CLASS_COUNT])
 {
-    return sender_settled(ctx);
+    sender_settled(ctx, up_to);
 }
 
-static bool op_same_line(void *ctx, const struct channel_identity *them)
+static bool op_has_settled(void *ctx, const uint64_t up_to[CLASS_COUNT])
 {
-    return receiver_same_line(ctx, them);
-}
-
-static bool op_has_settled(void *ctx, uint64_t settled)
-{
-    return receiver_has_settled(ctx, settled);
+    return receiver_has_settled(ctx, up_to);
 }
 
 static void op_restored(void *ctx, const struct record *r)
@@ -198,7 +193,6 @@ static const struct channel_ops channel_ops = {
     .forgotten = op_forgotten,
     .settled = op_settled,
     .has_settled = op_has_settled,
-    .same_line = op_same_line,
     .anchor_open = op_anchor_open,
     .anchor_propose = op_anchor_propose,
     .anchor_proposed = op_anchor_proposed,

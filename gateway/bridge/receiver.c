@@ -289,17 +289,12 @@ static bool agree_on_table(struct peer *p, uint64_t table)
            on_topics_reset(p) == 0 && !p->bridge->failed;
 }
 
-bool receiver_has_settled(struct peer *p, uint64_t settled)
+bool receiver_has_settled(struct peer *p, const uint64_t up_to[CLASS_COUNT])
 {
-    return kept_is_settled(p, (enum msg_class)(settled % CLASS_COUNT), settled / CLASS_COUNT);
-}
-
-bool receiver_same_line(struct peer *p, const struct channel_identity *them)
-{
-    struct store_mark marks[CLASS_COUNT];
-    struct store_remote of;
-    return !custody_failed(p->bridge, store_marks(p->bridge->store, p->id, marks, &of)) && of.generation == them->generation &&
-           (of.segment.id == them->segment || of.segment.predecessor == them->segment);
+    for (int c = 0; c < CLASS_COUNT; c++)
+        if (up_to[c] > 0 && !all_here(p, (enum msg_class)c, up_to[c]))
+            return false;
+    return true;
 }
 
 int receiver_greeting(struct peer *p, const struct channel_identity *them, struct channel_marks *ours)

@@ -135,18 +135,14 @@ static uint64_t settled_whole(struct peer *p, enum msg_class class)
     return rc == 0 && row.number <= to ? 0 : to;
 }
 
-uint64_t sender_settled(struct peer *p)
+void sender_settled(struct peer *p, uint64_t up_to[CLASS_COUNT])
 {
-    struct sender *s = &p->sender;
-    uint64_t newest = 0;
+    const struct sender *s = &p->sender;
     bool telling = s->tell_lost || s->lost_given > s->acked;
-    for (int c = 0; c < CLASS_COUNT && !telling; c++) {
-        uint64_t to = settled_whole(p, (enum msg_class)c);
-        telling = s->lanes[c].lost_to > 0;
-        if (to > newest / CLASS_COUNT)
-            newest = to * CLASS_COUNT + (unsigned)c;
-    }
-    return telling ? 0 : newest;
+    for (int c = 0; c < CLASS_COUNT; c++)
+        telling |= s->lanes[c].lost_to > 0;
+    for (int c = 0; c < CLASS_COUNT && !telling; c++)
+        up_to[c] = settled_whole(p, (enum msg_class)c);
 }
 
 void sender_epoch(struct peer *p)

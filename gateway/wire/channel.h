@@ -78,8 +78,8 @@ struct channel_identity {
     uint32_t segment, predecessor;
     uint64_t predecessor_end;
     uint64_t table; /* DATAGRAM: names the sender's topic table: one begun anew has another name */
-    uint64_t settled; /* DATAGRAM: a record that the receiver had on its disk, as the owner names it; 0 =
-                         none. As channel_ops.settled says, not as given to channel_new */
+    uint64_t settled[CLASS_COUNT]; /* DATAGRAM: all of the class up to here the receiver had on its disk; 0 =
+                                      none. As channel_ops.settled says, not as given to channel_new */
 };
 struct channel_marks { /* what the receiver has of the sender's */
     uint64_t cumulative[CLASS_COUNT];
@@ -135,9 +135,9 @@ struct channel_ops {
      * topic table is to be begun anew, and what the peer acknowledged and has no more is lost.
      * greeted(NULL) follows. */
     void (*forgotten)(void *ctx);
-    /* DATAGRAM: names the newest record that the peer acknowledged, so that it sees whether its store
-     * still has it; 0 = none, or what is lost is being told. NULL: as 0. */
-    uint64_t (*settled)(void *ctx);
+    /* DATAGRAM: of each class a number up to which the peer has acknowledged all, so that it sees whether its
+     * store still has that; 0 (as it is before the call) = none, or what is lost is being told. NULL: as 0. */
+    void (*settled)(void *ctx, uint64_t up_to[CLASS_COUNT]);
     /* DATAGRAM: a frame was made: to be on our disk, with what channel_save_out tells, before it
      * leaves. Say channel_kept then. NULL: frames are not kept, and leave at once. */
     void (*keep_frame)(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n);
@@ -178,11 +178,8 @@ struct channel_ops {
      * (enum channel_refusal) that is told to the peer (DATAGRAM: not told; return one for a segment
      * that a later one has followed: a late frame). */
     int (*greeting)(void *ctx, const struct channel_identity *peer, struct channel_marks *ours);
-    /* DATAGRAM: is this record, as the peer's `settled` named it, on our disk? NULL: it is. */
-    bool (*has_settled)(void *ctx, uint64_t settled);
-    /* DATAGRAM: did the process that greeting() was last told of say this, or the one before it, on
-     * the same store? NULL: it did. */
-    bool (*same_line)(void *ctx, const struct channel_identity *peer);
+    /* DATAGRAM: is all of each class up to these numbers, as the peer's `settled` gave them, on our disk? NULL: it is. */
+    bool (*has_settled)(void *ctx, const uint64_t up_to[CLASS_COUNT]);
     /* STREAM: the handshake is done; what the peer has of ours. DATAGRAM: theirs is NULL (marks are
      * not told): a new epoch of ours begins, what was given and not acked is asked for again, and
      * indices begin at 0; called from channel_link_up, too. From here next_record starts over at

@@ -38,6 +38,7 @@ void datagram_forget_in(struct channel *c)
         remove_epoch(c, d->in_count - 1);
     datagram_chain_forget(d);
     d->floor = 0;
+    d->earlier_count = 0;
     d->committed = d->given; /* what the owner has yet to commit is of no frame that we would acknowledge */
     c->peer_epoch = 0;
     c->ack_wanted = c->ack_now = false;
@@ -139,14 +140,28 @@ static struct in_epoch *begin_epoch(struct channel *c, const struct in_epoch *e)
 
 bool datagram_has_settled(const struct channel *c, const struct datagram_announcement *a)
 {
-    return !a->identity.settled || !c->ops->has_settled || c->ops->has_settled(c->ctx, a->identity.settled);
+    return !c->ops->has_settled || c->ops->has_settled(c->ctx, a->identity.settled);
+}
+
+/* As the newest epoch's sender knows it; NULL: it does not. */
+static const struct datagram_earlier *earlier_of(const struct datagram *d, uint64_t counter, uint32_t id)
+{
+    for (unsigned i = 0; i < d->earlier_count; i++)
+        if (d->earlier[i].counter == counter && d->earlier[i].id == (uint16_t)id)
+            return &d->earlier[i];
+    return NULL;
+}
+
+bool datagram_is_of_branch(const struct datagram *d, const struct in_epoch *e, uint64_t number)
+{
+    const struct datagram_earlier *known = e == &d->in[0] ? NULL : earlier_of(d, e->counter, e->id);
+    return e == &d->in[0] || (known && number <= known->last);
 }
 
 struct in_epoch *datagram_accept_epoch(struct channel *c, const struct datagram_announcement *a, struct in_epoch *e, int64_t now_ms)
 {
     struct datagram *d = c->datagram;
     struct channel_marks ours = {0};
-    e->since = a->since;
     e->codec = a->codec;
     e->anchor = a->anchor;
     if ((a->name[0] && strcmp(a->name, c->config.own_name) == 0) ||
@@ -158,10 +173,7 @@ struct in_epoch *datagram_accept_epoch(struct channel *c, const struct datagram_
         datagram_refuse(c, e, DATAGRAM_NO_ANCHOR, now_ms);
         return NULL;
     }
-    /* Of a process before the newest: welcome where that one has said that such frames may come. A store that is new, or set
-     * back, may count through the same numbers. */
-    if (d->in_count > 0 && a->counter < d->in[0].counter && a->counter >= d->in[0].since &&
-        (!c->ops->same_line || c->ops->same_line(c->ctx, &a->identity)))
+    if (earlier_of(d, a->counter, a->epoch))
         return begin_epoch(c, e);
     if (a->counter <= d->floor || !proves_itself(c, a)) {
         c->status.replayed += datagram_sealed(c);
@@ -172,10 +184,12 @@ struct in_epoch *datagram_accept_epoch(struct channel *c, const struct datagram_
         c->status.refused++;
         return NULL;
     }
-    if (ours.branched)
-        e->since = a->counter; /* what came before it, or is still under way, is of another branch */
-    while (d->in_count > 0 && d->in[d->in_count - 1].counter < e->since)
-        remove_epoch(c, d->in_count - 1);
+    /* Where it branched off, what came before it, or is still under way, is of another branch. */
+    memcpy(d->earlier, a->earlier, sizeof d->earlier);
+    d->earlier_count = ours.branched ? 0 : a->earlier_count;
+    for (unsigned i = d->in_count; i-- > 0;)
+        if (!earlier_of(d, d->in[i].counter, d->in[i].id))
+            remove_epoch(c, i);
     if (!datagram_has_settled(c, a)) {
         if (now_ms >= d->forgotten_not_before_ms) /* one answer is enough: the next epoch claims nothing */
             datagram_refuse(c, e, DATAGRAM_FORGOTTEN, now_ms);

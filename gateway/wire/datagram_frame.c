@@ -14,7 +14,7 @@
 #define HAS_NEXT  0x02
 #define HAS_ANCHOR 0x04
 #define PROPOSES  0x08
-#define ALL_FLAGS 0x0F
+#define SETTLED   0x10 /* of the first class; three bits more for the others */
 
 /* Of X25519, below the upper bits of the number. */
 #define MIX_BITS 2
@@ -47,20 +47,76 @@ static void read_mix(struct reader *r, struct datagram_mix *m, unsigned how)
     }
 }
 
+/* Epochs behind the newest, each by its distance to the one before it. */
+static void put_earlier(struct buf *b, const struct datagram_announcement *a)
+{
+    uint64_t above = a->counter;
+    buf_put_varint(b, a->earlier_count);
+    for (unsigned i = 0; i < a->earlier_count; i++) {
+        const struct datagram_earlier *e = &a->earlier[i];
+        buf_put_varint(b, above - e->counter);
+        buf_put_be16(b, e->id);
+        buf_put_varint(b, e->last);
+        above = e->counter;
+    }
+}
+
+static void read_earlier(struct reader *r, struct datagram_announcement *a)
+{
+    uint64_t above = a->counter, count = read_varint(r);
+    r->bad |= count > DATAGRAM_EARLIER;
+    for (unsigned i = 0; i < count && !r->bad; i++) {
+        uint64_t below = read_varint(r);
+        struct datagram_earlier *e = &a->earlier[i];
+        e->id = read_be16(r);
+        e->last = read_varint(r);
+        r->bad |= below == 0 || below >= above;
+        e->counter = above -= below;
+        a->earlier_count++;
+    }
+}
+
+/* What the receiver had of ours, each class by its distance to the one before it; which have any is in the flags. */
+static void put_settled(struct buf *b, const struct channel_identity *who)
+{
+    uint64_t before = 0;
+    for (int c = 0; c < CLASS_COUNT; c++) {
+        if (!who->settled[c])
+            continue;
+        uint64_t step = who->settled[c] - before;
+        buf_put_varint(b, step << 1 ^ (step >> 63 ? UINT64_MAX : 0));
+        before = who->settled[c];
+    }
+}
+
+static void read_settled(struct reader *r, struct channel_identity *who, uint8_t flags)
+{
+    uint64_t before = 0;
+    for (int c = 0; c < CLASS_COUNT; c++) {
+        if (!(flags & SETTLED << c))
+            continue;
+        uint64_t step = read_varint(r);
+        who->settled[c] = before += step >> 1 ^ (step & 1 ? UINT64_MAX : 0);
+    }
+}
+
 static void put_announcement(struct buf *b, const struct datagram_announcement *a,
                              enum seal_mode mode)
 {
-    buf_put_u8(b, (uint8_t)((a->echoes ? ECHOES : 0) | (a->next_secret ? HAS_NEXT : 0) |
+    unsigned settled = 0;
+    for (int c = 0; c < CLASS_COUNT; c++)
+        settled |= a->identity.settled[c] ? SETTLED << c : 0;
+    buf_put_u8(b, (uint8_t)(settled | (a->echoes ? ECHOES : 0) | (a->next_secret ? HAS_NEXT : 0) |
                             (a->anchor ? HAS_ANCHOR : 0) | (a->proposes ? PROPOSES : 0)));
     buf_put_u8(b, a->codec);
-    buf_put_varint(b, a->counter - a->since);
+    put_earlier(b, a);
     buf_put_varint(b, a->counter - a->identity.table);
     buf_put_varint(b, a->behind);
     buf_put_be32(b, a->identity.generation);
     buf_put_be32(b, a->identity.segment);
     buf_put_be32(b, a->identity.predecessor);
     buf_put_varint(b, a->identity.predecessor_end);
-    buf_put_varint(b, a->identity.settled);
+    put_settled(b, &a->identity);
     if (a->echoes)
         buf_put(b, a->echo, sizeof a->echo);
     if (a->next_secret)
@@ -153,13 +209,14 @@ static bool read_announcement(struct reader *r, struct datagram_announcement *a,
 {
     uint8_t flags = read_u8(r);
     a->codec = read_u8(r);
-    uint64_t behind = read_varint(r), table_behind = read_varint(r);
+    read_earlier(r, a);
+    uint64_t table_behind = read_varint(r);
     a->behind = read_varint(r);
     a->identity.generation = read_be32(r);
     a->identity.segment = read_be32(r);
     a->identity.predecessor = read_be32(r);
     a->identity.predecessor_end = read_varint(r);
-    a->identity.settled = read_varint(r);
+    read_settled(r, &a->identity, flags);
     a->echoes = flags & ECHOES;
     if (a->echoes)
         read_into(r, a->echo, sizeof a->echo);
@@ -179,10 +236,9 @@ static bool read_announcement(struct reader *r, struct datagram_announcement *a,
             return false;
         memcpy(a->name, text, name);
     }
-    if (r->bad || (flags & ~ALL_FLAGS) || behind >= a->counter || table_behind > a->counter ||
+    if (r->bad || table_behind > a->counter ||
         a->behind >= FRAME_WINDOW)
         return false;
-    a->since = a->counter - behind;
     a->identity.table = a->counter - table_behind;
     return true;
 }

@@ -19,13 +19,14 @@
 #define DATAGRAM_ACK_BYTES    6
 #define DATAGRAM_SALT_BYTES   12 /* of an epoch's randomness, beside its id */
 #define DATAGRAM_NONCE_BYTES  8  /* that a receiver without memory wants to hear again */
+#define DATAGRAM_EARLIER      3  /* epochs before the newest, at most */
 #define DATAGRAM_SHARE_BYTES  32 /* X25519 */
 #define DATAGRAM_SHARE_ID     4  /* its first bytes, which name it */
 #define DATAGRAM_SHARE_PROOF  4
 #define DATAGRAM_MIX_MAX (DATAGRAM_SHARE_BYTES + DATAGRAM_SHARE_ID + DATAGRAM_SHARE_PROOF)
 #define DATAGRAM_ANNOUNCE_MAX                                                                      \
-    (4 + 20 + DATAGRAM_SALT_BYTES + DATAGRAM_MIX_MAX + 2 + 22 + 4 + 14 + 12 + 10 + 10 + DATAGRAM_NONCE_BYTES + 4 + 1 +              \
-     CHANNEL_NAME_MAX)
+    (4 + 20 + DATAGRAM_SALT_BYTES + DATAGRAM_MIX_MAX + 2 + 22 + 4 + 14 + 12 + 10 * CLASS_COUNT + 10 + DATAGRAM_NONCE_BYTES + 4 + 1 + \
+     22 * DATAGRAM_EARLIER + CHANNEL_NAME_MAX)
 #define DATAGRAM_ANSWER_SALT_BYTES 12
 #define DATAGRAM_ANSWER_MAX                                                                        \
     (1 + DATAGRAM_ANSWER_SALT_BYTES + DATAGRAM_SHARE_BYTES + 10 + DATAGRAM_NONCE_BYTES + FRAME_BITMAP_MAX + SEAL_TAG_MAX)
@@ -39,6 +40,13 @@ struct datagram_mix {
     uint8_t proof[DATAGRAM_SHARE_PROOF]; /* made with the pre-shared key: for a receiver that lacks a share */
 };
 
+/* An epoch before the newest of which frames may still come, and the last that its sender knows of. */
+struct datagram_earlier {
+    uint64_t counter;
+    uint16_t id; /* low half */
+    uint64_t last;
+};
+
 /* What tells of a new epoch. */
 struct datagram_announcement {
     uint64_t counter; /* of the sender's epochs: rises */
@@ -46,7 +54,8 @@ struct datagram_announcement {
     uint8_t salt[DATAGRAM_SALT_BYTES]; /* sealed links */
     struct datagram_mix mix;
     /* Behind the clear part. */
-    uint64_t since; /* counter of the oldest epoch of which frames may still come */
+    struct datagram_earlier earlier[DATAGRAM_EARLIER]; /* newest first */
+    unsigned earlier_count;
     uint64_t behind; /* frames of the epoch before this one that may still come */
     uint8_t codec;   /* of the epoch's frames: version, and log2 of its memory << 3 */
     uint32_t anchor; /* that they lean on; 0 = the primer alone */

@@ -19,7 +19,7 @@
 #include "gateway/wire/record_list.h"
 #include "gateway/wire/seal.h"
 
-#define DATAGRAM_EPOCHS     4    /* of a direction that are alive: the newest, and those before it with frames under way */
+#define DATAGRAM_EPOCHS     (1 + DATAGRAM_EARLIER) /* of a direction that are alive: the newest, and those before it with frames under way */
 #define DATAGRAM_FRAME_MAX  4096 /* bytes, whatever mtu is said */
 #define DATAGRAM_HELD_MAX   64   /* frames kept until what they follow is here */
 #define DATAGRAM_DISTRUST   2    /* epochs in a row that were refused or never answered: frames of the next lean on nothing */
@@ -133,7 +133,7 @@ struct out_frame {
 
 struct in_epoch {
     uint32_t id;
-    uint64_t counter, since;
+    uint64_t counter;
     uint8_t salt[DATAGRAM_SALT_BYTES];
     bool next_secret;
     uint8_t codec;
@@ -219,6 +219,8 @@ struct datagram {
     struct in_epoch in[DATAGRAM_EPOCHS];
     unsigned in_count;
     uint64_t floor; /* the highest counter accepted */
+    struct datagram_earlier earlier[DATAGRAM_EARLIER]; /* than in[0], as its sender said when it began */
+    unsigned earlier_count;
     bool has_nonce;
     uint8_t nonce[DATAGRAM_NONCE_BYTES];
     struct refused_epoch refused;
@@ -340,6 +342,9 @@ struct in_epoch *datagram_in_epoch(struct datagram *d, uint32_t id);
 void datagram_forget_in(struct channel *c);
 /* Is this announced epoch one that may begin now? Return: it, in its place; NULL: no, and the sender may have to be told why. */
 struct in_epoch *datagram_accept_epoch(struct channel *c, const struct datagram_announcement *a, struct in_epoch *e, int64_t now_ms);
+/* May the sender of the newest epoch have made this frame? One that was set back began that epoch without knowing of all that it
+ * had sent in those before: what else comes of them is of another branch, under numbers and slots that mean something else by now. */
+bool datagram_is_of_branch(const struct datagram *d, const struct in_epoch *e, uint64_t number);
 /* Has our store what the sender says that it had? Else it is a new one, or an older copy: what is lost must be told of first. */
 bool datagram_has_settled(const struct channel *c, const struct datagram_announcement *a);
 /* An answer is due to the epoch. Seldom, since each answer costs, and a recorded frame costs whoever repeats it nothing. But an epoch that was accepted after

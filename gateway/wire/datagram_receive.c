@@ -229,6 +229,10 @@ static void on_data(struct channel *c, uint8_t *frame, size_t n, struct in_epoch
     }
     if (e == fresh && !(e = datagram_accept_epoch(c, &h.announcement, fresh, now_ms)))
         return;
+    if (!datagram_is_of_branch(d, e, number)) {
+        c->status.refused++;
+        return;
+    }
     if (h.announces && number > h.announcement.behind)
         skip_to(e, number - h.announcement.behind);
     c->status.frames_in++;

@@ -5,11 +5,11 @@
 
 #include "gateway/wire/datagram_internal.h"
 
-#define IN_FORMAT  5
+#define IN_FORMAT  6
 #define OUT_FORMAT 4
 #define IDS_BYTES  (1 + 2 * DATAGRAM_SHARE_ID)
 
-static_assert(1 + 8 + 1 + DATAGRAM_EPOCHS * (4 + 8 + 8 + 8 + DATAGRAM_SALT_BYTES + 9 + 5 + IDS_BYTES + CRYPTO_KEY_BYTES + FRAME_BITMAP_MAX) +
+static_assert(1 + 8 + 2 + DATAGRAM_EARLIER * (8 + 2 + 8) + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 9 + 5 + IDS_BYTES + CRYPTO_KEY_BYTES + FRAME_BITMAP_MAX) +
                       DATAGRAM_SHARES_SAVED <= CHANNEL_SAVED_MAX,
               "what is saved has room");
 static_assert(1 + 8 + 8 + 4 + 2 + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 9 + IDS_BYTES) + 12 + 7 * FRAME_WINDOW <=
@@ -74,7 +74,6 @@ size_t datagram_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX])
                 bitmap[bit / 8] |= (uint8_t)(1u << bit % 8);
         buf_put_be32(&b, e->id);
         buf_put_be64(&b, e->counter);
-        buf_put_be64(&b, e->since);
         buf_put_be64(&b, e->cumulative);
         buf_put(&b, e->salt, sizeof e->salt);
         put_secret(c, &b, e->next_secret);
@@ -88,6 +87,12 @@ size_t datagram_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX])
         if (e->ids.mixed)
             buf_put(&b, e->key.bytes, sizeof e->key.bytes);
     }
+    buf_put_u8(&b, (uint8_t)d->earlier_count);
+    for (unsigned i = 0; i < d->earlier_count; i++) {
+        buf_put_be64(&b, d->earlier[i].counter);
+        buf_put_be16(&b, d->earlier[i].id);
+        buf_put_be64(&b, d->earlier[i].last);
+    }
     datagram_shares_save(c, &b);
     assert(!b.failed);
     return b.len;
@@ -97,7 +102,6 @@ static bool read_in_epoch(struct channel *c, struct reader *r, struct in_epoch *
 {
     *e = (struct in_epoch){.id = read_be32(r)};
     e->counter = read_be64(r);
-    e->since = read_be64(r);
     e->cumulative = read_be64(r);
     read_into(r, e->salt, sizeof e->salt);
     *has_key = read_secret(c, r, &e->next_secret);
@@ -147,9 +151,18 @@ bool datagram_load(struct channel *c, const uint8_t *bytes, size_t n)
         else if (has_key && !e->ids.mixed && datagram_epoch_key(c, SEAL_THEIRS, e->counter, e->id, e->salt, e->next_secret, &e->key))
             d->in_count++;
     }
-    if (!datagram_shares_load(c, &r))
+    struct datagram_earlier earlier[DATAGRAM_EARLIER];
+    unsigned earlier_count = read_u8(&r);
+    for (unsigned i = 0; i < earlier_count && i < DATAGRAM_EARLIER; i++) {
+        earlier[i].counter = read_be64(&r);
+        earlier[i].id = read_be16(&r);
+        earlier[i].last = read_be64(&r);
+    }
+    if (earlier_count > DATAGRAM_EARLIER || !datagram_shares_load(c, &r))
         return false;
     d->floor = floor;
+    memcpy(d->earlier, earlier, earlier_count * sizeof earlier[0]);
+    d->earlier_count = earlier_count;
     c->peer_epoch = d->in_count > 0 ? d->in[0].id : 0;
     return r.left == 0;
 }

@@ -193,7 +193,6 @@ static void announce(const struct channel *c, struct datagram_announcement *a)
         .proposed_id = a->proposed_id,
         .counter = e->counter,
         .epoch = e->id,
-        .since = d->out[d->out_count - 1].counter,
         .behind = e->next - first_of(d, e),
         .codec = e->codec,
         .anchor = e->anchor,
@@ -201,7 +200,11 @@ static void announce(const struct channel *c, struct datagram_announcement *a)
         .echoes = d->has_echo,
     };
     a->identity.table = d->table;
-    a->identity.settled = c->ops->settled ? c->ops->settled(c->ctx) : 0;
+    for (unsigned i = 1; i < d->out_count; i++)
+        a->earlier[a->earlier_count++] = (struct datagram_earlier){d->out[i].counter, (uint16_t)d->out[i].id, d->out[i].next - 1};
+    memset(a->identity.settled, 0, sizeof a->identity.settled);
+    if (c->ops->settled)
+        c->ops->settled(c->ctx, a->identity.settled);
     memcpy(a->salt, e->salt, sizeof a->salt);
     a->mix = e->mix;
     memcpy(a->echo, d->echo, sizeof a->echo);
@@ -282,9 +285,8 @@ bool datagram_build(struct channel *c, int64_t now_ms)
     if (epoch_is_over(c))
         d->begun = false;
     datagram_drop_idle_epochs(d);
-    /* The peer keeps so many epochs, and cannot know which of them are over. */
-    if (!d->begun && d->out_count > 0 && d->counter + 1 - d->out[d->out_count - 1].counter >= DATAGRAM_EPOCHS)
-        datagram_abandon(c);
+    if (!d->begun && d->out_count == DATAGRAM_EPOCHS)
+        datagram_abandon(c); /* the peer keeps so many */
     if (!d->begun && !begin_epoch(c))
         return false;
     struct out_epoch *e = &d->out[0];

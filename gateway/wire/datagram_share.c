@@ -87,10 +87,7 @@ static void forget_old(struct channel *c, const struct in_epoch *newest)
 {
     const struct datagram *d = c->datagram;
     struct datagram_shares *s = &c->datagram->shares;
-    uint64_t known = 0;
-    for (unsigned i = 0; i < d->in_count; i++)
-        known += d->in[i].counter >= newest->since && d->in[i].counter < newest->counter;
-    if (s->own_count < 2 || known < newest->counter - newest->since)
+    if (s->own_count < 2 || d->in_count - 1 < d->earlier_count)
         return;
     crypto_wipe(&s->own[1], sizeof s->own[1]);
     s->own_count = 1;

@@ -149,7 +149,7 @@ static void announce(struct end *e, struct reader *r, struct datagram_header *h)
     *a = (struct datagram_announcement){
         .counter = known ? known->counter : counter,
         .epoch = known ? known->id : read_be32(r),
-        .identity = {.generation = read_u8(r), .segment = read_u8(r), .predecessor = 7, .settled = flags & 8 ? read_u8(r) : 0},
+        .identity = {.generation = read_u8(r), .segment = read_u8(r), .predecessor = 7, .settled = {[CLASS_NORMAL] = flags & 8 ? read_u8(r) : 0}},
         .codec = read_u8(r),
         .behind = read_u8(r) * (flags & 16 ? 2u : 0u),
         .echoes = flags & 1,
@@ -160,7 +160,14 @@ static void announce(struct end *e, struct reader *r, struct datagram_header *h)
     };
     a->epoch += a->epoch == 0;
     a->proposed_id = (uint32_t)a->proposed_up_to * 2654435761u | 1;
-    a->since = a->counter - (read_u8(r) & 15);
+    uint8_t before = read_u8(r);
+    for (uint8_t i = 0; i < (before & 3) && i + 1u < a->counter; i++) {
+        struct datagram_earlier *earlier = &a->earlier[a->earlier_count++];
+        *earlier = (struct datagram_earlier){a->counter - 1 - i, before, before >> 3};
+        for (unsigned k = 0; k < d->in_count; k++)
+            if (d->in[k].counter == earlier->counter && !(before & 4))
+                earlier->id = (uint16_t)d->in[k].id;
+    }
     a->identity.table = a->counter - (read_u8(r) & 15);
     memcpy(a->echo, d->nonce, sizeof a->echo);
     a->mix.whole = flags & 64;

@@ -123,21 +123,16 @@ static void on_forgotten(void *ctx)
     e->settled = 0;
 }
 
-static uint64_t on_settled(void *ctx)
+static void on_settled(void *ctx, uint64_t up_to[CLASS_COUNT])
 {
-    return ((struct end *)ctx)->settled;
+    up_to[CLASS_NORMAL] = ((struct end *)ctx)->settled;
 }
 
-static bool on_has_settled(void *ctx, uint64_t settled)
+static bool on_has_settled(void *ctx, const uint64_t up_to[CLASS_COUNT])
 {
+    uint64_t settled = up_to[CLASS_NORMAL];
     const struct end *e = ctx;
-    return settled <= MESSAGES_MAX && e->live.have[settled];
-}
-
-static bool on_same_line(void *ctx, const struct channel_identity *peer)
-{
-    const struct end *e = ctx;
-    return peer->segment == e->greeted.segment || peer->segment == e->greeted.predecessor;
+    return settled == 0 || (settled <= MESSAGES_MAX && e->live.have[settled]);
 }
 
 static const uint8_t *blob(struct world *w, const uint8_t *bytes, size_t n)
@@ -385,7 +380,7 @@ static uint64_t on_grant(void *ctx)
 
 static const struct channel_ops ops = {
     .output = on_output, .next_record = on_next_record, .take_back = on_take_back, .pending = on_pending,
-    .forgotten = on_forgotten, .settled = on_settled, .has_settled = on_has_settled, .same_line = on_same_line,
+    .forgotten = on_forgotten, .settled = on_settled, .has_settled = on_has_settled,
     .keep_frame = on_keep_frame, .drop_frame = on_drop_frame, .keep_leaning = on_keep_leaning,
     .next_leaning = on_next_leaning, .only_leaning = on_only_leaning, .saved_changed = on_saved_changed,
     .restored = on_restored, .acked = on_acked, .acked_record = on_acked_record, .record = on_record,

@@ -165,9 +165,14 @@ const char *sim_check_queues(struct sim_world *w, char out[160])
     return out;
 }
 
-/* Each row that waits, for the trace of a run that did not come to rest. */
+/* Each row that waits and each message that did not come out, for the trace of a run that did not come to rest. */
 void sim_check_trace_queues(struct sim_world *w)
 {
+    for (uint32_t i = 0; i < w->ledger.count; i++) {
+        const struct sim_message *m = &w->ledger.messages[i];
+        if (!w->ledger.routes[m->from][m->route].discards && sim_ledger_missing(&w->ledger, m))
+            sim_trace(&w->report, "CHECK", "message=%u of %s is due topic=%s", i, w->sites[m->from].name, m->topic);
+    }
     for (unsigned i = 0; i < 2; i++) {
         struct sim_site *s = &w->sites[i];
         int peer;

@@ -215,6 +215,19 @@ static void nor_does_what_was_here_of_it_stay(void **state)
     c->accept = before;
 }
 
+/* What the peer says was acknowledged is here only with all before it, in each class: else an older store passed for the newest. */
+static void what_came_early_is_not_all_up_to_there(void **state)
+{
+    struct one_bridge *f = *state;
+    const uint64_t normal[CLASS_COUNT] = {[CLASS_NORMAL] = 3}, both[CLASS_COUNT] = {[CLASS_NORMAL] = 3, [CLASS_BULK] = 2};
+    assert_int_equal(comes(f, 1, 0, TOTAL), 0);
+    assert_int_equal(comes(f, 3, 0, TOTAL), 0);
+    assert_false(receiver_has_settled(peer_of(f), normal));
+    assert_int_equal(comes(f, 2, 0, TOTAL), 0);
+    assert_true(receiver_has_settled(peer_of(f), normal));
+    assert_false(receiver_has_settled(peer_of(f), both));
+}
+
 int main(void)
 {
 #define STREAM(name) cmocka_unit_test_setup_teardown(name, setup_stream, teardown)
@@ -222,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STREAM(of_a_message_that_is_whole_no_pieces_stay),
         STREAM(what_is_not_accepted_is_refused_at_its_first_piece),
+        DATAGRAM(what_came_early_is_not_all_up_to_there),
         DATAGRAM(what_is_not_accepted_is_refused_at_its_first_piece),
         DATAGRAM(nor_does_what_was_here_of_it_stay),
         STREAM(pieces_of_a_message_that_was_given_up_are_not_offered_in_a_handshake),

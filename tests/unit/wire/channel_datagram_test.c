@@ -180,9 +180,10 @@ static void headers_survive_and_an_announcement_is_whole_or_nothing(void **state
                                 .announces = true,
                                 .announcement = {.counter = 300,
                                                  .epoch = 0xa1b2c3d4,
-                                                 .since = 298,
+                                                 .earlier = {{299, 77, 4}, {295, 0xfff0, 300}},
+                                                 .earlier_count = 2,
                                                  .codec = 1,
-                                                 .identity = {1, 2, 3, 70000},
+                                                 .identity = {1, 2, 3, 70000, .settled = {[CLASS_ALARM] = 900, [CLASS_BULK] = 20}},
                                                  .echoes = true,
                                                  .next_secret = 77,
                                                  .name = "edge"},
@@ -200,7 +201,8 @@ static void headers_survive_and_an_announcement_is_whole_or_nothing(void **state
         const struct datagram_announcement *a = &g.announcement;
         assert_string_equal(a->name, mode == SEAL_FULL ? "" : "edge");
         assert_true(g.number == 2047 && a->epoch == 0xa1b2c3d4 && a->identity.predecessor_end == 70000 &&
-                    a->counter == 300 && a->since == 298 && a->echoes && a->next_secret == 77 &&
+                    a->counter == 300 && a->earlier_count == 2 && memcmp(a->earlier, h.announcement.earlier, sizeof a->earlier) == 0 &&
+                    memcmp(a->identity.settled, h.announcement.identity.settled, sizeof a->identity.settled) == 0 && a->echoes && a->next_secret == 77 &&
                     g.ack_epoch == 5 && g.bitmap == 8);
         for (size_t cut = 0; cut < n; cut++)
             assert_true(cut < clear ? datagram_clear_decode(&g, mode, bytes, cut) == 0

@@ -347,6 +347,60 @@ static void a_new_store_that_counts_as_an_earlier_process_did_is_not_taken_for_i
     sim_free(s);
 }
 
+/* A receiver's older store that has the newest record of all, an alarm, but not what was under way beside it. */
+static void what_an_older_store_lacks_of_another_class_is_told(void **state)
+{
+    struct sim *s = sim_metered(59, 0, 10 * MINUTE);
+    sim_make(s, 0, 47);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    s->loss = 1;
+    sim_make(s, 0, 1);
+    sim_run(s, MINUTE); /* 49 is on its way and lost */
+    s->loss = 0;
+    sim_make(s, 0, 1); /* number 50 is an alarm */
+    sim_run(s, MINUTE);
+    struct disk old = s->end[1].disk;
+    assert_true(old.have[50] && !old.have[49]);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    unsigned before = s->end[0].forgotten;
+    s->end[1].disk = old;
+    sim_start(s, 1);
+    sim_start(s, 0);
+    sim_make(s, 0, 1);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    assert_int_equal(s->end[0].forgotten, before + 1);
+    sim_free(s);
+}
+
+/* Of an epoch that goes on behind a newer one a sender that was set back knows some frames, and others it has sent and forgotten: late,
+ * they would pass under numbers that mean something else by now. */
+static void a_late_frame_that_its_sender_was_set_back_behind_is_not_taken(void **state)
+{
+    struct sim *s = sim_metered(58, 0, 10 * MINUTE);
+    s->loss = 1;
+    sim_make(s, 0, 1);
+    sim_run(s, MINUTE);
+    struct disk old = s->end[0].disk; /* a frame is under way */
+    sim_make(s, 0, 1);
+    sim_run(s, MINUTE);
+    uint8_t late[MTU];
+    uint16_t n = s->end[0].last;
+    memcpy(late, s->end[0].last_frame, n);
+    s->end[0].disk = old;
+    sim_start(s, 0);
+    s->loss = 0;
+    sim_make(s, 0, 1);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    struct channel_status before, after;
+    channel_status(s->end[1].channel, &before);
+    channel_on_bytes(s->end[1].channel, late, n, s->now_ms);
+    sim_run(s, 10 * MINUTE);
+    assert_int_equal(s->end[1].copies, 0);
+    channel_status(s->end[1].channel, &after);
+    assert_true(after.refused > before.refused);
+    sim_free(s);
+}
+
 static void an_acknowledgement_without_what_was_acknowledged_before_is_of_an_older_store(void **state)
 {
     struct sim *s = sim_metered(55, 0, 10 * MINUTE);
@@ -410,6 +464,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_new_epoch_tells_a_receiver_what_its_older_store_has_lost),
         cmocka_unit_test(a_new_store_that_counts_as_an_earlier_process_did_is_not_taken_for_it),
         cmocka_unit_test(an_acknowledgement_without_what_was_acknowledged_before_is_of_an_older_store),
+        cmocka_unit_test(what_an_older_store_lacks_of_another_class_is_told),
+        cmocka_unit_test(a_late_frame_that_its_sender_was_set_back_behind_is_not_taken),
     };
     sim_arguments(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

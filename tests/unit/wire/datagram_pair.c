@@ -144,7 +144,7 @@ static void on_pending(void *ctx, struct channel_pending *out)
 static void on_forgotten(void *ctx)
 {
     ((struct end *)ctx)->forgotten++;
-    ((struct end *)ctx)->settled = 0;
+    memset(((struct end *)ctx)->settled, 0, sizeof ((struct end *)ctx)->settled);
 }
 
 static void on_keep_frame(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n)
@@ -240,18 +240,22 @@ static void on_acked_record(void *ctx, uint64_t index)
     unsigned n = e->index[index];
     assert_true(e->sim->end[!e->side].disk.have[n]);
     e->live.acked[n] = true;
-    if (n > e->settled)
-        e->settled = n;
+    if (n > e->settled[class_of(n)])
+        e->settled[class_of(n)] = n;
 }
 
-static uint64_t on_settled(void *ctx)
+static void on_settled(void *ctx, uint64_t up_to[CLASS_COUNT])
 {
-    return ((struct end *)ctx)->settled;
+    memcpy(up_to, ((struct end *)ctx)->settled, sizeof ((struct end *)ctx)->settled);
 }
 
-static bool on_has_settled(void *ctx, uint64_t settled)
+static bool on_has_settled(void *ctx, const uint64_t up_to[CLASS_COUNT])
 {
-    return ((struct end *)ctx)->live.have[settled];
+    const struct end *e = ctx;
+    for (int c = 0; c < CLASS_COUNT; c++)
+        if (up_to[c] > 0 && !e->live.have[up_to[c]])
+            return false;
+    return true;
 }
 
 static int on_record(void *ctx, const struct record *r, uint64_t frame)
@@ -287,12 +291,6 @@ static int on_greeting(void *ctx, const struct channel_identity *peer, struct ch
     e->greeted = *peer;
     /* A store remembers the segments of the past. */
     return peer->segment == e->sim->end[!e->side].identity.segment ? 0 : CHANNEL_REFUSED_UNKNOWN;
-}
-
-static bool on_same_line(void *ctx, const struct channel_identity *peer)
-{
-    const struct end *e = ctx;
-    return peer->segment == e->greeted.segment || peer->segment == e->greeted.predecessor;
 }
 
 static void on_greeted(void *ctx, const struct channel_marks *theirs)
@@ -336,7 +334,6 @@ static const struct channel_ops ops = {
     .forgotten = on_forgotten,
     .settled = on_settled,
     .has_settled = on_has_settled,
-    .same_line = on_same_line,
     .keep_frame = on_keep_frame,
     .drop_frame = on_drop_frame,
     .keep_leaning = on_keep_leaning,

@@ -58,7 +58,7 @@ struct end {
     unsigned unknown;            /* of so many records say that their slot is not known */
     unsigned forgotten;
     struct channel_identity greeted; /* the peer, as it said last */
-    unsigned settled;            /* the newest that was acknowledged; 0 from the peer's loss until another is */
+    uint64_t settled[CLASS_COUNT]; /* the newest that was acknowledged; 0 from the peer's loss until another is */
 };
 
 struct flying {

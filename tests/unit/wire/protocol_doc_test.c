@@ -1,5 +1,6 @@
 /* docs/PROTOCOL.md's examples, made anew by the code and compared byte for byte. */
 #include <stdarg.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -282,7 +283,6 @@ static void check_datagram(const struct example *e)
         .leans = text(e, "leans"),
         .announcement = {.counter = number(e, "counter", 10),
                          .epoch = (uint32_t)number(e, "epoch", 16),
-                         .since = number(e, "since", 10),
                          .behind = number(e, "number", 10) - number(e, "lowest", 10),
                          .codec = (uint8_t)number(e, "codec", 10),
                          .identity = {(uint32_t)number(e, "generation", 16),
@@ -295,6 +295,15 @@ static void check_datagram(const struct example *e)
         .grant = frame_grant_encode(number(e, "grant", 10)),
         .bitmap = bitmap[0]};
     snprintf(h.announcement.name, sizeof h.announcement.name, "%s", h.announces ? text(e, "name") : "");
+    uint64_t *up_to = h.announcement.identity.settled;
+    if (text(e, "settled"))
+        assert_int_equal(sscanf(text(e, "settled"), "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &up_to[0], &up_to[1], &up_to[2],
+                                &up_to[3]),
+                         CLASS_COUNT);
+    struct datagram_earlier *earlier = h.announcement.earlier;
+    if (text(e, "earlier"))
+        h.announcement.earlier_count = sscanf(text(e, "earlier"), "%" SCNu64 " %" SCNx16 " %" SCNu64, &earlier->counter, &earlier->id,
+                                              &earlier->last) == 3;
     size_t n = datagram_header_encode(&h, SEAL_NONE, frame, &clear);
     n += encode_records(e, frame + n, &check);
     struct seal_context c = {(uint32_t)number(e, "epoch", 16), 0};
@@ -454,7 +463,6 @@ static void check_datagram_mixed(const struct example *e)
     }
     memcpy(a->mix.proof, proof, sizeof proof);
     snprintf(a->name, sizeof a->name, "x");
-    a->since = a->counter;
     assert_true(datagram_header_encode(&h, of.mode, frame, &clear) > clear);
     compare(e, "clear", frame, clear);
 }
