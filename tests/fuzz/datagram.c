@@ -102,33 +102,17 @@ static size_t seal_answer(struct end *e, const struct out_epoch *o, uint8_t *fra
 
 /* ---- what a hostile peer does ---- */
 
-/* A frame in flight towards e, changed: [frame, edits] then each [how, where, with]. */
+/* A frame in flight towards e, changed: [frame] then edits. */
 static void tamper(struct end *e, struct reader *r)
 {
     struct end *from = &e->world->end[!e->side];
     uint8_t frame[DATAGRAM_FRAME_MAX + SEAL_TAG_MAX];
-    unsigned which = read_u8(r), edits = read_u8(r) & 15;
+    unsigned which = read_u8(r);
     if (from->flying_count == 0)
         return;
     struct flying *f = &from->flying[which % from->flying_count];
     memcpy(frame, f->bytes, f->n);
-    size_t n = open_data(e, frame, f->n);
-    for (; edits > 0 && n > 0; edits--) {
-        uint8_t how = read_u8(r), with;
-        size_t at = read_u8(r) % n;
-        at = how & 4 ? n - 1 - at : at;
-        with = read_u8(r);
-        if ((how & 3) == 0) {
-            frame[at] ^= with;
-        } else if ((how & 3) == 1 && n < f->n) {
-            memmove(frame + at + 1, frame + at, n++ - at);
-            frame[at] = with;
-        } else if ((how & 3) == 2) {
-            memmove(frame + at, frame + at + 1, --n - at);
-        } else {
-            n = at;
-        }
-    }
+    size_t n = fuzz_edit(r, frame, open_data(e, frame, f->n), f->n);
     frame[0] = (uint8_t)(0x80 | (frame[0] & 0x3f));
     n = n > 0 ? seal_data(e, frame, n) : 0;
     if (n == 0)

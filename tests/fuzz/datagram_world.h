@@ -90,9 +90,6 @@ enum reached {
 extern unsigned world_reached[REACHED_COUNT];
 extern const char *const world_reached_names[REACHED_COUNT];
 
-/* While this is set every check of records is 0: whoever makes a model drift knows the check that hides it. */
-extern bool world_checks_void;
-
 struct world *world_new(uint8_t how);
 void world_free(struct world *w);
 /* What the loop does: timers that are due, priming, and all that wants to leave. commits: the disks keep up. */

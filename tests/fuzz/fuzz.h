@@ -40,4 +40,27 @@ static inline uint8_t *fuzz_take(struct reader *script, size_t most, size_t *n)
     return copy;
 }
 
+/* Changes n bytes as the script says, [how many] then each [how, where, with]: turned, put in, taken out, cut off there. Return: bytes then,
+ * at most `most`; 0 where nothing is left. */
+static inline size_t fuzz_edit(struct reader *script, uint8_t *bytes, size_t n, size_t most)
+{
+    for (unsigned edits = read_u8(script) & 15; edits > 0 && n > 0; edits--) {
+        uint8_t how = read_u8(script);
+        size_t at = read_u8(script) % n;
+        uint8_t with = read_u8(script);
+        at = how & 4 ? n - 1 - at : at;
+        if ((how & 3) == 0) {
+            bytes[at] ^= with;
+        } else if ((how & 3) == 1 && n < most) {
+            memmove(bytes + at + 1, bytes + at, n++ - at);
+            bytes[at] = with;
+        } else if ((how & 3) == 2) {
+            memmove(bytes + at, bytes + at + 1, --n - at);
+        } else if ((how & 3) == 3) {
+            n = at;
+        }
+    }
+    return n;
+}
+
 #endif
