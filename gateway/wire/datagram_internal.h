@@ -1,6 +1,7 @@
 /* The inside of a datagram channel, for its own files alone:
  *     channel_datagram.c   pump, timers, acknowledgements due
- *     datagram_send.c      records -> frames; what became of them
+ *     datagram_send.c      records -> frames
+ *     datagram_acked.c     what became of them
  *     datagram_fill.c      which records a frame takes, and how long it waits for company
  *     datagram_receive.c   frames -> records
  *     datagram_epochs.c    the peer's epochs
@@ -107,6 +108,8 @@ struct out_epoch {
     struct datagram_mix mix; /* as it is announced; not after a restart */
     uint8_t codec;    /* version, and log2 of its memory << 3 */
     uint32_t anchor;
+    /* Of a number, modulo FRAME_WINDOW: which acknowledgement first told of it, as d->acks counts; 0 = none. */
+    uint32_t told_by[FRAME_WINDOW];
 };
 
 struct out_frame {
@@ -117,6 +120,7 @@ struct out_frame {
     uint64_t first_record; /* index, and how many */
     unsigned records;
     uint64_t payload_end;
+    uint32_t made, lacked; /* acknowledgements so far when it was made, and when one came that shows it not on the peer's disk */
     uint64_t first; /* all frames of the epoch before this one were acknowledged when it was made; 0 = not known */
     bool kept;      /* on our disk */
     bool due;       /* to be sent, or sent again */
@@ -187,6 +191,7 @@ struct datagram {
     struct out_frame frames[FRAME_WINDOW]; /* in the order of their making */
     unsigned frame_count;
     unsigned tries; /* timeouts since something was acknowledged */
+    uint32_t acks; /* since the start */
     uint64_t last_token;
     uint64_t records_given;
     bool started;               /* the owner was told that indices begin at 0 */
@@ -249,8 +254,6 @@ void datagram_abandon(struct channel *c);
 bool datagram_build(struct channel *c, int64_t now_ms);
 bool datagram_model_ready(struct channel *c);
 struct out_frame *datagram_next_due(struct channel *c);
-void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t grant,
-                     const uint8_t *bitmap, size_t bitmap_bytes, bool whole, int64_t now_ms);
 /* The peer cannot read what leans on the epoch's anchor, or on our model at all. */
 void datagram_on_no_anchor(struct channel *c, const struct out_epoch *e);
 void datagram_on_floor(struct channel *c, const struct datagram_answer *a);
@@ -263,7 +266,15 @@ struct out_epoch *datagram_out_epoch(struct datagram *d, uint32_t id);
 void datagram_drop_idle_epochs(struct datagram *d);
 struct out_frame *datagram_add_frame(struct channel *c, uint32_t epoch, uint64_t number,
                                      const uint8_t *bytes, size_t n);
+void datagram_remove_frame(struct datagram *d, unsigned i);
 void datagram_forget_frames(struct channel *c);
+
+/* ---- datagram_acked.c ---- */
+/* The lowest number under way of an epoch; its next, where none is. */
+uint64_t datagram_first_of(const struct datagram *d, const struct out_epoch *e);
+/* whole: the bitmap tells of all that is behind `low`; else of as many as it has bits. */
+void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t grant,
+                     const uint8_t *bitmap, size_t bitmap_bytes, bool whole, int64_t now_ms);
 
 /* ---- datagram_fill.c ---- */
 /* May a frame of new records be made now? */

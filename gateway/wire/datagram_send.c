@@ -1,4 +1,4 @@
-/* Frames of datagram links: made, kept until the peer has them on its disk, and repeated byte for byte. A frame is on our disk
+/* Frames of datagram links: made, kept until the peer has them on its disk (datagram_acked.c), and repeated byte for byte. A frame is on our disk
  * before it is handed over, with the epoch's next number: so a restart knows what it may have said, and says it again alike,
  * and new records go in a new epoch. */
 #include <stdlib.h>
@@ -45,7 +45,7 @@ struct out_frame *datagram_add_frame(struct channel *c, uint32_t epoch, uint64_t
     return f;
 }
 
-static void remove_frame(struct datagram *d, unsigned i)
+void datagram_remove_frame(struct datagram *d, unsigned i)
 {
     free(d->frames[i].bytes);
     memmove(&d->frames[i], &d->frames[i + 1], (--d->frame_count - i) * sizeof d->frames[0]);
@@ -55,7 +55,7 @@ void datagram_forget_frames(struct channel *c)
 {
     struct datagram *d = c->datagram;
     while (d->frame_count > 0)
-        remove_frame(d, d->frame_count - 1);
+        datagram_remove_frame(d, d->frame_count - 1);
     d->out_count = 0;
     d->begun = d->announced = d->leaving = d->anchor_due = false;
     d->proposed = 0;
@@ -73,16 +73,6 @@ void datagram_drop_idle_epochs(struct datagram *d)
         if (!used)
             memmove(&d->out[i], &d->out[i + 1], (--d->out_count - i) * sizeof d->out[0]);
     }
-}
-
-/* The lowest number under way of an epoch; its next, where none is. */
-static uint64_t first_of(const struct datagram *d, const struct out_epoch *e)
-{
-    uint64_t first = e->next;
-    for (unsigned i = 0; i < d->frame_count; i++)
-        if (d->frames[i].epoch == e->id && d->frames[i].number < first)
-            first = d->frames[i].number;
-    return first;
 }
 
 /* Urgent ones first, then those made first. */
@@ -193,7 +183,7 @@ static void announce(const struct channel *c, struct datagram_announcement *a)
         .proposed_id = a->proposed_id,
         .counter = e->counter,
         .epoch = e->id,
-        .behind = e->next - first_of(d, e),
+        .behind = e->next - datagram_first_of(d, e),
         .codec = e->codec,
         .anchor = e->anchor,
         .identity = c->identity,
@@ -325,7 +315,9 @@ bool datagram_build(struct channel *c, int64_t now_ms)
         datagram_abandon(c); /* no memory: what was given is asked for again */
         return false;
     }
-    f->first = first_of(d, e);
+    f->first = datagram_first_of(d, e);
+    f->made = f->lacked = d->acks;
+    e->told_by[e->next % FRAME_WINDOW] = 0;
     e->next++;
     if (h.announcement.proposes) {
         d->proposed = h.announcement.proposed_id;
@@ -356,132 +348,7 @@ bool datagram_model_ready(struct channel *c)
     return datagram_out_model(c, datagram_codec(c), d->begun && !epoch_is_over(c) ? d->out[0].anchor : d->anchor);
 }
 
-/* ---- what became of them ---- */
-
-static bool is_told(uint64_t number, uint64_t cumulative, const uint8_t *bitmap, size_t bitmap_bytes)
-{
-    uint64_t bit = number - cumulative - 1;
-    return number <= cumulative || (bit < bitmap_bytes * 8 && (bitmap[bit / 8] >> bit % 8 & 1));
-}
-
-static void settle(struct channel *c, unsigned i, int64_t now_ms)
-{
-    struct datagram *d = c->datagram;
-    struct out_frame f = d->frames[i];
-    if (f.payload_end > c->payload_acked)
-        c->payload_acked = f.payload_end;
-    if (c->ops->drop_frame)
-        c->ops->drop_frame(c->ctx, f.epoch, f.number);
-    remove_frame(d, i);
-    d->alone_since += f.leans ? 0 : f.records;
-    if (d->proposed && f.epoch == d->proposed_epoch && f.number == d->proposed_number) {
-        d->anchor = d->proposed;
-        d->anchor_due = d->proposed_alone;
-        d->proposed = 0;
-    }
-    for (unsigned k = 0; k < f.records; k++)
-        c->ops->acked_record(c->ctx, f.first_record + k);
-}
-
-/* Does this tell that one is missing which was acknowledged before: one after `cumulative` and before `first`? */
-static bool has_forgotten(uint64_t cumulative, uint64_t first, const uint8_t *bitmap, size_t bitmap_bytes, bool whole)
-{
-    uint64_t known = whole ? first : cumulative + 1 + 8 * bitmap_bytes;
-    for (uint64_t n = cumulative + 1; n < first && n < known; n++)
-        if (!is_told(n, cumulative, bitmap, bitmap_bytes))
-            return true;
-    return false;
-}
-
-/* It tells of a frame, and not of all that was acknowledged before that frame was made: an older copy has taken the place of the
- * peer's store. */
-static bool contradicts(const struct datagram *d, uint32_t epoch, uint64_t cumulative, const uint8_t *bitmap, size_t bitmap_bytes)
-{
-    for (unsigned i = 0; i < d->frame_count; i++) {
-        const struct out_frame *f = &d->frames[i];
-        if (f->epoch != epoch || f->sent_count == 0 || !is_told(f->number, cumulative, bitmap, bitmap_bytes))
-            continue;
-        for (uint64_t before = cumulative + 1; before < f->first; before++)
-            if (!is_told(before, cumulative, bitmap, bitmap_bytes))
-                return true;
-    }
-    return false;
-}
-
-void datagram_on_ack(struct channel *c, uint32_t epoch, uint16_t low, uint8_t grant,
-                     const uint8_t *bitmap, size_t bitmap_bytes, bool whole, int64_t now_ms)
-{
-    struct datagram *d = c->datagram;
-    struct out_epoch *e = datagram_out_epoch(d, epoch);
-    uint64_t first = first_of(d, e);
-    uint64_t cumulative = frame_number(first - 1, low, FRAME_ACK_BITS);
-    if (cumulative >= e->next) /* our store is an older copy: of what it has under way all is there */
-        cumulative = e->next - 1;
-    if (contradicts(d, epoch, cumulative, bitmap, bitmap_bytes)) {
-        datagram_forgotten(c);
-        return;
-    }
-    uint64_t highest = cumulative;
-    for (size_t bit = 0; bit < bitmap_bytes * 8; bit++)
-        if (bitmap[bit / 8] >> bit % 8 & 1)
-            highest = cumulative + 1 + bit;
-    datagram_share_acked(c, e);
-    bool progress = false, waits = false, measured = c->config.metered; /* the wait of a metered link follows no round trip */
-    int64_t latest_ms = INT64_MIN / 2; /* sending of a frame that arrived */
-    for (unsigned i = 0; i < d->frame_count;) {
-        struct out_frame *f = &d->frames[i];
-        if (f->epoch != epoch || f->sent_count == 0) {
-            i++;
-        } else if (is_told(f->number, cumulative, bitmap, bitmap_bytes)) {
-            latest_ms = f->sent_at_ms > latest_ms ? f->sent_at_ms : latest_ms;
-            progress |= !f->arrived;
-            if (f->sent_count == 1 && !f->timed) {
-                pace_on_ack(&c->pace, now_ms - f->sent_at_ms, 0, 0, 0, now_ms);
-                f->timed = measured = true;
-            }
-            if (f->leans && f->number > cumulative) {
-                /* It waits for one before it, in memory. */
-                waits = f->arrived = true;
-                f->overtaken = f->due = false;
-                i++;
-                continue;
-            }
-            settle(c, i, now_ms);
-            progress = true;
-        } else {
-            if (whole || f->number <= cumulative + 8 * bitmap_bytes)
-                f->arrived = false;
-            f->overtaken |= f->number < highest;
-            i++;
-        }
-    }
-    /* Of a receiver that did not know the epoch none arrived; that the first, sent again, did is no word of the others'
-     * numbers, but of their time. */
-    for (unsigned i = 0; i < d->frame_count; i++)
-        d->frames[i].overtaken |= d->frames[i].epoch == epoch && d->frames[i].sent_count > 0 && !d->frames[i].arrived &&
-                                  d->frames[i].sent_at_ms < latest_ms - datagram_patience_ms(c) / 2;
-    if (d->begun && epoch == d->out[0].id) {
-        d->announced = true;
-        d->has_echo = false;
-    }
-    c->grant_end = c->payload_acked + frame_grant_decode(grant);
-    if (waits && has_forgotten(cumulative, first, bitmap, bitmap_bytes, whole)) {
-        /* For one that will not come: an older copy of a store. (Or this is late; then the new epoch is for nothing.) */
-        datagram_abandon(c);
-        return;
-    }
-    if (progress) {
-        c->progress_ms = now_ms;
-        /* As on streams: where only what was sent again arrives, the wait may be too short, and stays as it has become. */
-        if (measured)
-            c->rto_tries = 0;
-        d->tries = 0;
-        d->distrust = 0;
-        datagram_drop_idle_epochs(d);
-        if (c->ops->saved_changed)
-            c->ops->saved_changed(c->ctx);
-    }
-}
+/* ---- answers that end an epoch ---- */
 
 void datagram_on_no_anchor(struct channel *c, const struct out_epoch *e)
 {

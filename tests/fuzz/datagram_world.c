@@ -271,7 +271,6 @@ static int on_greeting(void *ctx, const struct channel_identity *peer, struct ch
     const struct world *w = e->world;
     if (!w->forged && peer->segment != w->end[!e->side].identity.segment)
         return CHANNEL_REFUSED_UNKNOWN; /* a late frame of a process that is over */
-    e->greeted = *peer;
     ours->branched = w->forged && (peer->generation & 1);
     return 0;
 }

@@ -49,7 +49,7 @@ struct end {
     int side;
     struct channel *channel;
     struct channel_config config;
-    struct channel_identity identity, greeted;
+    struct channel_identity identity;
     bool up;
     struct message made[MESSAGES_MAX + 1];
     unsigned count;

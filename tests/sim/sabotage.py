@@ -85,7 +85,7 @@ BREACHES = [
         ("gateway/bridge/publisher.c", "    bridge_count(p, \"dropped.broker_refused\", 1);\n",
          "    bridge_count(p, \"dropped.broker_refused\", 1);\n    if (BREACH)\n        return;\n")]),
     ("settles what waits for a missing frame", "I3", ["datagrams and crashes"], [
-        ("gateway/wire/datagram_send.c", "            if (f->leans && f->number > cumulative) {\n",
+        ("gateway/wire/datagram_acked.c", "            if (f->leans && f->number > cumulative) {\n",
          "            if (!BREACH && f->leans && f->number > cumulative) {\n")]),
     ("takes every copy of a message", "I4b", ["clean line"], [
         ("gateway/bridge/broker.c", "    if (p->subscription_id_count == 0)\n", "    if (p->subscription_id_count == 0 || BREACH)\n")]),

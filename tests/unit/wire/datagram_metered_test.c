@@ -347,6 +347,28 @@ static void a_new_store_that_counts_as_an_earlier_process_did_is_not_taken_for_i
     sim_free(s);
 }
 
+/* 49 was lost and 50 acknowledged; then an older store of the receiver's has come in place, and takes 49. Nothing was made since. */
+static void an_acknowledgement_that_lacks_what_came_before_it_is_of_an_older_store(void **state)
+{
+    struct sim *s = sim_metered(60, 0, 10 * MINUTE);
+    sim_make(s, 0, 47);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    struct disk old = s->end[1].disk;
+    s->loss = 1;
+    sim_make(s, 0, 1);
+    sim_run(s, MINUTE);
+    s->loss = 0;
+    sim_make(s, 0, 1); /* number 50 is an alarm, so its frame leans on nothing */
+    sim_run(s, 12 * MINUTE);
+    assert_true(s->end[0].live.acked[50] && !s->end[0].live.acked[49]);
+    unsigned before = s->end[0].forgotten;
+    s->end[1].disk = old;
+    sim_start(s, 1);
+    assert_true(sim_drain(s, 1000 * MINUTE));
+    assert_int_equal(s->end[0].forgotten, before + 1);
+    sim_free(s);
+}
+
 /* A receiver's older store that has the newest record of all, an alarm, but not what was under way beside it. */
 static void what_an_older_store_lacks_of_another_class_is_told(void **state)
 {
@@ -464,6 +486,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_new_epoch_tells_a_receiver_what_its_older_store_has_lost),
         cmocka_unit_test(a_new_store_that_counts_as_an_earlier_process_did_is_not_taken_for_it),
         cmocka_unit_test(an_acknowledgement_without_what_was_acknowledged_before_is_of_an_older_store),
+        cmocka_unit_test(an_acknowledgement_that_lacks_what_came_before_it_is_of_an_older_store),
         cmocka_unit_test(what_an_older_store_lacks_of_another_class_is_told),
         cmocka_unit_test(a_late_frame_that_its_sender_was_set_back_behind_is_not_taken),
     };

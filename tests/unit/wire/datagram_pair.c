@@ -288,7 +288,6 @@ static int on_greeting(void *ctx, const struct channel_identity *peer, struct ch
 {
     struct end *e = ctx;
     e->greetings++;
-    e->greeted = *peer;
     /* A store remembers the segments of the past. */
     return peer->segment == e->sim->end[!e->side].identity.segment ? 0 : CHANNEL_REFUSED_UNKNOWN;
 }

@@ -57,7 +57,6 @@ struct end {
     bool not_now[MESSAGES + 1];  /* of the peer's: cannot be taken */
     unsigned unknown;            /* of so many records say that their slot is not known */
     unsigned forgotten;
-    struct channel_identity greeted; /* the peer, as it said last */
     uint64_t settled[CLASS_COUNT]; /* the newest that was acknowledged; 0 from the peer's loss until another is */
 };
 
