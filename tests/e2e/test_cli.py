@@ -199,8 +199,11 @@ def _(world):
 def _(world):
     pair = world.pair()
     hub, edge = pair.hub_client("up/#"), pair.edge_client()
-    sent, seconds = numbered(["up/a"], 300), []
-    for part in (sent[:100], sent[100:200], sent[200:]):
+    sent, seconds = [], []
+    # A loaded machine may spoil some of them, a gateway that cannot do it spoils all.
+    while len(seconds) < 3 or (min(seconds) >= 2 and len(seconds) < 10):
+        part = numbered(["up/a"], 100, len(sent))
+        sent += part
         infos = [edge.publish(t, p, wait=False) for t, p in part]
         started = time.monotonic()
         check_equal(pair.edge.stop(), 0, "exit code")
@@ -208,7 +211,6 @@ def _(world):
         edge.wait_published(infos)
         pair.edge.start()
     expect(hub, sent)
-    # A loaded machine may spoil one of them.
     check(min(seconds) < 2, "seconds to the end", seconds)
 
 

@@ -96,7 +96,8 @@ def _(world):
         client.publish("bin/1", p)
     text = sub.communicate(timeout=20 * SLOWNESS)[0]
     check_equal(len(text.splitlines()), 3, text)
-    done = subprocess.run([LONGWIRE, "estimate", "-", "--json"], input=text, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([LONGWIRE, "estimate", "-", "--json"], input=text, capture_output=True, text=True, timeout=60 * SLOWNESS,
+                          check=False)
     check_equal(done.returncode, 0, done.stderr)
     told = json.loads(done.stdout)["peers"][0]
     check_equal(told["messages"], 3, "messages")

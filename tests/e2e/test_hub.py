@@ -5,7 +5,7 @@ import socket
 import tap
 from checks import by_topic, expect, numbered
 from processes import free_port, wait_until
-from tap import case, check, check_equal
+from tap import SLOWNESS, case, check, check_equal
 
 
 class Star:
@@ -130,7 +130,7 @@ def _(world):
     world.client(star.brokers[0]).publish("up/a", "from a friend")
     hub.wait_payload("from a friend")
     check_equal(hub.payloads(), ["from a friend"], "at the hub")
-    check_equal(stranger.peer(star.hub.name)["queue"]["messages"], 1, "the stranger keeps its message")
+    stranger.wait_peer(star.hub.name, lambda p: p["queue"]["messages"] == 1, "the stranger keeps its message")
 
 
 @case("a stranger that speaks no Longwire at all is dropped, and disturbs nobody")
@@ -146,7 +146,7 @@ def _(world):
     world.client(star.brokers[0]).publish_many(sent)
     expect(hub, sent)
     for s in sockets[:3]:
-        s.settimeout(30)
+        s.settimeout(30 * SLOWNESS)
         try:
             while s.recv(1000):
                 pass

@@ -170,7 +170,7 @@ def _(world):
         check("FITS A KEY" in command("status", str(gateway.file)).stdout, "status says it in words")
         check(gateway.peer(peer)["links"][0]["state"] != "ready", "not ready", gateway.peer(peer))
         check_equal(gateway.peer(peer)["received"], 0, "received")
-        check_equal(gateway.peer(peer)["queue"]["messages"], 20, "what waits stays")
+        gateway.wait_peer(peer, lambda p: p["queue"]["messages"] == 20, "what waits stays")
     pair.edge.write_key(pair.hub.name)
     pair.edge.reload()
     arrived(90)
@@ -185,7 +185,7 @@ def _(world):
     for gateway, peer in ((pair.edge, pair.hub.name), (pair.hub, pair.edge.name)):
         gateway.wait_peer(peer, lambda p: p["key"]["misfit"], "it is told", 60)
     check_equal(pair.hub.peer(pair.edge.name)["received"], 0, "received")
-    check_equal(pair.edge.peer(pair.hub.name)["queue"]["messages"], 1, "what waits stays")
+    pair.edge.wait_peer(pair.hub.name, lambda p: p["queue"]["messages"] == 1, "what waits stays")
 
 
 # --- the attacker ------------------------------------------------------------------------------------------

@@ -168,15 +168,13 @@ def _(world):
     pair.edge_client().publish("up/a", "x")
     hub.wait_payload("x")
     pair.wait_drained()
-    quiet = [-1, 0]
 
-    def settled():
-        quiet.append(pair.line.bytes_sent())
-        return quiet[-1] == quiet[-2] == quiet[-3]
-    wait_until(settled, "the line is quiet after the message", every=0.7)
-    after = pair.line.bytes_sent()
-    uptime(pair.edge.status()["uptime_s"] + 5)
-    check_equal(pair.line.bytes_sent(), after, "bytes on the line")
+    def quiet():
+        """For many probe intervals. What the message left to say (acknowledgements) may come late, and then it is asked again."""
+        before = pair.line.bytes_sent()
+        uptime(pair.edge.status()["uptime_s"] + 5)
+        return pair.line.bytes_sent() == before
+    wait_until(quiet, "no byte on the line in 5 s")
 
 
 @case("a restarted end that finds the line's old bytes in its tty goes on")

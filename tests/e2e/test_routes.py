@@ -1,8 +1,11 @@
 """Which message goes where, under which name, and what becomes of those that cannot."""
+import itertools
+import time
+
 import tap
 from checks import by_topic, gaps, numbered, wait_gaps
 from processes import wait_until
-from tap import case, check, check_equal
+from tap import Failure, case, check, check_equal
 
 
 def hub_listener(pair):
@@ -128,30 +131,42 @@ def _(world):
     check_equal(pair.edge.peer(pair.hub.name)["dropped"], {"replaced": 57}, "counted")
 
 
+def until_one_arrives(client, listener, word):
+    """On a route whose messages expire soon: on a slow machine the first ones may. Return: how many were published."""
+    for n in itertools.count(1):
+        client.publish("up/a", f"{word} {n}")
+        try:
+            listener.wait_for(lambda _: any(p.startswith(word) for p in listener.payloads("up/a")), word, 3)
+            return n
+        except Failure:
+            if n == 20:
+                raise
+
+
 @case("expire: what waited too long is dropped, counted and told; what comes later arrives")
 def _(world):
     pair = world.pair(baud=9600, edge={"route up": {"expire": "2s"}})
     listener, edge = hub_listener(pair), pair.edge_client()
-    edge.publish("up/a", "before")
-    listener.wait_payload("before")
+    offered = until_one_arrives(edge, listener, "before")
     pair.line.cut()
     # What has already left is not dropped before its fate is known, so there is more than the line takes at once.
     edge.publish_many([("up/a", world.random.randbytes(500)) for _ in range(40)])
     pair.edge.wait_peer(pair.hub.name, lambda p: p["dropped"].get("expired", 0) >= 10, "expired", 60)
     pair.line.restore()
     listener.wait_for(lambda _: gaps(listener), "the gap is told", 60)
-    edge.publish("up/a", "after")
-    listener.wait_payload("after", timeout=60)
+    offered += until_one_arrives(edge, listener, "after")
     pair.edge.wait_empty(pair.hub.name)
     dropped = pair.edge.peer(pair.hub.name)["dropped"]["expired"]
     records = wait_gaps(listener, "expired", dropped)
     check_equal({g["route"] for g in records}, {"up"}, "the route that they name")
-    check_equal(len(data(listener)) + dropped, 42, "arrived and counted make all")
+    listener.wait_for(lambda _: len(data(listener)) + dropped >= 40 + offered, "arrived and counted make all")
+    check_equal(len(data(listener)) + dropped, 40 + offered, "arrived and counted make all")
 
 
 def overflow(world, on_full):
     pair = world.pair(transport="tcp", edge={
         "store": {"max_bytes": "1M", "on_full": on_full},
+        "peer HUB": {"codec": "plain"},  # the store is what is asked, and a megabyte takes the codec its time
         "route alarms": {"peer": "HUB", "topics": "alarms/#", "priority": "alarm"},
     })
     listener, edge = hub_listener(pair), pair.edge_client()
@@ -189,10 +204,12 @@ def _(world):
 def _(world):
     pair = world.pair(transport="tcp", edge={"route up": {"min_interval": "2s"}})
     listener, edge = hub_listener(pair), pair.edge_client()
+    began = time.monotonic()
     edge.publish_many(numbered(["up/a"], 30))
     listener.wait_payload("29", timeout=30)
+    intervals = (time.monotonic() - began) / 2  # how long the thirty take to come is the broker's affair
     arrived = by_topic(listener)["up/a"]
-    check(2 <= len(arrived) <= 4, "the first, and one in each interval", arrived)
+    check(2 <= len(arrived) <= 2 + intervals, "the first, and one in each interval", arrived, intervals)
     check_equal(arrived[0], "0", "the first goes at once")
     pair.edge.wait_empty(pair.hub.name)
     dropped = pair.edge.peer(pair.hub.name)["dropped"].get("interval", 0)
