@@ -4,7 +4,7 @@ import struct
 import hand
 from hand import IMEI, Emulator, Line, case, equal, holds
 
-QUICK = 0.003
+QUICK = 0.006  # a write's minute is a third of a second: a loaded machine's host has to come back in it
 
 
 def quiet(emulator):
@@ -156,7 +156,7 @@ def _(emulator):
 @case("commands during a session; but after the host's guard it may ask for life", scale=QUICK)
 def _(emulator):
     line = quiet(emulator)
-    script(emulator, {"seconds": 200})
+    script(emulator, {"seconds": 500})
     line.say(b"AT+SBDIX\r")
     emulator.wait(lambda: emulator.modem()["mode"] == "session", "a session")
     line.say(b"AT\r")
@@ -170,7 +170,7 @@ def _(emulator):
 @case("another process that opens the port during a session cannot know", scale=QUICK)
 def _(emulator):
     line = quiet(emulator)
-    script(emulator, {"seconds": 100})
+    script(emulator, {"seconds": 500})
     line.say(b"AT+SBDIX\r")
     emulator.wait(lambda: emulator.modem()["mode"] == "session", "a session")
     opens = emulator.modem()["opens"]

@@ -123,7 +123,7 @@ def _(emulator):
     equal(emulator.violations(), [], "violations")
 
 
-@case("a result that is lost, with the session a success: MOMSN tells", scale=0.003)
+@case("a result that is lost, with the session a success: MOMSN tells", scale=0.006)
 def _(emulator):
     line = Line(emulator.device)
     line.ask("ATE0")
@@ -135,7 +135,10 @@ def _(emulator):
     equal(line.ask("AT+SBDSX"), b"\r\n+SBDSX: 1, 1, 0, -1, 0, 0\r\n\r\nOK\r\n", "MOMSN has advanced")
     line.write_mo(b"two")
     line.say(b"AT+SBDIX\r")
-    emulator.wait(lambda: emulator.modem()["mode"] == "command" and emulator.modem()["momsn"] == 2, "power lost and back")
+
+    def back(modem):
+        return modem["mode"] == "command" and modem["momsn"] == 2
+    emulator.wait(lambda: back(emulator.modem()), "power lost and back")
     line.take()
     line.ask("ATE0")
     equal(line.ask("AT+SBDS"), b"\r\n+SBDS: 0, 2, 0, -1\r\n\r\nOK\r\n", "the buffer is gone, MOMSN stays")
@@ -146,7 +149,7 @@ def _(emulator):
     equal(len(emulator.ask("delivered")["messages"]) + emulator.ask("report")["mo_queue"], 3, "the gateway has all three")
 
 
-@case("power lost: boot takes its time, settings and buffers are gone, AT*F sleeps until power comes", scale=0.003)
+@case("power lost: boot takes its time, settings and buffers are gone, AT*F sleeps until power comes", scale=0.006)
 def _(emulator):
     line = Line(emulator.device)
     line.ask("ATE0")
@@ -178,6 +181,7 @@ def _(emulator):
     line.say(bytes.fromhex("68656C6C6F0214"))
     line.read_until(lambda h: b"SBDRING" in h, "the ring afterwards")
     equal(line.take(), b"\r\n0\r\n\r\nOK\r\n\r\nSBDRING\r\n", "in this order")
+    emulator.ask("script", imei=IMEI, sessions=[{"seconds": 150}])
     line.say(b"AT+SBDIXA\r")
     emulator.wait(lambda: emulator.modem()["mode"] == "session", "a session")
     emulator.ask("ring", imei=IMEI)
@@ -196,7 +200,7 @@ def _(emulator):
     holds(b"SBDRING" in heard[heard.index(b"+CSQF"):], "and before OK", heard)
 
 
-@case("a message in the queue rings twice where the modem is attached, once heard or missed", scale=0.003)
+@case("a message in the queue rings twice where the modem is attached, once heard or missed", scale=0.006)
 def _(emulator):
     line = Line(emulator.device)
     line.ask("ATE0")
@@ -262,7 +266,7 @@ def _(emulator):
     equal(line.read_mt(), TRAP, "paced")
 
 
-@case("status 38 counts down and survives power; radio off is 34; no satellite is 32; a slow and a failing +CSQ", scale=0.003)
+@case("status 38 counts down and survives power; radio off is 34; no satellite is 32; a slow and a failing +CSQ", scale=0.006)
 def _(emulator):
     line = Line(emulator.device)
     line.ask("ATE0")
@@ -297,7 +301,7 @@ def _(emulator):
     equal(emulator.modem()["queue"], 0, "gone")
 
 
-@case("without RTS, &K3 stalls the data phases alone", scale=0.003)
+@case("without RTS, &K3 stalls the data phases alone", scale=0.006)
 def _(emulator):
     emulator.ask("modem", imei=IMEI, three_wire=True)
     line = Line(emulator.device)
@@ -310,10 +314,11 @@ def _(emulator):
     equal(line.write_mo(b"hello"), b"\r\n0\r\n\r\nOK\r\n", "with &K0")
 
 
-@case("a byte that comes during a session is not heard", scale=0.003)
+@case("a byte that comes during a session is not heard", scale=0.006)
 def _(emulator):
     line = Line(emulator.device)
     line.ask("ATE0")
+    emulator.ask("script", imei=IMEI, sessions=[{"seconds": 500}])
     line.say(b"AT+SBDIX\r")
     emulator.wait(lambda: emulator.modem()["mode"] == "session", "a session")
     line.say(b"AT+CGSN\r")

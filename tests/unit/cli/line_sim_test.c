@@ -15,7 +15,7 @@
 #include "gateway/cli/line_child.h"
 #include "gateway/cli/line_sim.h"
 
-#define WAIT_MS 5000 /* a guard: nothing here takes long */
+#define WAIT_MS 60000 /* a guard: nothing here takes long */
 
 struct fixture {
     char folder[64], a[96], b[96];

@@ -300,12 +300,10 @@ static void will_is_published(const struct mqtt_address *address, enum leave lea
         mqtt_connection_drop(b.connection, false);
         assert_int_equal(b.closed, 0);
     } else {
-        mqtt_connection_stop(b.connection, 5000);
+        mqtt_connection_stop(b.connection, 600000);
         assert_int_equal(b.closed, 0);
-        int64_t began = owner_now_ms();
-        wait_for(base, b.closed == 1);
+        wait_for(base, b.closed == 1); /* the broker closed: not the whole linger */
         assert_string_equal(b.text, "stopped");
-        assert_true(owner_now_ms() - began < 4000); /* the broker closed: not the whole linger */
     }
     if (leave == LEAVE_WITHOUT_DISCONNECT)
         wait_for(base, strcmp(a.last_topic, "will") == 0);
@@ -440,6 +438,18 @@ static void listener_that_never_answers_times_out(void **state)
     close(listener);
 }
 
+/* Drops the connection n times, each time once it is open. Return: how long it took until it was open again. */
+static int64_t drops_ms(struct owner *o, unsigned n)
+{
+    int64_t began = owner_now_ms();
+    while (n-- > 0) {
+        unsigned opened = o->opened;
+        mqtt_connection_drop(o->connection, true);
+        wait_for(base, o->opened == opened + 1);
+    }
+    return owner_now_ms() - began;
+}
+
 static void drop_reconnects_at_once_but_not_for_ever(void **state)
 {
     (void)state;
@@ -447,21 +457,15 @@ static void drop_reconnects_at_once_but_not_for_ever(void **state)
     struct owner o;
     int listener = listen_unix(&address);
     owner_init_raw(&o, base, &address);
-    int64_t began = owner_now_ms();
-    for (unsigned i = 0; i < MQTT_CONNECTION_AT_ONCE_MAX; i++) {
-        wait_for(base, o.opened == i + 1);
-        mqtt_connection_drop(o.connection, true);
+    wait_for(base, o.opened == 1);
+    bool at_once = false;
+    /* A machine that is busy may take a second for it too, but not every time. */
+    for (unsigned i = 0; i < 10 && !at_once; i++) {
+        at_once = drops_ms(&o, MQTT_CONNECTION_AT_ONCE_MAX) < 900;
+        assert_true(drops_ms(&o, 1) >= 990); /* one too many */
+        mqtt_connection_settled(o.connection);
     }
-    wait_for(base, o.opened == MQTT_CONNECTION_AT_ONCE_MAX + 1);
-    assert_true(owner_now_ms() - began < 900);
-    mqtt_connection_drop(o.connection, true); /* one too many */
-    wait_for(base, o.opened == MQTT_CONNECTION_AT_ONCE_MAX + 2);
-    assert_true(owner_now_ms() - began >= 990);
-    mqtt_connection_settled(o.connection);
-    began = owner_now_ms();
-    mqtt_connection_drop(o.connection, true);
-    wait_for(base, o.opened == MQTT_CONNECTION_AT_ONCE_MAX + 3);
-    assert_true(owner_now_ms() - began < 900);
+    assert_true(at_once);
     assert_int_equal(o.closed, 0); /* the owner knows that it dropped it */
     owner_fini(&o);
     close(listener);
@@ -546,7 +550,7 @@ static void stop_ends_with_the_linger_where_the_broker_does_not_close(void **sta
     int64_t began = owner_now_ms();
     mqtt_connection_stop(o.connection, 150);
     wait_for(base, o.closed);
-    assert_in_range(owner_now_ms() - began, 140, 3000);
+    assert_true(owner_now_ms() - began >= 140);
     owner_fini(&o);
     close(listener);
 }
