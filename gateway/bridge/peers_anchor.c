@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include "base/hash.h"
 #include "gateway/wire/codec_plain.h"
+#include "gateway/wire/prime_share.h"
 #include "store/anchors.h"
 
-/* What a model learns in two seconds ([P-12.2], too). */
 #define ANCHOR_MESSAGES 1000
 #define ANCHOR_BYTES    (256u << 10)
+#define ANCHOR_UNITS    (PRIME_SHARE_UNITS / 2) /* each direction's, for neither knows of the other */
 #define ANCHOR_LEAST    16 /* messages */
 #define ANCHOR_STREAM   (640u << 10)
 
@@ -55,6 +56,7 @@ static uint32_t make(struct peer *p, bool out, uint64_t up_to, struct buf *blob)
     int rc = priming_load_to(&t, b->store, p->id, dir, out ? p->config->timestamps : TIMESTAMPS_S, up_to, ANCHOR_MESSAGES, ANCHOR_BYTES);
     if (custody_failed(b, rc) || rc != 0)
         return 0;
+    priming_cut(&t, ANCHOR_UNITS);
     struct codec_encoder *e = t.count >= ANCHOR_LEAST ? codec_plain.encoder_new(0) : NULL;
     bool good = e;
     while (good && priming_next(&t, out ? p->sender.topics : p->topics_in, &r)) {

@@ -249,8 +249,8 @@ void channel_prime_begin(struct channel *c, uint32_t out_tail, int64_t now_ms);
 void channel_prime_end(struct channel *c);
 /* Coding waits for the encoder to be primed, and nothing is so urgent that it may not. */
 bool channel_prime_holds(const struct channel *c);
-/* The encoder does with what it has seen so far: as much of it as both ends can name. */
-void channel_prime_hurry(struct channel *c);
+/* Before anything is coded: the encoder does with what it has seen so far, as much of it as both ends can name. */
+void channel_prime_hurry(struct channel *c, int64_t now_ms);
 /* The first byte of our stream. */
 uint8_t channel_prime_tell(const struct channel *c);
 /* The first byte of the peer's stream has come. Wait: the decoder is still to be primed as it says, and the frame to be kept.

@@ -91,9 +91,20 @@ bool channel_prime_holds(const struct channel *c)
     return under_way(c->prime_out) && !(c->ops->hurry && c->ops->hurry(c->ctx, c->prime_late));
 }
 
-void channel_prime_hurry(struct channel *c)
+/* Our tail is learned, and the peer may still be at it: an alarm that comes first would wait there. */
+static bool ahead_of_peer(const struct channel *c, int64_t now_ms)
+{
+    return c->prime_out == PRIME_DONE && c->prime_out_tail && c->lead == 0 && now_ms < c->prime_until_ms && c->ops->hurry &&
+           c->ops->hurry(c->ctx, false);
+}
+
+void channel_prime_hurry(struct channel *c, int64_t now_ms)
 {
     const struct codec_encoder *model;
+    if (ahead_of_peer(c, now_ms) && primer_model(c, &model) == PRIMER_MODEL_READY) {
+        c->codec->copy_encoder(c->encoder, model);
+        c->prime_out_tail = false;
+    }
     if (!under_way(c->prime_out))
         return;
     bool begun = c->prime_out == PRIME_TAIL && !c->prime_out_tail;
@@ -117,7 +128,7 @@ static bool prime_out(struct channel *c, size_t *done, int64_t now_ms)
     struct record r;
     c->prime_late = now_ms >= c->prime_until_ms;
     if (!channel_prime_holds(c)) {
-        channel_prime_hurry(c);
+        channel_prime_hurry(c, now_ms);
         return true;
     }
     if (c->prime_out == PRIME_PRIMER) {
@@ -127,7 +138,7 @@ static bool prime_out(struct channel *c, size_t *done, int64_t now_ms)
             c->codec->copy_encoder(c->encoder, model);
             c->prime_out = PRIME_TAIL;
         } else if (is == PRIMER_MODEL_NO_MEMORY) {
-            channel_prime_hurry(c);
+            channel_prime_hurry(c, now_ms);
         }
         return true;
     }

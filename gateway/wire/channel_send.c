@@ -301,7 +301,7 @@ static void settle_pending(struct channel *c, uint64_t end, bool unit_end, bool 
 /* Makes one frame of new data. Return: false = nothing to send, or no memory. */
 static bool build(struct channel *c, int64_t now_ms)
 {
-    channel_prime_hurry(c);
+    channel_prime_hurry(c, now_ms);
     if (c->codec->set_effort)
         c->codec->set_effort(c->encoder, effort_look(&c->effort, c->waiting, c->payload_acked, now_ms));
     /* An acknowledgement that has news rides along for three bytes. */

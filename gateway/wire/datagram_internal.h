@@ -96,6 +96,13 @@ struct in_chain {
     bool ready;    /* else it is being made again from what the owner kept */
     uint64_t last; /* frame of which it was made so far */
     uint64_t cost;
+    /* Being made again: what the next frame carried, and how far that is decoded. */
+    struct {
+        uint64_t number; /* 0 = none is under way */
+        uint8_t bytes[DATAGRAM_FRAME_MAX];
+        size_t n, at;
+        uint64_t check, cost;
+    } frame;
 };
 
 struct out_epoch {
@@ -334,7 +341,7 @@ void datagram_chain_drop_in(struct datagram *d);
 void datagram_chains_free(struct datagram *d);
 /* Something is being made again, and can go on. */
 bool datagram_chain_priming(const struct channel *c);
-/* A frame more. Return: what that was, in bytes; 0 = nothing is left to do. */
+/* A few bytes of a frame more. Return: what that was, in bytes of records; 0 = nothing is left to do. */
 size_t datagram_chain_step(struct channel *c);
 
 /* ---- datagram_receive.c ---- */

@@ -5,6 +5,10 @@
  * copy, which becomes the chain once all its records were taken. */
 #include "gateway/wire/datagram_internal.h"
 
+/* Of a frame, decoded at a time while a chain is made again: of what is squeezed best, some 1 KB of payload, so that a turn of
+ * the loop stays short. */
+#define STEP_BYTES 16
+
 /* What a record counts towards DATAGRAM_CHAIN_MAX: both ends must count alike. */
 static uint64_t cost_of(const struct record *r)
 {
@@ -115,6 +119,7 @@ void datagram_chain_forget(struct datagram *d)
 {
     d->in_chain.epoch = 0;
     d->in_chain.ready = false;
+    d->in_chain.frame.number = 0;
 }
 
 static void drop_in(struct in_chain *h)
@@ -193,7 +198,7 @@ static enum datagram_decoding ready_chain(struct channel *c, const struct in_epo
         return DATAGRAM_LATER;
     datagram_codec_of(e->codec)->copy_decoder(h->decoder, base);
     h->epoch = e->id;
-    h->last = h->cost = 0;
+    h->last = h->cost = h->frame.number = 0;
     h->ready = e->chain_cost == 0;
     return h->ready ? DATAGRAM_DECODED : DATAGRAM_LATER;
 }
@@ -234,27 +239,59 @@ bool datagram_chain_priming(const struct channel *c)
     return c->datagram->in_chain.epoch != 0 && !c->datagram->in_chain.ready;
 }
 
+/* What the owner kept of the next frame. Return: false: there is no more. */
+static bool next_frame(struct channel *c, struct in_chain *h, const struct in_epoch *e)
+{
+    if (h->cost >= e->chain_cost || !c->ops->next_leaning)
+        return false;
+    h->frame.n = sizeof h->frame.bytes;
+    if (!c->ops->next_leaning(c->ctx, h->epoch, h->last, &h->frame.number, h->frame.bytes, &h->frame.n))
+        return false;
+    h->frame.at = datagram_codec_of(h->codec)->version > 1 ? 1 : 0; /* behind the check */
+    h->frame.check = RECORD_CHECK_START;
+    h->frame.cost = h->frame.n;
+    return h->frame.n >= h->frame.at;
+}
+
+/* A few bytes more of it. Return: what that was of DATAGRAM_CHAIN_MAX; 0: it is not what was taken once. */
+static size_t decode_some(struct in_chain *h)
+{
+    const struct codec *of = datagram_codec_of(h->codec);
+    size_t left = h->frame.n - h->frame.at, n = left < STEP_BYTES ? left : STEP_BYTES, done = STEP_BYTES;
+    struct record r;
+    uint64_t needed;
+    int rc = of->feed(h->decoder, h->frame.bytes + h->frame.at, n, n == left);
+    h->frame.at += n;
+    while (rc == 0 && (rc = of->decode(h->decoder, &r, &needed)) == 0) {
+        h->frame.check = record_check_add(h->frame.check, &r);
+        h->frame.cost += cost_of(&r);
+        done += cost_of(&r);
+    }
+    if (rc != CODEC_MORE)
+        return 0;
+    if (n < left)
+        return done;
+    if (of->version > 1 && h->frame.bytes[0] != (uint8_t)record_check_fold(h->frame.check))
+        return 0;
+    h->last = h->frame.number;
+    h->cost += h->frame.cost;
+    h->frame.number = 0;
+    return done;
+}
+
 size_t datagram_chain_step(struct channel *c)
 {
     struct datagram *d = c->datagram;
     struct in_chain *h = &d->in_chain;
     struct in_epoch *e = datagram_in_epoch(d, h->epoch);
-    uint8_t bytes[DATAGRAM_FRAME_MAX];
-    size_t n = sizeof bytes;
-    uint64_t number;
     if (!e) {
         datagram_chain_forget(d);
         return 0;
     }
-    bool more = h->cost < e->chain_cost && c->ops->next_leaning && c->ops->next_leaning(c->ctx, h->epoch, h->last, &number, bytes, &n);
-    if (more && decode_unit(c, datagram_codec_of(h->codec), h->decoder, bytes, n)) {
-        uint64_t cost = cost_of_frame(&c->records, c->records.count, n);
-        h->last = number;
-        h->cost += cost;
-        record_list_clear(&c->records);
-        return (size_t)cost;
-    }
-    record_list_clear(&c->records);
+    size_t done = h->frame.number || next_frame(c, h, e) ? decode_some(h) : 0;
+    if (done > 0)
+        return done;
+    h->frame.number = 0;
     /* What was kept must make what it made before: a model that is not the sender's would be found out by one byte in 256 only. */
     e->broken |= h->cost != e->chain_cost;
     h->ready = true;

@@ -37,7 +37,10 @@ static size_t link_room(void *ctx, size_t link, uint64_t station)
 
 static int link_send(void *ctx, size_t link, uint64_t station, const uint8_t *bytes, size_t n, uint64_t token, bool urgent)
 {
-    ((struct one_bridge *)ctx)->sent++;
+    struct one_bridge *f = ctx;
+    f->sent++;
+    if (f->on_send)
+        f->on_send(f, station, bytes, n);
     return 0;
 }
 

@@ -19,6 +19,9 @@ struct one_bridge {
     unsigned sent, warnings;
     uint64_t ended[256]; /* stations whose connection it had ended, in order */
     size_t ended_count;
+    /* Where set, called with what it sends. */
+    void (*on_send)(struct one_bridge *f, uint64_t station, const uint8_t *bytes, size_t n);
+    void *ctx;
 };
 
 /* text: its INI file, with [store] path = s.db and one link. link: the properties of that. */
