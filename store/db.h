@@ -38,7 +38,13 @@ struct store {
     /* The age clock: age at the moment when the monotonic clock said mono. */
     int64_t age_ms, age_mono_ms;
     int64_t saved_mono_ms; /* when it was last committed */
-    int64_t ordinal;       /* the last given; orders rows by arrival, persists with each commit */
+    int64_t ordinal;       /* the last given; orders rows by arrival, persists with each commit, which takes one too */
+
+    struct store_doubts doubts;
+    int64_t opened_mono_ms;
+    int64_t before_wall_ms;  /* wall time of the last commit of the process before; 0 = there was none */
+    bool age_judged;         /* nothing more is to be learned of how long it lay */
+    int64_t witness_stamp_s; /* the time of change that the witness says of itself */
 
     struct peer_row *peers[STORE_PEERS_MAX + 1]; /* by id; [0] is not used */
     int peer_count;

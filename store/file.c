@@ -117,6 +117,54 @@ bool file_marked_damaged(const char *path)
     return file_size(path, "-damaged") >= 0;
 }
 
+int file_witness_write(const char *path, const void *bytes, size_t n, bool sync, int64_t *changed_s)
+{
+    char name[PATH_MAX];
+    struct stat st;
+    ssize_t done;
+    int fd, rc = 0;
+
+    if (beside(name, path, "-witness") != 0)
+        return -ENAMETOOLONG;
+    fd = open(name, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    done = write(fd, bytes, n);
+    if (done < 0 || (sync && fsync(fd) != 0) || fstat(fd, &st) != 0)
+        rc = -errno;
+    else if ((size_t)done < n)
+        rc = -ENOSPC; /* so small a piece is cut short by nothing else */
+    else
+        *changed_s = st.st_ctim.tv_sec;
+    close(fd);
+    return rc == 0 && sync ? file_sync_folder(name) : rc;
+}
+
+size_t file_witness_read(const char *path, void *bytes, size_t room, int64_t *changed_s)
+{
+    char name[PATH_MAX];
+    struct stat st;
+    ssize_t n = -1;
+    int fd;
+
+    if (beside(name, path, "-witness") != 0 || (fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) < 0)
+        return 0;
+    if (fstat(fd, &st) == 0) {
+        *changed_s = st.st_ctim.tv_sec;
+        n = read(fd, bytes, room);
+    }
+    close(fd);
+    return n > 0 ? (size_t)n : 0;
+}
+
+void file_witness_drop(const char *path)
+{
+    char name[PATH_MAX];
+
+    if (beside(name, path, "-witness") == 0)
+        unlink(name);
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);

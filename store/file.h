@@ -1,4 +1,4 @@
-/* The files beside the database: the ballast, the mark of a damaged file, and what is set aside.
+/* The files beside the database: the ballast, the witness, the mark of a damaged file, and what is set aside.
  * Internal to store/. Nothing here opens the database itself: closing any descriptor of it would
  * drop SQLite's POSIX locks. */
 #ifndef STORE_FILE_H
@@ -35,6 +35,12 @@ int file_set_aside(const char *path, int64_t wall_ms, char *aside, size_t aside_
 int file_create(const char *path, bool *created) MUST_CHECK;
 /* Syncs the folder of path: a name made or changed in it survives a power cut. */
 int file_sync_folder(const char *path) MUST_CHECK;
+/* The witness (witness.h): bytes of it, in the place of those before. sync: on disk when it returns, its name too. *changed_s: when the
+ * file was changed last, by the clock of its file system, in seconds. Return: 0, or negative errno: then what it holds is not known. */
+int file_witness_write(const char *path, const void *bytes, size_t n, bool sync, int64_t *changed_s) MUST_CHECK;
+/* Return: how many were read, at most `room`; 0 = none. */
+size_t file_witness_read(const char *path, void *bytes, size_t room, int64_t *changed_s);
+void file_witness_drop(const char *path);
 /* Size of PATH + suffix; -1 = not there. */
 int64_t file_size(const char *path, const char *suffix);
 

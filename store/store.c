@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/buf.h"
 #include "store/db.h"
 #include "store/file.h"
 #include "store/schema.h"
+#include "store/witness.h"
 
 /* An unclean end is followed by a whole check only where that is quick; beyond, damage is noticed
  * when it is met. */
@@ -136,6 +138,42 @@ static int save_state(struct store *s, const struct store_now *now)
                           now->wall_trusted, s->ordinal));
 }
 
+#define DOUBTS_BYTES 8
+
+static int load_doubts(struct store *s)
+{
+    uint8_t bytes[DOUBTS_BYTES];
+    size_t n = sizeof(bytes);
+    int rc = store_get(s, "doubts", bytes, &n);
+    struct reader r = reader_of(bytes, rc == 0 ? n : 0);
+
+    s->doubts = (struct store_doubts){read_be32(&r), 0};
+    s->doubts.aged = read_be32(&r);
+    return rc < 0 ? rc : 0;
+}
+
+static int save_doubts(struct store *s, const struct store_doubts *doubts)
+{
+    uint8_t bytes[DOUBTS_BYTES];
+    struct buf b;
+
+    buf_init_over(&b, bytes, sizeof(bytes));
+    buf_put_be32(&b, doubts->set_back);
+    buf_put_be32(&b, doubts->aged);
+    return store_set(s, "doubts", bytes, b.len);
+}
+
+/* How long the file lay until it was opened. A clock that is not to be trusted may show that it was long, for a box that never
+ * hears the time has no other; what it does not show is asked again once it is trusted. One that goes back shows nothing. */
+static bool lay_long(struct store *s, const struct store_now *now)
+{
+    int64_t opened_wall_ms = now->wall_ms - (now->mono_ms - s->opened_mono_ms);
+    bool lay = s->before_wall_ms > 0 && opened_wall_ms - s->before_wall_ms > STORE_AGED_MS;
+
+    s->age_judged = lay || now->wall_trusted || s->before_wall_ms == 0;
+    return lay;
+}
+
 /* A random id other than zero, which means none, and `not`. */
 static uint32_t random_id(uint32_t not, void (*random)(void *ctx, void *bytes, size_t n), void *ctx)
 {
@@ -149,14 +187,18 @@ static uint32_t random_id(uint32_t not, void (*random)(void *ctx, void *bytes, s
 /* Who we are: the generation of the file, and a new segment, committed before anything is numbered
  * under it (I4). */
 static int begin_segment(struct store *s, const struct store_now *now,
-                         void (*random)(void *ctx, void *bytes, size_t n), void *ctx)
+                         void (*random)(void *ctx, void *bytes, size_t n), void *ctx,
+                         struct store_opened *opened)
 {
     int64_t v[6];
-    int rc = db_read(s, SQL_STATE_LOAD, NULL, 0, v, 6);
+    int rc = db_read(s, SQL_STATE_LOAD, NULL, 0, v, 6), loaded;
+    struct store_doubts doubts;
 
-    if (rc < 0)
-        return rc;
-    s->age_mono_ms = now->mono_ms;
+    if (rc < 0 || (loaded = load_doubts(s)) < 0)
+        return rc < 0 ? rc : loaded;
+    doubts = s->doubts;
+    s->age_mono_ms = s->opened_mono_ms = now->mono_ms;
+    s->before_wall_ms = 0;
     if (rc == STORE_NONE) {
         s->generation = random_id(0, random, ctx);
     } else {
@@ -166,14 +208,24 @@ static int begin_segment(struct store *s, const struct store_now *now,
         s->ordinal = v[5];
         if (v[4] && now->wall_trusted && now->wall_ms >= v[3])
             s->age_ms += now->wall_ms - v[3];
+        s->before_wall_ms = v[3];
+        opened->set_back = witness_contradicts(s);
+        doubts.set_back += opened->set_back != NULL;
     }
+    doubts.aged += lay_long(s, now);
     s->segment = random_id(s->segment, random, ctx);
-    rc = db_write(s);
-    return rc != 0 ? rc : store_commit(s, now);
+    /* In one commit with the segment: the witness then speaks of both. */
+    if ((rc = db_write(s)) != 0 || (rc = save_doubts(s, &doubts)) != 0 ||
+        (rc = store_commit(s, now)) != 0)
+        return rc;
+    s->doubts = doubts;
+    opened->witness_error = witness_write(s, true);
+    return 0;
 }
 
 static int open_once(struct store *s, const struct store_now *now,
-                     void (*random)(void *ctx, void *bytes, size_t n), void *random_ctx)
+                     void (*random)(void *ctx, void *bytes, size_t n), void *random_ctx,
+                     struct store_opened *opened)
 {
     bool unclean = file_size(s->path, "-wal") > 0;
     int rc = connect_file(s);
@@ -185,7 +237,7 @@ static int open_once(struct store *s, const struct store_now *now,
     if ((rc = check_file(s, unclean)) != 0 || (rc = prepare_all(s)) != 0 ||
         (rc = db_mirrors_load(s)) != 0)
         return rc;
-    return begin_segment(s, now, random, random_ctx);
+    return begin_segment(s, now, random, random_ctx, opened);
 }
 
 /* Back to what store_open began with, but for the path and what it has learned. */
@@ -225,7 +277,7 @@ int store_open(struct store **out, const char *path, const struct store_now *now
     if (rc != 0)
         snprintf(s->error, sizeof(s->error), "%s: cannot be created: %s", path, strerror(-rc));
     while (rc == 0) {
-        rc = open_once(s, now, random, random_ctx);
+        rc = open_once(s, now, random, random_ctx, opened);
         if (rc == -EBADMSG && !opened->damaged) {
             bool created;
 
@@ -272,6 +324,7 @@ void store_close(struct store *s)
 
 int store_commit(struct store *s, const struct store_now *now)
 {
+    struct store_doubts doubts = s->doubts;
     int rc;
 
     if (s->broken)
@@ -283,11 +336,18 @@ int store_commit(struct store *s, const struct store_now *now)
             return rc;
     }
     db_release(s);
+    db_ordinal(s);
+    if (!s->age_judged && now->wall_trusted)
+        doubts.aged += lay_long(s, now);
+    if (doubts.aged != s->doubts.aged && (rc = save_doubts(s, &doubts)) != 0)
+        return rc;
     if ((rc = peer_rows_save(s)) != 0 || (rc = save_state(s, now)) != 0 ||
         (rc = db_run(s, SQL_COMMIT, NULL, 0)) != 0)
         return rc;
     s->in_transaction = false;
     s->saved_mono_ms = now->mono_ms;
+    s->doubts = doubts;
+    (void)witness_write(s, false);
     if (s->wal_pages >= (s->full ? DB_WAL_PAGES_FULL : DB_WAL_PAGES))
         db_checkpoint(s, false);
     return 0;
@@ -370,6 +430,11 @@ uint32_t store_generation(const struct store *s)
 uint32_t store_segment(const struct store *s)
 {
     return s->segment;
+}
+
+struct store_doubts store_doubts(const struct store *s)
+{
+    return s->doubts;
 }
 
 int64_t store_age_ms(const struct store *s, const struct store_now *now)

@@ -51,17 +51,30 @@ struct store_now {
     bool wall_trusted;
 };
 
+/* A copy of the store that is older than this when it is opened may have been put back with the whole disk that it is on: nothing but
+ * its age can show that. A day and a half, so that a box that is off at night, or wakes once a day, pays nothing for it. */
+#define STORE_AGED_MS (36ll * 60 * 60 * 1000)
+
+/* Why what the store remembers of others may be less than it once did. Each rises by one when its case is met, and is committed with
+ * what shows it: who depends on that memory keeps the two beside what it has made sure of. */
+struct store_doubts {
+    uint32_t set_back; /* the file took the place of a newer one, or nothing shows that it did not */
+    uint32_t aged;     /* it lay for STORE_AGED_MS */
+};
+
 struct store_opened {
     bool created; /* no file was there */
     bool damaged; /* the old file was set aside under aside_path, a new one begun */
     char aside_path[512];
     uint32_t generation; /* random, made with the file */
     uint32_t segment;    /* random, committed by this open: this process's segment (I4) */
+    const char *set_back; /* a sentence: what shows that the file is not the newest (store_doubts); NULL = nothing does */
+    int witness_error;    /* negative errno: the witness cannot be written, so the next start will count as set back; 0 */
 };
 
 /* Opens or creates the file (mode 0600), checks it, migrates it (user_version), sets a damaged one
  * aside under PATH.damaged-YYYYMMDD-HHMMSS (the newest four stay), commits a new segment, and makes
- * the ballast file (PATH-ballast, 8 MB). Where there is no room for that, the store opens full. A
+ * the ballast file (PATH-ballast, 8 MB) and the witness (PATH-witness, some bytes: whether the file is the one that was used last). Where there is no room for that, the store opens full. A
  * file of up to 64 MB is checked whole after an unclean end; in a larger one damage is noticed when
  * it is met. random: fills n bytes. Return: 0; STORE_LOCKED; negative errno with a sentence in err
  * (err_size bytes), the file untouched: -ENOTSUP = written by a newer longwire; -EINVAL = a
@@ -95,6 +108,8 @@ int store_probe_space(struct store *s) MUST_CHECK;
 
 uint32_t store_generation(const struct store *s);
 uint32_t store_segment(const struct store *s);
+/* As they stand; `aged` may rise with a commit too, the first at which wall time is trusted. */
+struct store_doubts store_doubts(const struct store *s);
 /* The age clock for this moment. */
 int64_t store_age_ms(const struct store *s, const struct store_now *now);
 /* Bytes of the database file now (page_count * page_size), for status. */

@@ -48,7 +48,9 @@ bool custody_commit(struct bridge *b)
         p->frames_waiting = false;
         if (p->frames_kept)
             channel_kept(p->channel);
-        p->frames_kept = p->save_out = false;
+        p->frames_kept = p->save_out = p->save_in = false;
+        if (p->sender.datagram)
+            peers_doubt(p);
         /* Told that we take little, the peer waits: where nobody probes it would wait for ever. */
         if (p->grant_small && receiver_grant(p) > 0 && !p->grant_small)
             channel_grant_changed(p->channel, b->now.mono_ms);
@@ -82,7 +84,7 @@ static void recover(struct bridge *b)
     broker_drop(b, false, "store failed");
     for (size_t i = 0; i < b->peer_count; i++) {
         struct peer *p = &b->peers[i];
-        p->frames_waiting = p->frames_kept = p->save_out = false;
+        p->frames_waiting = p->frames_kept = p->save_out = p->save_in = false;
         int rc = sender_reload(p);
         if (rc == 0)
             rc = receiver_reload(p);

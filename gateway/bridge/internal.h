@@ -139,6 +139,8 @@ struct peer {
     uint64_t frame_done;        /* last frame whose records were all given; to be committed and acknowledged: */
     bool frames_waiting;
     bool save_out;              /* what the channel keeps of its sending half has changed */
+    bool save_in;               /* what it keeps of its receiving half has, without a frame */
+    struct store_doubts doubts; /* that the channel knows of */
     uint64_t forgotten;         /* secrets that it kept once, as last saved */
     bool frames_kept;           /* ... and frames were put, that may leave after the commit */
     bool restart_channel;       /* at the turn's end */
@@ -364,6 +366,7 @@ void peers_anchor_close(struct peer *p, bool out);
 void peers_keep_frame(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n);
 void peers_drop_frame(void *ctx, uint32_t epoch, uint64_t number);
 void peers_saved_changed(void *ctx);
+void peers_receiver_changed(void *ctx);
 void peers_keep_leaning(void *ctx, uint32_t epoch, uint64_t number, const uint8_t *bytes, size_t n);
 bool peers_next_leaning(void *ctx, uint32_t epoch, uint64_t after, uint64_t *number, uint8_t *bytes, size_t *n);
 void peers_only_leaning(void *ctx, const uint32_t *epochs, unsigned count);
@@ -371,6 +374,8 @@ void peers_only_leaning(void *ctx, const uint32_t *epochs, unsigned count);
 void peers_before_commit(struct bridge *b);
 /* Gives a new channel what the store has of it. Return: 0; negative errno. */
 int peers_load_channel(struct peer *p) MUST_CHECK;
+/* Tells the channel when there is more doubt in the store than it knows of. */
+void peers_doubt(struct peer *p);
 /* After a rollback: the channel as the store has it. */
 void peers_read_back(struct peer *p);
 
@@ -381,6 +386,8 @@ int receiver_record(struct peer *p, const struct record *r);
 int receiver_greeting(struct peer *p, const struct channel_identity *them, struct channel_marks *ours);
 /* Is all of each class up to these numbers on our disk? */
 bool receiver_has_settled(struct peer *p, const uint64_t up_to[CLASS_COUNT]);
+/* Is the store that the peer tells of another than the one that it had when it was greeted last? */
+bool receiver_other_store(struct peer *p, const struct channel_identity *them);
 uint64_t receiver_grant(struct peer *p);
 int receiver_reload(struct peer *p) MUST_CHECK;
 

@@ -165,9 +165,9 @@ json_t *keys_json(const struct peer *p, const struct channel_status *s)
     static const char *const modes[] = {[SEAL_FULL] = "full", [SEAL_AUTH] = "auth", [SEAL_NONE] = "none"};
     if (p->config->seal == SEAL_NONE)
         return json_pack("{s:s}", "seal", "none");
-    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:s, s:b, s:b, s:b, s:I, s:I}", "seal", modes[p->config->seal], "tag_bytes",
+    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:s, s:b, s:b, s:b, s:b, s:I, s:I}", "seal", modes[p->config->seal], "tag_bytes",
                      (int)p->config->seal_tag, "secret", id_json(p->keys.id[0]), "next_secret", id_json(p->keys.id[1]), "in_use",
                      id_json(p->keys.in_use), "change", change(p, s), "misfit", p->keys.misfit, "forward_secrecy", p->config->forward_secrecy, "forward_secret",
-                     s->forward_secret, "forged",
+                     s->forward_secret, "awaits_echo", s->awaits_echo, "forged",
                      (json_int_t)s->forged, "replayed", (json_int_t)s->replayed);
 }

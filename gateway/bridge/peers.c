@@ -184,6 +184,11 @@ static bool op_has_settled(void *ctx, const uint64_t up_to[CLASS_COUNT])
     return receiver_has_settled(ctx, up_to);
 }
 
+static bool op_other_store(void *ctx, const struct channel_identity *them)
+{
+    return receiver_other_store(ctx, them);
+}
+
 static void op_restored(void *ctx, const struct record *r)
 {
     sender_restored(ctx, r);
@@ -193,6 +198,8 @@ static const struct channel_ops channel_ops = {
     .forgotten = op_forgotten,
     .settled = op_settled,
     .has_settled = op_has_settled,
+    .other_store = op_other_store,
+    .receiver_changed = peers_receiver_changed,
     .anchor_open = op_anchor_open,
     .anchor_propose = op_anchor_propose,
     .anchor_proposed = op_anchor_proposed,

@@ -8,6 +8,8 @@
 #include <string.h>
 #include "store/anchors.h"
 
+#define DOUBTS_BYTES 8 /* behind what the channel keeps: those of the store that it knows of */
+
 static const char *key_of(const struct peer *p, const char *what, char key[32])
 {
     snprintf(key, 32, "%s.%d", what, p->id);
@@ -20,6 +22,13 @@ void peers_saved_changed(void *ctx)
 {
     struct peer *p = ctx;
     p->save_out = true;
+    custody_dirty(p->bridge, COMMIT_LATEST_MS);
+}
+
+void peers_receiver_changed(void *ctx)
+{
+    struct peer *p = ctx;
+    p->save_in = true;
     custody_dirty(p->bridge, COMMIT_LATEST_MS);
 }
 
@@ -47,8 +56,13 @@ static bool save_in(struct peer *p)
     if (s.forgotten != p->forgotten)
         store_forget(p->bridge->store);
     p->forgotten = s.forgotten;
-    uint8_t saved[CHANNEL_SAVED_MAX];
-    int rc = store_set(p->bridge->store, key_of(p, "channel", key), saved, channel_save(p->channel, saved));
+    uint8_t saved[CHANNEL_SAVED_MAX + DOUBTS_BYTES];
+    size_t n = channel_save(p->channel, saved);
+    struct buf b;
+    buf_init_over(&b, saved + n, DOUBTS_BYTES);
+    buf_put_be32(&b, p->doubts.set_back);
+    buf_put_be32(&b, p->doubts.aged);
+    int rc = store_set(p->bridge->store, key_of(p, "channel", key), saved, n + b.len);
     explicit_bzero(saved, sizeof saved); /* keys may be among it */
     return !custody_failed(p->bridge, rc);
 }
@@ -83,7 +97,7 @@ void peers_before_commit(struct bridge *b)
         if (!p->sender.datagram)
             continue;
         /* The shares, which an acknowledgement changes too, stand with what the receiving half keeps. */
-        bool in = p->frames_waiting || (p->save_out && p->config->forward_secrecy);
+        bool in = p->frames_waiting || p->save_in || (p->save_out && p->config->forward_secrecy);
         if ((in && !save_in(p)) || (p->save_out && !save_out(p)))
             return;
     }
@@ -146,10 +160,18 @@ static int load_out(struct peer *p)
 static int load_in(struct peer *p)
 {
     char key[32];
-    uint8_t saved[CHANNEL_SAVED_MAX];
+    uint8_t saved[CHANNEL_SAVED_MAX + DOUBTS_BYTES];
     size_t n = sizeof saved;
     int rc = store_get(p->bridge->store, key_of(p, "channel", key), saved, &n);
-    bool good = rc < 0 || channel_load(p->channel, saved, rc == 0 ? n : 0);
+    /* A peer of whom nothing is kept has to answer for itself in any case. */
+    p->doubts = store_doubts(p->bridge->store);
+    n = rc == 0 && n >= DOUBTS_BYTES ? n - DOUBTS_BYTES : 0;
+    struct reader r = reader_of(saved + n, DOUBTS_BYTES);
+    if (n > 0)
+        p->doubts = (struct store_doubts){read_be32(&r), 0};
+    if (n > 0)
+        p->doubts.aged = read_be32(&r);
+    bool good = rc < 0 || channel_load(p->channel, saved, n);
     explicit_bzero(saved, sizeof saved);
     if (!good)
         bridge_logf(p->bridge, BRIDGE_WARN, "peer", "what the channel had remembered is not its own peer=%s", p->config->name);
@@ -161,7 +183,23 @@ int peers_load_channel(struct peer *p)
     int rc = load_in(p);
     if (rc >= 0)
         rc = load_out(p);
+    if (rc >= 0)
+        peers_doubt(p);
     return rc < 0 ? rc : 0;
+}
+
+void peers_doubt(struct peer *p)
+{
+    struct store_doubts now = store_doubts(p->bridge->store);
+    bool set_back = now.set_back != p->doubts.set_back;
+    if (!set_back && now.aged == p->doubts.aged)
+        return;
+    p->doubts = now;
+    peers_receiver_changed(p);
+    channel_doubt(p->channel, set_back);
+    if (p->config->seal != SEAL_NONE)
+        bridge_logf(p->bridge, BRIDGE_WARN, "peer", "our store %s: nothing is taken from the peer until it has answered for itself peer=%s",
+                    set_back ? "was set back" : "lay long, and may be a copy", p->config->name);
 }
 
 void peers_read_back(struct peer *p)
@@ -173,4 +211,5 @@ void peers_read_back(struct peer *p)
         channel_restart(p->channel, "store failed", p->bridge->now.mono_ms);
     else
         custody_failed(p->bridge, rc);
+    peers_doubt(p);
 }

@@ -297,6 +297,14 @@ bool receiver_has_settled(struct peer *p, const uint64_t up_to[CLASS_COUNT])
     return true;
 }
 
+bool receiver_other_store(struct peer *p, const struct channel_identity *them)
+{
+    struct store_mark marks[CLASS_COUNT];
+    struct store_remote of = {0};
+    return !custody_failed(p->bridge, store_marks(p->bridge->store, p->id, marks, &of)) && of.generation != 0 &&
+           of.generation != them->generation;
+}
+
 int receiver_greeting(struct peer *p, const struct channel_identity *them, struct channel_marks *ours)
 {
     struct bridge *b = p->bridge;

@@ -53,6 +53,8 @@ static void print_key(const json_t *key)
     printf("\n");
     if (json_is_true(json_object_get(key, "misfit")))
         printf("    NOTHING THAT COMES FITS A KEY of ours: are key, seal and seal_tag the same at both ends?\n");
+    if (json_is_true(json_object_get(key, "awaits_echo")))
+        printf("    OUR STORE WAS SET BACK, lay long, or is new: nothing is taken from this peer until it has answered for itself\n");
     if (number(key, "forged") || number(key, "replayed"))
         printf("    refused: %lld frames that fit no key, %lld repeated\n", number(key, "forged"), number(key, "replayed"));
 }

@@ -101,6 +101,11 @@ static int open_store(struct daemon *d, const struct config *config)
     }
     if (opened.damaged)
         log_fmt(LOG_LEVEL_ERR, "store", "the file was damaged: set aside, a new one begun path=%s", opened.aside_path);
+    if (opened.set_back)
+        log_fmt(LOG_LEVEL_WARN, "store", "was set back, as far as can be told: %s path=%s", opened.set_back, config->store.path);
+    if (opened.witness_error)
+        log_fmt(LOG_LEVEL_WARN, "store", "its witness cannot be written, so the next start will take it for one that was set back: %s path=%s-witness",
+                strerror(-opened.witness_error), config->store.path);
     log_fmt(LOG_LEVEL_INFO, "store", "%s path=%s generation=%08x segment=%08x", opened.created ? "created" : "opened",
             config->store.path, opened.generation, opened.segment);
     return 0;

@@ -470,6 +470,12 @@ bool channel_load(struct channel *c, const uint8_t *bytes, size_t n)
     return c->datagram && datagram_load(c, bytes, n);
 }
 
+void channel_doubt(struct channel *c, bool anew)
+{
+    if (c->datagram)
+        datagram_doubt(c, anew);
+}
+
 size_t channel_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_MAX])
 {
     return c->datagram ? datagram_save_out(c, out) : 0;
@@ -518,6 +524,7 @@ void channel_status(const struct channel *c, struct channel_status *out)
     out->epoch = c->own_epoch;
     out->rtt_ms = c->pace.srtt_ms;
     out->in_flight = c->datagram ? datagram_in_flight(c) : c->out.in_flight;
+    out->awaits_echo = c->datagram && datagram_awaits_echo(c);
     out->forward_secret = c->datagram && datagram_forward_secret(c);
     if (c->sealed) {
         out->peer_has_next = c->live && c->peer_has_next;

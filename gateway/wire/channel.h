@@ -180,6 +180,11 @@ struct channel_ops {
     int (*greeting)(void *ctx, const struct channel_identity *peer, struct channel_marks *ours);
     /* DATAGRAM: is all of each class up to these numbers, as the peer's `settled` gave them, on our disk? NULL: it is. */
     bool (*has_settled)(void *ctx, const uint64_t up_to[CLASS_COUNT]);
+    /* DATAGRAM, sealed: is the peer's store, by what it says here, another than that of the process that greeting() was last told of?
+     * NULL: it is not. */
+    bool (*other_store)(void *ctx, const struct channel_identity *peer);
+    /* DATAGRAM: what channel_save tells has changed though no frame was taken: with the next commit will do. May be NULL. */
+    void (*receiver_changed)(void *ctx);
     /* STREAM: the handshake is done; what the peer has of ours. DATAGRAM: theirs is NULL (marks are
      * not told): a new epoch of ours begins, what was given and not acked is asked for again, and
      * indices begin at 0; called from channel_link_up, too. From here next_record starts over at
@@ -299,6 +304,10 @@ size_t channel_forget_models_in(struct channel *c);
 #define CHANNEL_SAVED_MAX 960 /* SQLite keeps so much in the row's own page: what was there before is overwritten in place */
 size_t channel_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX]);
 bool channel_load(struct channel *c, const uint8_t *bytes, size_t n) MUST_CHECK;
+/* DATAGRAM, sealed (else nothing happens), after channel_load: what was saved may be older than what was last used, so that recordings
+ * would pass for news. Nothing of the peer is taken until it has answered a fresh word of ours: it is asked for that when a frame of it
+ * comes, once in a while. This is saved, too. anew: a word that was asked for before is no good any more. */
+void channel_doubt(struct channel *c, bool anew);
 
 /* DATAGRAM: the sending half. save_out: to be committed with the frames that keep_frame gave, then
  * channel_kept. After channel_new (and after channel_restart, where the store was rolled back):
@@ -330,6 +339,7 @@ struct channel_status {
     bool peer_has_next;   /* the peer said that it holds our next secret */
     bool next_in_use;     /* the epoch is keyed with next: both ends have it */
     uint64_t forgotten;   /* of what channel_save wrote, secrets that it writes no more: their old bytes are to be overwritten */
+    bool awaits_echo;     /* DATAGRAM: nothing is taken until the peer has answered a fresh word of ours (channel_doubt) */
     bool forward_secret;  /* the keys of both directions have an X25519 secret in them */
 };
 void channel_status(const struct channel *c, struct channel_status *out);

@@ -173,7 +173,7 @@ static size_t send_refusal(struct channel *c)
     struct datagram *d = c->datagram;
     struct refused_epoch *r = &d->refused;
     uint8_t frame[DATAGRAM_ANSWER_MAX];
-    struct datagram_answer a = {.type = r->why, .floor = d->floor, .wants_echo = d->has_nonce, .lacks_share = r->lacks_share};
+    struct datagram_answer a = {.type = r->why, .floor = datagram_told_floor(d), .wants_echo = d->has_nonce, .lacks_share = r->lacks_share};
     struct answered to = {{r->counter, r->id, r->salt}, r->next_secret, &r->ids};
     memcpy(a.nonce, d->nonce, sizeof a.nonce);
     datagram_share_refuse(c, &r->ids, &a);

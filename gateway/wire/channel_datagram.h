@@ -32,6 +32,9 @@ size_t datagram_forget_models_in(struct channel *c);
 /* Both directions, as far as they are in use, are keyed with X25519 as well. */
 bool datagram_forward_secret(const struct channel *c);
 void datagram_restart(struct channel *c);
+void datagram_doubt(struct channel *c, bool anew);
+/* Nothing of the peer is taken until it has echoed a word of ours. */
+bool datagram_awaits_echo(const struct channel *c);
 size_t datagram_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX]);
 bool datagram_load(struct channel *c, const uint8_t *bytes, size_t n) MUST_CHECK;
 size_t datagram_save_out(const struct channel *c, uint8_t out[CHANNEL_SAVED_OUT_MAX]);

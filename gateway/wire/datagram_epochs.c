@@ -86,19 +86,71 @@ void datagram_refuse(struct channel *c, const struct in_epoch *e, enum datagram_
         d->forgotten_epoch = e->id;
 }
 
-/* Sealed: a receiver that remembers nothing of the peer cannot tell a recording; it wants to hear a fresh word of its own. a: NULL
- * where it could not be read. */
+static void receiver_changed(struct channel *c)
+{
+    if (c->ops->receiver_changed)
+        c->ops->receiver_changed(c->ctx);
+}
+
+/* Sealed: a receiver cannot tell a recording by its floor where it remembers nothing of the peer, or where it was set back. Nor where the
+ * peer's store is another than before: that counts from the beginning, and what was recorded of one that is lost would stand above
+ * it. a: NULL where it could not be read. */
+static bool must_echo(const struct channel *c, const struct datagram_announcement *a)
+{
+    const struct datagram *d = c->datagram;
+    return datagram_sealed(c) &&
+           (d->floor == 0 || d->doubt || (a && c->ops->other_store && c->ops->other_store(c->ctx, &a->identity)));
+}
+
+/* The word that it wants to hear is a fresh one of its own. It is kept over restarts: a box that sleeps between two messages would else
+ * ask for another each time that it wakes. */
 static bool proves_itself(struct channel *c, const struct datagram_announcement *a)
 {
     struct datagram *d = c->datagram;
-    if (!datagram_sealed(c) || d->floor > 0)
+    if (!must_echo(c, a))
         return true;
     if (!d->has_nonce) {
         c->ops->random_bytes(c->ctx, d->nonce, sizeof d->nonce);
         d->has_nonce = true;
+        receiver_changed(c);
         return false;
     }
     return a && a->echoes && memcmp(a->echo, d->nonce, sizeof d->nonce) == 0;
+}
+
+void datagram_doubt(struct channel *c, bool anew)
+{
+    struct datagram *d = c->datagram;
+    if (!datagram_sealed(c))
+        return;
+    d->doubt = true;
+    d->has_nonce &= !anew;
+    while (d->held_count > 0)
+        datagram_forget_held(d, d->held_count - 1);
+    receiver_changed(c);
+    /* What was recorded of the peer's acknowledgements tells what it had once: it may have been set back, too. */
+    if (anew && d->frame_count > 0)
+        datagram_abandon(c);
+}
+
+bool datagram_awaits_echo(const struct channel *c)
+{
+    const struct datagram *d = c->datagram;
+    return datagram_sealed(c) && (d->doubt || (d->floor == 0 && d->has_nonce));
+}
+
+/* In doubt the peer's sender may have been set back as well, to a counter below what it used once: so it is told to leave all of that
+ * behind. */
+uint64_t datagram_told_floor(const struct datagram *d)
+{
+    return d->doubt && d->floor > 0 && d->floor < UINT64_MAX - DATAGRAM_LEAP ? d->floor + DATAGRAM_LEAP : d->floor;
+}
+
+void datagram_refuse_doubted(struct channel *c, const struct in_epoch *e, int64_t now_ms)
+{
+    c->status.replayed++;
+    (void)proves_itself(c, NULL);
+    datagram_refuse(c, e, DATAGRAM_FLOOR, now_ms);
 }
 
 void datagram_refuse_unread(struct channel *c, const struct in_epoch *e, int64_t now_ms)
@@ -173,9 +225,10 @@ struct in_epoch *datagram_accept_epoch(struct channel *c, const struct datagram_
         datagram_refuse(c, e, DATAGRAM_NO_ANCHOR, now_ms);
         return NULL;
     }
-    if (earlier_of(d, a->counter, a->epoch))
+    if (!d->doubt && earlier_of(d, a->counter, a->epoch))
         return begin_epoch(c, e);
-    if (a->counter <= d->floor || !proves_itself(c, a)) {
+    bool proven = proves_itself(c, a);
+    if (a->counter <= d->floor || !proven) {
         c->status.replayed += datagram_sealed(c);
         datagram_refuse(c, e, DATAGRAM_FLOOR, now_ms);
         return NULL;
@@ -184,9 +237,9 @@ struct in_epoch *datagram_accept_epoch(struct channel *c, const struct datagram_
         c->status.refused++;
         return NULL;
     }
-    /* Where it branched off, what came before it, or is still under way, is of another branch. */
+    /* Where it branched off, what came before it, or is still under way, is of another branch; in doubt it may be a recording. */
     memcpy(d->earlier, a->earlier, sizeof d->earlier);
-    d->earlier_count = ours.branched ? 0 : a->earlier_count;
+    d->earlier_count = ours.branched || d->doubt ? 0 : a->earlier_count;
     for (unsigned i = d->in_count; i-- > 0;)
         if (!earlier_of(d, d->in[i].counter, d->in[i].id))
             remove_epoch(c, i);
@@ -196,7 +249,7 @@ struct in_epoch *datagram_accept_epoch(struct channel *c, const struct datagram_
         return NULL;
     }
     d->floor = a->counter;
-    d->has_nonce = false;
+    d->doubt = d->has_nonce = false;
     note_secrets(c, a, e);
     c->peer_epoch = e->id;
     e = begin_epoch(c, e);

@@ -23,6 +23,7 @@
 #define DATAGRAM_EPOCHS     (1 + DATAGRAM_EARLIER) /* of a direction that are alive: the newest, and those before it with frames under way */
 #define DATAGRAM_FRAME_MAX  4096 /* bytes, whatever mtu is said */
 #define DATAGRAM_HELD_MAX   64   /* frames kept until what they follow is here */
+#define DATAGRAM_LEAP       (1u << 20) /* epochs that a sender cannot have begun since a copy was made: one a minute for two years */
 #define DATAGRAM_DISTRUST   2    /* epochs in a row that were refused or never answered: frames of the next lean on nothing */
 #define DATAGRAM_TRIES      6    /* of the oldest frame; then a new epoch begins */
 #define METERED_TRIES       3    /* the same where hours lie between them */
@@ -233,7 +234,8 @@ struct datagram {
     uint64_t floor; /* the highest counter accepted */
     struct datagram_earlier earlier[DATAGRAM_EARLIER]; /* than in[0], as its sender said when it began */
     unsigned earlier_count;
-    bool has_nonce;
+    bool doubt;     /* the floor may be that of an older copy: the next epoch must echo the nonce */
+    bool has_nonce; /* drawn, and not echoed yet */
     uint8_t nonce[DATAGRAM_NONCE_BYTES];
     struct refused_epoch refused;
     int64_t floor_not_before_ms, forgotten_not_before_ms, repeated_not_before_ms;
@@ -358,6 +360,10 @@ void datagram_ack_told(struct channel *c, struct in_epoch *e, int64_t now_ms);
 struct in_epoch *datagram_in_epoch(struct datagram *d, uint32_t id);
 /* As if nothing had ever come. */
 void datagram_forget_in(struct channel *c);
+/* A frame of an epoch that we know, while the floor is in doubt: it may be a recording. Refused, and its sender asked for an echo. */
+void datagram_refuse_doubted(struct channel *c, const struct in_epoch *e, int64_t now_ms);
+/* What a FLOOR of ours tells. */
+uint64_t datagram_told_floor(const struct datagram *d);
 /* Is this announced epoch one that may begin now? Return: it, in its place; NULL: no, and the sender may have to be told why. */
 struct in_epoch *datagram_accept_epoch(struct channel *c, const struct datagram_announcement *a, struct in_epoch *e, int64_t now_ms);
 /* May the sender of the newest epoch have made this frame? One that was set back began that epoch without knowing of all that it

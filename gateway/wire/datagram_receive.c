@@ -227,6 +227,10 @@ static void on_data(struct channel *c, uint8_t *frame, size_t n, struct in_epoch
         c->status.forged += clear > 0 && datagram_sealed(c);
         return;
     }
+    if (e != fresh && d->doubt) {
+        datagram_refuse_doubted(c, e, now_ms);
+        return;
+    }
     if (e == fresh && !(e = datagram_accept_epoch(c, &h.announcement, fresh, now_ms)))
         return;
     if (!datagram_is_of_branch(d, e, number)) {

@@ -5,11 +5,11 @@
 
 #include "gateway/wire/datagram_internal.h"
 
-#define IN_FORMAT  6
+#define IN_FORMAT  7
 #define OUT_FORMAT 4
 #define IDS_BYTES  (1 + 2 * DATAGRAM_SHARE_ID)
 
-static_assert(1 + 8 + 2 + DATAGRAM_EARLIER * (8 + 2 + 8) + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 9 + 5 + IDS_BYTES + CRYPTO_KEY_BYTES + FRAME_BITMAP_MAX) +
+static_assert(1 + 8 + 1 + DATAGRAM_NONCE_BYTES + 2 + DATAGRAM_EARLIER * (8 + 2 + 8) + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 9 + 5 + IDS_BYTES + CRYPTO_KEY_BYTES + FRAME_BITMAP_MAX) +
                       DATAGRAM_SHARES_SAVED <= CHANNEL_SAVED_MAX,
               "what is saved has room");
 static_assert(1 + 8 + 8 + 4 + 2 + DATAGRAM_EPOCHS * (4 + 8 + 8 + DATAGRAM_SALT_BYTES + 9 + IDS_BYTES) + 12 + 7 * FRAME_WINDOW <=
@@ -64,6 +64,8 @@ size_t datagram_save(const struct channel *c, uint8_t out[CHANNEL_SAVED_MAX])
     buf_init_over(&b, out, CHANNEL_SAVED_MAX);
     buf_put_u8(&b, IN_FORMAT);
     buf_put_be64(&b, d->floor);
+    buf_put_u8(&b, (uint8_t)(d->doubt | d->has_nonce << 1));
+    buf_put(&b, d->nonce, sizeof d->nonce);
     buf_put_u8(&b, (uint8_t)d->in_count);
     for (unsigned i = 0; i < d->in_count; i++) {
         const struct in_epoch *e = &d->in[i];
@@ -137,6 +139,9 @@ bool datagram_load(struct channel *c, const uint8_t *bytes, size_t n)
     if (read_u8(&r) != IN_FORMAT)
         return false;
     uint64_t floor = read_be64(&r);
+    uint8_t flags = read_u8(&r);
+    uint8_t nonce[DATAGRAM_NONCE_BYTES];
+    read_into(&r, nonce, sizeof nonce);
     unsigned count = read_u8(&r);
     if (r.bad || count > DATAGRAM_EPOCHS)
         return false;
@@ -163,6 +168,9 @@ bool datagram_load(struct channel *c, const uint8_t *bytes, size_t n)
     d->floor = floor;
     memcpy(d->earlier, earlier, earlier_count * sizeof earlier[0]);
     d->earlier_count = earlier_count;
+    d->doubt = flags & 1;
+    d->has_nonce = flags & 2;
+    memcpy(d->nonce, nonce, sizeof nonce);
     c->peer_epoch = d->in_count > 0 ? d->in[0].id : 0;
     return r.left == 0;
 }

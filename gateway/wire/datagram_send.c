@@ -373,7 +373,7 @@ void datagram_on_floor(struct channel *c, const struct datagram_answer *a)
     c->status.refused++;
     d->distrust += !a->lacks_share && d->distrust < DATAGRAM_DISTRUST;
     datagram_share_answered(c, a);
-    if (a->wants_echo)
+    if (a->wants_echo && a->floor == 0)
         datagram_forgotten(c); /* it remembers nothing of us */
     else
         datagram_abandon(c);

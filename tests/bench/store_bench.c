@@ -85,10 +85,10 @@ static void put(struct store *s, int peer, const struct msg *msg, int64_t expire
 
 static void remove_store(const char *path)
 {
-    static const char *const suffixes[] = {"", "-wal", "-ballast"};
+    static const char *const suffixes[] = {"", "-wal", "-ballast", "-witness"};
     char name[512];
 
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
         snprintf(name, sizeof(name), "%s%s", path, suffixes[i]);
         unlink(name);
     }

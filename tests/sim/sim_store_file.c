@@ -90,6 +90,36 @@ int file_create(const char *path, bool *created)
     return f && sim_file_sync(d, f) == SIM_DISK_OK ? 0 : -EIO;
 }
 
+int file_witness_write(const char *path, const void *bytes, size_t n, bool sync, int64_t *changed_s)
+{
+    struct sim_disk *d;
+    struct sim_file *f = beside(path, "-witness", true, &d);
+    enum sim_disk_result rc = f ? sim_file_write(d, f, 0, bytes, n) : SIM_DISK_ERROR;
+    if (rc == SIM_DISK_OK && sync)
+        rc = sim_file_sync(d, f);
+    *changed_s = 0; /* a simulated disk keeps no times */
+    return rc == SIM_DISK_OK ? 0 : rc == SIM_DISK_FULL ? -ENOSPC : -EIO;
+}
+
+size_t file_witness_read(const char *path, void *bytes, size_t room, int64_t *changed_s)
+{
+    struct sim_disk *d;
+    struct sim_file *f = beside(path, "-witness", false, &d);
+    size_t n = !f ? 0 : f->now_size < room ? f->now_size : room;
+    if (n > 0)
+        memcpy(bytes, f->now, n);
+    *changed_s = 0;
+    return n;
+}
+
+void file_witness_drop(const char *path)
+{
+    struct sim_disk *d;
+    struct sim_file *f = beside(path, "-witness", false, &d);
+    if (f)
+        (void)sim_file_delete(d, f, false);
+}
+
 int64_t file_size(const char *path, const char *suffix)
 {
     struct sim_disk *d;

@@ -149,7 +149,7 @@ void one_bridge_restart(struct one_bridge *f)
 
 void one_bridge_free(struct one_bridge *f)
 {
-    static const char *const files[] = {"", "-wal", "-ballast"};
+    static const char *const files[] = {"", "-wal", "-ballast", "-witness"};
     char file[300];
     stop(f);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {

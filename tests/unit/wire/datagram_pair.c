@@ -288,8 +288,15 @@ static int on_greeting(void *ctx, const struct channel_identity *peer, struct ch
 {
     struct end *e = ctx;
     e->greetings++;
+    e->greeted_generation = peer->generation;
     /* A store remembers the segments of the past. */
     return peer->segment == e->sim->end[!e->side].identity.segment ? 0 : CHANNEL_REFUSED_UNKNOWN;
+}
+
+static bool on_other_store(void *ctx, const struct channel_identity *peer)
+{
+    const struct end *e = ctx;
+    return e->greetings > 0 && peer->generation != e->greeted_generation;
 }
 
 static void on_greeted(void *ctx, const struct channel_marks *theirs)
@@ -333,6 +340,8 @@ static const struct channel_ops ops = {
     .forgotten = on_forgotten,
     .settled = on_settled,
     .has_settled = on_has_settled,
+    .other_store = on_other_store,
+    .receiver_changed = on_saved_changed,
     .keep_frame = on_keep_frame,
     .drop_frame = on_drop_frame,
     .keep_leaning = on_keep_leaning,

@@ -48,6 +48,7 @@ struct end {
     struct disk live, disk;
     uint64_t frame_live;
     int64_t commit_at_ms;
+    uint32_t greeted_generation; /* the peer's, as it said last */
     unsigned frames, largest, greetings, copies, give_ups;
     uint64_t bytes;
     uint8_t payload[300];
