@@ -22,3 +22,14 @@ def restore_store(gateway, folder):
     delete_store(gateway)
     for file in folder.iterdir():
         shutil.copy2(file, gateway.folder)
+
+
+def restore_database(gateway, folder):
+    """The database alone: the witness beside it stays."""
+    witness = gateway.store.name + "-witness"
+    for file in store_files(gateway):
+        if file.name != witness:
+            file.unlink()
+    for file in folder.iterdir():
+        if file.name != witness:
+            shutil.copy2(file, gateway.folder)

@@ -3,6 +3,7 @@ it arrives, in order, once he lets the messages pass."""
 import tap
 from checks import expect, numbered
 from satellite import IMEI, SatellitePair
+from stores import restore_database, restore_store, save_store
 from tap import case, check, check_equal
 
 # What is lost is sent again after minutes of the emulated time.
@@ -94,6 +95,40 @@ def _(world):
     check(is_secret(pair), "forward secret for all that")
     check_equal([g.status()["peers"][0]["counters"].get("published_again", 0) for g in (pair.edge, pair.hub)], [0, 0],
                 "published again")
+
+
+def set_back(what, side, restore, env=None):
+    """What came after the copy was made is played to the end whose store is that copy."""
+    @case(f"the {side} is put back from {what}: recordings of what came since are refused, and the peer answers for itself")
+    def _(world):
+        pair, talk = attacked(world, 0)
+        victim = getattr(pair, side)
+        talk.say(2)
+        talk.expect()
+        pair.wait_drained()
+        victim.stop()
+        save_store(victim, world.folder / "copy")
+        victim.start()
+        talk.say(3)
+        talk.expect()
+        pair.wait_drained()
+        victim.kill()
+        restore(victim, world.folder / "copy")
+        victim.start(env=env)
+        victim.wait_status(lambda s: s["peers"][0]["key"]["awaits_echo"], "it knows that its memory is old")
+        pair.sky.ask("play", imei=IMEI, last=8)
+        victim.wait_status(lambda s: s["peers"][0]["key"]["replayed"] >= 1, "refused and counted")
+        talk.say(3)
+        talk.expect()
+        victim.wait_status(lambda s: not s["peers"][0]["key"]["awaits_echo"], "the peer has answered for itself")
+        pair.wait_drained()
+        victim.restart(env=env)
+        check(not victim.status()["peers"][0]["key"]["awaits_echo"], "a start of its own store asks for nothing")
+
+
+set_back("a backup of its database", "hub", restore_database)
+set_back("a backup of its database", "edge", restore_database)
+set_back("an image of its disk", "hub", restore_store, {"LONGWIRE_TEST_WALL_OFFSET_MS": str(37 * 3600 * 1000)})
 
 
 if __name__ == "__main__":
