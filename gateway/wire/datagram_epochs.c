@@ -128,6 +128,10 @@ void datagram_doubt(struct channel *c, bool anew)
     while (d->held_count > 0)
         datagram_forget_held(d, d->held_count - 1);
     receiver_changed(c);
+    /* What we sent since may be on tape, and the peer's memory of it lost: our next epochs are to stand above it. */
+    d->counter += d->counter < UINT64_MAX - DATAGRAM_LEAP ? DATAGRAM_LEAP : 0;
+    if (c->ops->saved_changed)
+        c->ops->saved_changed(c->ctx);
     /* What was recorded of the peer's acknowledgements tells what it had once: it may have been set back, too. */
     if (anew && d->frame_count > 0)
         datagram_abandon(c);
@@ -139,8 +143,8 @@ bool datagram_awaits_echo(const struct channel *c)
     return datagram_sealed(c) && (d->doubt || (d->floor == 0 && d->has_nonce));
 }
 
-/* In doubt the peer's sender may have been set back as well, to a counter below what it used once: so it is told to leave all of that
- * behind. */
+/* In doubt the peer's sender may have been set back as well, and not know it, to a counter below what it used once: so it is told to
+ * leave all of that behind. */
 uint64_t datagram_told_floor(const struct datagram *d)
 {
     return d->doubt && d->floor > 0 && d->floor < UINT64_MAX - DATAGRAM_LEAP ? d->floor + DATAGRAM_LEAP : d->floor;

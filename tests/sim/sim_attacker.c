@@ -83,3 +83,12 @@ void sim_attacker_see(struct sim_attacker *a, unsigned from, const uint8_t *byte
         a->carry(a->ctx, rng_chance(&a->rng, PPM / 5) ? !old->from : old->from, old->bytes, old->n);
     }
 }
+
+void sim_attacker_play(struct sim_attacker *a, unsigned from)
+{
+    for (unsigned i = a->recorded < SIM_ATTACKER_TAPE ? 0 : a->recorded - SIM_ATTACKER_TAPE; i < a->recorded; i++) {
+        const struct sim_recording *r = &a->tape[i % SIM_ATTACKER_TAPE];
+        if (r->from == from)
+            a->carry(a->ctx, from, r->bytes, r->n);
+    }
+}

@@ -28,5 +28,7 @@ struct sim_attacker {
 /* A frame, as its maker gave it to the line. Carries what is to be carried. datagram: bytes are the frame itself, else framed for a
  * byte stream. */
 void sim_attacker_see(struct sim_attacker *a, unsigned from, const uint8_t *bytes, size_t n, bool datagram);
+/* All that it has of one end once more, in its order. */
+void sim_attacker_play(struct sim_attacker *a, unsigned from);
 
 #endif

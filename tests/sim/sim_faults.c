@@ -2,6 +2,10 @@
  * an event of its own, and calm ends all. */
 #include "tests/sim/sim_world.h"
 
+#include <stdio.h>
+#include <string.h>
+#include "store/store.h"
+
 #define OUTAGE_MAX_MS     (20 * 60 * 1000)
 #define BROKER_AWAY_MAX_MS (5 * 60 * 1000)
 #define RESTART_MAX_MS    60000
@@ -175,6 +179,22 @@ static void disk_error(struct sim_world *w)
     later(w, rng_skewed(&w->rng, 100, 60000), end_disk, s->index);
 }
 
+static void play(void *ctx, uint64_t site)
+{
+    struct sim_world *w = ctx;
+    if (!w->calm)
+        sim_attacker_play(&w->line.attacker, !site);
+}
+
+/* Its store is about to know less than it did: an attacker plays all that it has, once the site is there again. */
+static void memory_lost(struct sim_world *w, struct sim_site *s)
+{
+    if (!w->line.config.mtu || !w->line.attacker.ppm)
+        return;
+    sim_site_memory_lost(s);
+    later(w, RESTART_MAX_MS + rng_skewed(&w->rng, 0, OUTAGE_MAX_MS), play, s->index);
+}
+
 static void lose_store(void *ctx, uint64_t site)
 {
     struct sim_world *w = ctx;
@@ -185,6 +205,7 @@ static void lose_store(void *ctx, uint64_t site)
     sim_check_excuse(w);
     sim_site_crash(s, true, rng_skewed(&w->rng, 0, RESTART_MAX_MS));
     sim_trace(&w->report, s->name, "STORE LOST");
+    memory_lost(w, s);
     sim_disk_wipe(&s->disk);
 }
 
@@ -196,6 +217,26 @@ static void store_lost(struct sim_world *w)
     if (slow)
         sim_site_broker_slow(s, false, true);
     later(w, slow ? rng_range(&w->rng, 0, 10000) : 0, lose_store, s->index);
+}
+
+static void restore(struct sim_site *s, const struct sim_file *copy, bool alone)
+{
+    static const char suffix[] = "-witness";
+    uint8_t witness[64];
+    char path[256] = "";
+    size_t n = 0;
+    for (const struct sim_file *f = s->disk.files; f && alone; f = f->next) {
+        size_t len = strlen(f->path);
+        if (!f->there || len < strlen(suffix) || strcmp(f->path + len - strlen(suffix), suffix) != 0)
+            continue;
+        n = f->now_size < sizeof witness ? f->now_size : sizeof witness;
+        memcpy(witness, f->now, n);
+        snprintf(path, sizeof path, "%s", f->path);
+    }
+    sim_disk_restore(&s->disk, copy);
+    struct sim_file *f = n > 0 ? sim_disk_file(&s->disk, path, true) : NULL;
+    if (f && (sim_file_write(&s->disk, f, 0, witness, n) != SIM_DISK_OK || sim_file_sync(&s->disk, f) != SIM_DISK_OK))
+        sim_fail(s->report, "disk", "%s: its witness is lost", s->name);
 }
 
 /* First a copy is made, as a backup of a running machine would be; later it is put in place of what there is. */
@@ -211,9 +252,15 @@ static void store_set_back(struct sim_world *w)
     }
     w->figures.of[SIM_STORES_SET_BACK]++;
     sim_check_excuse(w);
-    sim_site_crash(s, true, rng_skewed(&w->rng, 0, RESTART_MAX_MS));
-    sim_trace(&w->report, s->name, "STORE SET BACK to the copy");
-    sim_disk_restore(&s->disk, w->copies[s->index]);
+    /* With keys the copy is to be known as one: the database alone was put back, or a whole disk that is old. */
+    bool sealed = w->plan.hazards & HAZARD_SEALED, alone = sealed && rng_chance(&w->rng, PPM / 2);
+    sim_site_crash(s, !alone, rng_skewed(&w->rng, 0, RESTART_MAX_MS));
+    sim_trace(&w->report, s->name, "STORE SET BACK to the copy%s", alone ? ", but for its witness" : "");
+    restore(s, w->copies[s->index], alone);
+    if (sealed && !alone)
+        s->wall_offset_ms += STORE_AGED_MS + 1;
+    w->ledger.clock_lies = w->ledger.clock_lies || (s->wall_trusted && s->wall_offset_ms != 0);
+    memory_lost(w, s);
     sim_disk_free_copy(w->copies[s->index]);
     w->copies[s->index] = NULL;
 }

@@ -63,6 +63,9 @@ const struct sim_family sim_families[] = {
     {"forward secret datagrams, attacked, crashes",
      HAZARD_SHARES | HAZARD_SEALED | HAZARD_ATTACKER | HAZARD_DATAGRAM | HAZARD_CRASH_EDGE | HAZARD_CRASH_HUB,
      HAZARD_DELAY | HAZARD_OUTAGE | HAZARD_METERED | HAZARD_STOP | HAZARD_BROKER | HAZARD_LARGE},
+    {"sealed datagrams, attacked, stores lost and set back",
+     HAZARD_SEALED | HAZARD_ATTACKER | HAZARD_DATAGRAM | HAZARD_STORE_LOST | HAZARD_STORE_OLD,
+     HAZARD_DELAY | HAZARD_OUTAGE | HAZARD_METERED | HAZARD_BROKER},
 };
 const unsigned sim_family_count = sizeof sim_families / sizeof sim_families[0];
 

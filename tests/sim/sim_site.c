@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/hash.h"
 #include "gateway/mqtt/backoff.h"
 #include "tests/sim/sim_memory.h"
 #include "tests/support/primer_made.h"
@@ -611,13 +612,56 @@ void sim_site_link_state(struct sim_site *s, uint64_t station, enum sim_line_sta
     leave(s);
 }
 
+/* ---- what an attacker has of a time that its store does not know of ---- */
+
+static uint64_t hash_of(const uint8_t *bytes, size_t n)
+{
+    return hash64_add(HASH64_START, bytes, n);
+}
+
+void sim_site_memory_lost(struct sim_site *s)
+{
+    const struct sim_attacker *a = &s->line->attacker;
+    s->stale_count = 0;
+    for (unsigned i = 0; i < a->recorded && i < SIM_ATTACKER_TAPE; i++)
+        if (a->tape[i].from != s->index)
+            s->stale[s->stale_count++] = hash_of(a->tape[i].bytes, a->tape[i].n);
+}
+
+static bool is_stale(const struct sim_site *s, const uint8_t *bytes, size_t n)
+{
+    uint64_t hash = s->stale_count > 0 ? hash_of(bytes, n) : 0;
+    for (unsigned i = 0; i < s->stale_count; i++)
+        if (s->stale[i] == hash)
+            return true;
+    return false;
+}
+
+/* Bytes of records that came in frames which were taken. */
+static int64_t taken(struct sim_site *s, const struct store_now *now)
+{
+    static const char name[] = "\"stream_bytes_in\":";
+    char *text = bridge_status_json(s->bridge, now);
+    const char *at = text ? strstr(text, name) : NULL;
+    int64_t bytes = at ? strtoll(at + strlen(name), NULL, 10) : 0;
+    free(text);
+    return bytes;
+}
+
 void sim_site_link_bytes(struct sim_site *s, uint64_t station, const uint8_t *bytes, size_t n)
 {
     if (!enter(s))
         return;
     struct store_now now = sim_site_now(s);
     sim_trace(s->report, s->name, "link brings bytes=%zu", n);
+    bool stale = is_stale(s, bytes, n);
+    int64_t before = stale ? taken(s, &now) : 0;
     bridge_link_bytes(s->bridge, 0, station, bytes, n, &now);
+    if (stale && taken(s, &now) > before)
+        sim_fail(s->report, "replay", "%s: a frame was taken that was on the line before its store was set back or lost", s->name);
+    s->stale_refused += stale;
+    if (stale)
+        sim_trace(s->report, s->name, "... which was on the line before its store was set back or lost: refused");
     leave(s);
 }
 

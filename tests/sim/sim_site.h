@@ -49,6 +49,10 @@ struct sim_site {
     int64_t mono_offset_ms, wall_offset_ms;
     bool wall_trusted;
     /* what befell it: */
+    /* What was on the line before its store was set back or lost (hashes): nothing of that may be taken any more. */
+    uint64_t stale[SIM_ATTACKER_TAPE];
+    unsigned stale_count;
+    uint64_t stale_refused;
     size_t memory_peak;
     uint64_t timers, kills, power_cuts, opens, damaged;
     bool restart_pending;
@@ -67,6 +71,8 @@ void sim_site_start(struct sim_site *s);
 void sim_site_crash(struct sim_site *s, bool power_cut, int64_t restart_after_ms);
 /* The machine stops at its n-th disk operation from now. */
 void sim_site_crash_at(struct sim_site *s, uint64_t operations);
+/* Its store will know less than it did: of datagrams that were recorded so far none is news any more. */
+void sim_site_memory_lost(struct sim_site *s);
 /* SIGTERM, as the daemon does it. */
 void sim_site_stop(struct sim_site *s);
 /* After each event: a machine that stopped inside it is taken down. */

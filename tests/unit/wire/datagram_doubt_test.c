@@ -225,26 +225,40 @@ static void an_answer_that_was_recorded_is_none_to_another_copy_of_the_same_mome
     end(y);
 }
 
-static void recordings_are_refused_where_both_ends_were_set_back(void **state)
+/* The sender was set back, too. It knows that, or the receiver does, or both. */
+static void both_set_back(uint64_t seed, bool receiver_is_new, bool sender_knows)
 {
-    struct story *y = begin(8, false);
+    static const struct disk nothing;
+    struct story *y = begin(seed, false);
     struct sim *s = y->s;
     for (unsigned i = 0; i < 4; i++) {
         sim_start(s, 0);
         say(s, &y->after, 1); /* epochs of its own, each announced */
     }
-    set_back(s, 1, &y->copy[1]);
+    set_back(s, 1, receiver_is_new ? &nothing : &y->copy[1]);
     memcpy(y->copy[0].acked, s->end[0].disk.acked, sizeof y->copy[0].acked); /* what it queued since is another matter */
-    set_back(s, 0, &y->copy[0]);
+    memset(s->end[0].settled, 0, sizeof s->end[0].settled);
+    s->end[0].disk = y->copy[0];
+    sim_start(s, 0);
+    if (sender_knows)
+        channel_doubt(s->end[0].channel, true);
     struct tape more = {0};
     say(s, &more, 1);
     unsigned greetings = s->end[1].greetings, have = taken(s);
     uint64_t replayed = status_of(s, 1).replayed;
     play(s, &y->after);
     assert_int_equal(s->end[1].greetings, greetings); /* none of these epochs is looked at twice */
-    assert_int_equal(status_of(s, 1).replayed, replayed + 4);
+    if (!receiver_is_new) /* with its shares it lost what it would read them with */
+        assert_int_equal(status_of(s, 1).replayed, replayed + 4);
     assert_int_equal(taken(s), have);
     end(y);
+}
+
+static void recordings_are_refused_where_both_ends_were_set_back(void **state)
+{
+    both_set_back(8, false, true);
+    both_set_back(13, false, false);
+    both_set_back(14, true, true);
 }
 
 static void recordings_of_a_store_that_is_lost_are_refused_where_both_ends_lost_theirs(void **state)
