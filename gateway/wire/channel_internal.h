@@ -1,7 +1,9 @@
 /* The inside of a channel, for its own files alone:
- *     channel.c           the public calls, timers, status
+ *     channel.c           the public calls, timers
+ *     channel_state.c     status; what the next process begins with
  *     channel_greeting.c  handshake, resumption, epochs
- *     channel_sealed.c    the same with keys: what replaces it on sealed links
+ *     channel_sealed.c, channel_sealed_send.c
+ *                         the same with keys: what replaces it on sealed links
  *     channel_priming.c   the models of a new epoch
  *     channel_send.c      records -> frames -> line
  *     channel_receive.c   line -> frames -> records
@@ -233,13 +235,20 @@ bool channel_sealed_init(struct channel *c) MUST_CHECK;
 void channel_sealed_forget(struct channel *c);
 void channel_sealed_handshake(struct channel *c, enum handshake_type type, uint8_t *frame, size_t n,
                               int64_t now_ms);
-/* A HELLO (or MARKS, to a peer that has proved itself) is due. */
-void channel_sealed_greet(struct channel *c, int64_t now_ms);
+/* A meeting of ours, from its beginning. Return: false = no memory. */
+bool channel_sealed_begin(struct channel *c) MUST_CHECK;
+/* The peer's part has proved nothing in its time, or another one came: a recording, most likely. */
+void channel_sealed_drop_unproven(struct channel *c);
 /* The link is up, and a guest has proved on it that it is our peer: its meeting goes on here. */
 void channel_sealed_join(struct channel *c, struct meeting *m, int64_t now_ms);
-size_t channel_sealed_pump(struct channel *c, size_t room, int64_t now_ms);
 void channel_sealed_timer(struct channel *c, int64_t now_ms);
 int64_t channel_sealed_deadline(const struct channel *c);
+
+/* ---- channel_sealed_send.c ---- */
+/* A HELLO (or MARKS, to a peer that has proved itself) is due. */
+void channel_sealed_greet(struct channel *c, int64_t now_ms);
+/* Outputs one of what is wanted. Return: bytes, 0 = none or no room. */
+size_t channel_sealed_pump(struct channel *c, size_t room, int64_t now_ms);
 
 /* ---- channel_priming.c ---- */
 /* Begins the making of what epochs will most likely begin from, if many share it. */

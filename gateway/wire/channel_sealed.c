@@ -1,4 +1,3 @@
-#include <assert.h>
 #include <string.h>
 
 #include "gateway/wire/channel_internal.h"
@@ -28,14 +27,13 @@ void channel_sealed_forget(struct channel *c)
     c->marks_sent_ms = -1;
 }
 
-static bool begin(struct channel *c)
+bool channel_sealed_begin(struct channel *c)
 {
     c->hello_sent_ms = c->marks_sent_ms = -1;
     return meeting_begin(&c->meeting, c->config.forward_secrecy, c->ops->random_bytes, c->ctx);
 }
 
-/* The peer's part has proved nothing in its time, or another one came: a recording, most likely. */
-static void drop_unproven(struct channel *c)
+void channel_sealed_drop_unproven(struct channel *c)
 {
     struct meeting *m = &c->meeting;
     if (!m->known || m->proven)
@@ -108,8 +106,8 @@ static void on_hello(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms
     } else {
         if (m->proven && c->greet_tries < CHANNEL_MARKS_TRIES)
             return; /* who has proved itself comes first */
-        drop_unproven(c);
-        if ((!m->begun || m->proven || meeting_spent(m)) && !begin(c))
+        channel_sealed_drop_unproven(c);
+        if ((!m->begun || m->proven || meeting_spent(m)) && !channel_sealed_begin(c))
             return;
         if (!meeting_accept(m, &c->ring, &h, which)) {
             c->status.bad_frames++;
@@ -281,7 +279,7 @@ static void on_resume(struct channel *c, bool answer, uint8_t *frame, size_t n, 
     /* Both may ask at once: then each question is the other's answer. */
     bool asked = c->greet == GREET_RESUME && c->greet_tries > 0;
     if (!c->meeting.proven) { /* it is not needed any more */
-        drop_unproven(c);
+        channel_sealed_drop_unproven(c);
         meeting_end(&c->meeting);
         c->send_hello = c->send_confirm = false;
     }
@@ -332,152 +330,6 @@ void channel_sealed_handshake(struct channel *c, enum handshake_type type, uint8
         turn_given(&c->turn, now_ms);
 }
 
-/* ---- what goes ---- */
-
-/* A RESUME that is not answered is followed by a HELLO, and that by a RESUME: a peer that was started anew cannot read the
- * first, and cannot say so either, for whoever asks might be anybody. The epoch lives on until it has proved itself. */
-void channel_sealed_greet(struct channel *c, int64_t now_ms)
-{
-    struct meeting *m = &c->meeting;
-    if (c->greet == GREET_RESUME && c->greet_tries % 2 == 0) {
-        c->send_resume = true;
-        return;
-    }
-    if (m->proven && c->greet_tries < CHANNEL_MARKS_TRIES) {
-        c->send_marks = true;
-        return;
-    }
-    if ((!m->begun || m->proven || meeting_spent(m)) && !begin(c)) {
-        c->greet_at_ms = now_ms + CHANNEL_REFUSED_MS;
-        return;
-    }
-    c->send_hello = true;
-    c->send_confirm = m->known;
-}
-
-/* The secret that a HELLO is sealed under: the newest that the peer is known to hold; now and then
- * the other, or an end that lost the memory of a change could never be heard again. */
-static unsigned hello_key(const struct channel *c)
-{
-    if (c->ring.count < 2)
-        return 0;
-    if (c->meeting.known)
-        return c->meeting.peer_holds[1];
-    unsigned which = c->config.secrets.use_next;
-    return c->greet_tries % CHANNEL_OTHER_KEY == CHANNEL_OTHER_KEY - 1 ? !which : which;
-}
-
-static size_t build_hello(struct channel *c, bool over, uint8_t *frame)
-{
-    struct meeting_terms terms = {
-        .codec_version = channel_offered_version(c),
-        .memory_log2 = channel_memory_log2(c),
-        .identity = &c->identity,
-        .own_name = c->config.own_name,
-        .doubts = c->live,
-        .doubted = c->own_epoch,
-    };
-    return meeting_hello(&c->meeting, &c->ring, hello_key(c), &terms, over, frame);
-}
-
-/* CONFIRM, MARKS and REFUSE: under the keys of the meeting, or of the epoch. */
-static size_t build_frame(struct channel *c, enum handshake_type type, bool over, uint8_t *frame)
-{
-    uint8_t bytes[HANDSHAKE_MAX_BYTES];
-    struct buf body;
-    buf_init_over(&body, bytes, sizeof bytes - SEAL_TAG_MAX - 2);
-    if (type == HANDSHAKE_MARKS)
-        marks_put(&body, &c->ours, !c->live);
-    if (type == HANDSHAKE_REFUSE)
-        buf_put_u8(&body, (uint8_t)c->send_refusal);
-    struct seal_context out = c->meeting.known ? meeting_out(&c->meeting) : channel_seal_out(c);
-    unsigned *sent = c->meeting.known ? &c->meeting.sent : &c->shake_out;
-    size_t n = sealed_frame_encode(type, &out, *sent + 1, over, &body, frame);
-    *sent += n > 0;
-    return n;
-}
-
-static size_t build_resume(struct channel *c, bool answer, bool over, uint8_t *frame)
-{
-    struct seal_context out = channel_seal_out(c);
-    size_t n = sealed_resume_encode(&out, answer, c->control_out + 1, (uint16_t)c->in.committed,
-                                    over, frame);
-    c->control_out += n > 0;
-    return n;
-}
-
-/* The same for a RESUME into a long silence. */
-static void doubt(struct channel *c)
-{
-    if (c->greet != GREET_NONE || ++c->doubts % CHANNEL_DOUBT_HELLO != 0 || c->meeting.known)
-        return;
-    if (!c->meeting.begun && !begin(c))
-        return;
-    c->send_resume = false;
-    c->send_hello = true;
-}
-
-size_t channel_sealed_pump(struct channel *c, size_t room, int64_t now_ms)
-{
-    uint8_t frame[HANDSHAKE_MAX_BYTES];
-    size_t n;
-    bool over, known = c->meeting.known,
-               more = c->live && c->greet == GREET_NONE &&
-                      (c->out.lost_count > 0 || channel_send_ready(c));
-    if (c->held_n > 0)
-        return 0;
-    /* What was wanted of a meeting or an epoch that is over. */
-    c->send_hello = c->send_hello && c->meeting.begun && c->meeting.hellos <= SEALED_NUMBER_MAX;
-    c->send_confirm = c->send_confirm && known;
-    c->send_marks = c->send_marks && (c->meeting.proven || c->live);
-    c->send_refusal = known ? c->send_refusal : 0;
-    c->send_resume = c->send_resume && c->live;
-    c->send_resumed = c->send_resumed && c->live;
-    if (c->meeting.begun && c->meeting.sent >= SEALED_NUMBER_MAX) {
-        drop_unproven(c);
-        meeting_end(&c->meeting);
-        c->send_confirm = c->send_marks = c->send_hello = false;
-        return 0;
-    }
-    if (c->send_marks && !known && c->shake_out >= SEALED_NUMBER_MAX) {
-        channel_restart(c, "numbers used up", now_ms);
-        return 0;
-    }
-    if (c->send_resume)
-        doubt(c);
-    bool hello = false, marks = false, resume = false, *flag = NULL;
-    if (c->send_refusal != 0) {
-        n = build_frame(c, HANDSHAKE_REFUSE, over = true, frame);
-        if (n > 0)
-            c->send_refusal = 0;
-    } else if ((hello = c->send_hello)) {
-        flag = &c->send_hello;
-        n = build_hello(c, over = !c->send_confirm && !c->send_marks, frame);
-    } else if (c->send_confirm) {
-        flag = &c->send_confirm;
-        n = build_frame(c, HANDSHAKE_CONFIRM, over = true, frame);
-    } else if ((marks = c->send_marks)) {
-        flag = &c->send_marks;
-        n = build_frame(c, HANDSHAKE_MARKS, over = !more, frame);
-    } else if ((resume = c->send_resume) || c->send_resumed) {
-        flag = resume ? &c->send_resume : &c->send_resumed;
-        n = build_resume(c, !resume, over = !more, frame);
-    } else {
-        return 0;
-    }
-    if (n == 0)
-        return 0; /* no memory: tried again with the next call */
-    if (flag)
-        *flag = false;
-    if (hello)
-        c->hello_sent_ms = now_ms;
-    if (marks)
-        c->marks_sent_ms = now_ms;
-    if (hello || resume || (marks && !c->live))
-        channel_greet_tried(c, now_ms);
-    return channel_emit_once(c, frame, n, over, room, now_ms);
-}
-
 void channel_sealed_join(struct channel *c, struct meeting *m, int64_t now_ms)
 {
     channel_link_begin(c, now_ms);
@@ -494,7 +346,7 @@ void channel_sealed_timer(struct channel *c, int64_t now_ms)
 {
     if (now_ms < channel_sealed_deadline(c))
         return;
-    drop_unproven(c);
+    channel_sealed_drop_unproven(c);
     if (c->greet != GREET_HELLO)
         meeting_end(&c->meeting);
 }

@@ -70,12 +70,17 @@ void mix_payload_begin(struct mix_payload *m, uint32_t topic, enum mix_format fo
     m->length = length;
     m->history = (uint64_t)topic << 8;
     memset(m->pair_at, 0, sizeof m->pair_at);
+    memset(&m->frame, 0, sizeof m->frame);
     m->node = 1;
     m->bits = 0;
     mix_reference_start(&m->aligned, w, t->last, t->last_length, 1);
     if (!t->last_length) { /* nothing of this topic: a message of a topic like it */
         const struct mix_topic *like = &m->class_last[t->class_hash & 63];
         mix_reference_start(&m->aligned, w, like->last, like->last_length, 0);
+        if (!t->seen && like->class_hash == t->class_hash) {
+            t->checksum = like->checksum;
+            t->checksum_trust = like->checksum_trust;
+        }
     }
     m->long_match = m->aligned;
     m->short_match.on = false;
@@ -121,7 +126,7 @@ bool mix_payload_repeats(const struct mix_payload *m, uint32_t topic, const uint
     return true;
 }
 
-/* Learns which checksum the message ends with. */
+/* Learns which checksum the message has at its end. */
 static void learn_checksum(struct mix_payload *m)
 {
     struct mix_topic *t = m->topic;
@@ -130,18 +135,23 @@ static void learn_checksum(struct mix_payload *m)
         return;
     if (t->checksum_trust) {
         bool fits = true;
-        unsigned width = mix_checksum_width(t->checksum);
+        unsigned width = mix_checksum_width(t->checksum.kind), behind = width + t->checksum.tail;
         for (unsigned i = 0; i < width; i++)
-            fits = fits && m->position > width &&
-                   mix_window_at(&m->window, m->begin + m->position - width + i) == m->checksum[i];
+            fits = fits && m->position > behind &&
+                   mix_window_at(&m->window, m->begin + m->position - behind + i) == m->checksum[i];
         if (!fits)
             t->checksum_trust /= 2;
         else if (t->checksum_trust < MIX_CHECKSUM_TRUST)
             t->checksum_trust++;
     }
-    if (!t->checksum_trust) {
-        t->checksum = (uint8_t)mix_checksum_find(&m->window, m->begin, m->position);
-        t->checksum_trust = t->checksum != 0;
+    if (t->checksum_trust)
+        return;
+    struct mix_message message = {m->begin, m->position};
+    if (t->seen < MIX_CHECKSUM_TRIES) {
+        t->checksum = mix_checksum_find(&m->window, message, (struct mix_message){t->last, t->last_length});
+        t->checksum_trust = t->checksum.kind != 0;
+    } else {
+        t->checksum_trust = t->checksum.kind && mix_checksum_fits(&m->window, message, t->checksum);
     }
 }
 
@@ -163,20 +173,30 @@ uint32_t mix_payload_index(const struct mix_payload *m)
     return contains(m) ? mix_container_index(&m->container) : m->position;
 }
 
-/* The last bytes of the message come, and its checksum is known: they should be that. */
+static void expect_bytes(struct mix_payload *m, struct mix_message of, struct mix_checksum checksum, unsigned sure)
+{
+    struct mix_expectation *e = &m->value.expected[MIX_EXPECT_OTHER];
+
+    mix_checksum_make(&m->window, of, checksum, e->text);
+    e->length = (uint8_t)mix_checksum_width(checksum.kind);
+    e->at = e->diverged = 0;
+    e->sure = (uint8_t)sure;
+}
+
+/* The bytes of a checksum come, of the message or of a frame in it: they should be that. */
 static void expect_checksum(struct mix_payload *m)
 {
     const struct mix_topic *t = m->topic;
-    unsigned width = mix_checksum_width(t->checksum);
-    struct mix_expectation *e = &m->value.expected[MIX_EXPECT_OTHER];
+    struct mix_message message = {m->begin, m->length};
 
-    if (!t->checksum_trust || m->position + width != m->length)
-        return;
-    mix_checksum_make(&m->window, m->begin, m->length, t->checksum, m->checksum);
-    memcpy(e->text, m->checksum, width);
-    e->length = (uint8_t)width;
-    e->at = e->diverged = 0;
-    e->sure = t->checksum_trust;
+    if (mix_frame_at(&m->frame, &m->window, message, m->position)) {
+        struct mix_message frame = {m->begin + m->frame.begin, m->frame.end - m->frame.begin};
+        expect_bytes(m, frame, m->frame.checksum, MIX_CHECKSUM_TRUST);
+    }
+    if (t->checksum_trust && m->position + mix_checksum_width(t->checksum.kind) + t->checksum.tail == m->length) {
+        expect_bytes(m, message, t->checksum, t->checksum_trust);
+        memcpy(m->checksum, m->value.expected[MIX_EXPECT_OTHER].text, sizeof m->checksum);
+    }
 }
 
 /* A container's item begins: looks up the same item's last value. */

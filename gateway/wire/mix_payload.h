@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "gateway/wire/mix_binary.h"
+#include "gateway/wire/mix_checksums.h"
 #include "gateway/wire/mix_container.h"
 #include "gateway/wire/mix_contexts.h"
 #include "gateway/wire/mix_mixer.h"
@@ -20,6 +21,7 @@
 #include "gateway/wire/mix_window.h"
 
 #define MIX_CHECKSUM_TRUST 14
+#define MIX_CHECKSUM_TRIES 32 /* messages of a topic: then no other kind is looked for */
 
 enum mix_format { MIX_TEXT, MIX_BINARY, MIX_PROTOBUF, MIX_CBOR, MIX_FORMATS };
 
@@ -32,7 +34,8 @@ struct mix_topic {
     uint32_t class_hash;      /* of its text with digits taken as one */
     uint8_t seen;
     uint8_t stride, stride_trust; /* binary: how far apart like pairs of bytes stand */
-    uint8_t checksum, checksum_trust; /* binary: kind at the end of each message */
+    uint8_t checksum_trust;
+    struct mix_checksum checksum; /* binary: at the end of each message */
 };
 
 struct mix_payload {
@@ -58,7 +61,8 @@ struct mix_payload {
     bool fast;
     uint32_t begin, position; /* place of its first byte; bytes so far */
     uint32_t length;          /* binary: all its bytes */
-    uint8_t checksum[MIX_CHECKSUM_MAX]; /* that it should end with */
+    uint8_t checksum[MIX_CHECKSUM_MAX]; /* that it should have */
+    struct mix_frame frame;
     struct mix_reference aligned, long_match, short_match;
     uint64_t history;         /* its last eight bytes */
     uint16_t pair_at[256];

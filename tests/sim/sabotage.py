@@ -75,7 +75,7 @@ BREACHES = [
         ("gateway/wire/channel_sealed.c", "/* Is it our own voice? */\n",
          "static bool prove(struct channel *c, int64_t now_ms);\n")]),
     ("seals two frames under one number", "keys", ["sealed"], [
-        ("gateway/wire/channel_sealed.c", "    c->control_out += n > 0;\n", "    c->control_out += n > 0 && !BREACH;\n")]),
+        ("gateway/wire/channel_sealed_send.c", "    c->control_out += n > 0;\n", "    c->control_out += n > 0 && !BREACH;\n")]),
     ("does not mix the peer's share in", "keys", ["forward secret datagrams, attacked, crashes"], [
         ("gateway/wire/datagram_share.c", "    if (e->ids.offered && s->peer_count > 0) {\n",
          "    if (!BREACH && e->ids.offered && s->peer_count > 0) {\n"),

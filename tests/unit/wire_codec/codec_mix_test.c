@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "gateway/wire/codec_mix.h"
+#include "gateway/wire/mix_checksums.h"
 #include "gateway/wire/mix_records.h"
 #include "gateway/wire/mix_records_memory.h"
 #include "gateway/wire/primer.h"
@@ -141,6 +142,80 @@ static void a_repeated_message_of_noise_is_not_sent_twice(void **state)
     assert_true(run.stream.len - once < 100);
     assert_right(&run, MEMORY, 220, "noise");
     run_end(&run);
+}
+
+/* Bytes of 300 messages of noise behind a head of four bytes, with such a checksum (wrong: with noise in its place). */
+static size_t summed_bytes(struct mix_checksum c, bool wrong)
+{
+    uint8_t ring[64] = {0}, columns[16], ends[8];
+    const struct mix_window w = {.bytes = ring, .columns = columns, .ends = ends, .mask = sizeof ring - 1};
+    unsigned width = mix_checksum_width(c.kind), length = 20 + width + c.tail;
+    struct run run;
+    struct stream s, noise;
+    struct stream_message m = {.topic = "a", .len = length};
+
+    stream_begin(&s, SEED);
+    stream_begin(&noise, SEED + 1);
+    run_begin(&run, &codec_mix, CODEC_MIX_MEMORY_MIN);
+    for (unsigned n = 0; n < 300; n++) {
+        memcpy(ring, "\x68\x0c\x0c\x68", 4);
+        for (unsigned i = 4; i < 20; i++)
+            ring[i] = (uint8_t)stream_random(&s, 256);
+        mix_checksum_make(&w, (struct mix_message){0, length}, c, ring + 20);
+        for (unsigned i = 0; wrong && i < width; i++)
+            ring[20 + i] = (uint8_t)stream_random(&noise, 256);
+        memset(ring + 20 + width, 0x16, c.tail);
+        memcpy(m.payload, ring, length);
+        run_message(&run, &m);
+    }
+    run_flush(&run);
+    size_t bytes = run.stream.len;
+    run_end(&run);
+    return bytes;
+}
+
+static void each_kind_of_checksum_is_found_wherever_it_stands(void **state)
+{
+    for (unsigned kind = 1; kind < MIX_CHECKSUM_KINDS; kind++) {
+        struct mix_checksum c = {(uint8_t)kind, (uint8_t)(kind % 5), (uint8_t)(kind % 3)};
+        size_t right = summed_bytes(c, false), wrong = summed_bytes(c, true);
+        /* Of each byte four fifths are saved at least. */
+        if (right + 240 * mix_checksum_width(kind) > wrong)
+            fail_msg("kind %u: %zu bytes right, %zu wrong", kind, right, wrong);
+    }
+}
+
+static void checksums_of_frames_within_a_message_cost_next_to_nothing(void **state)
+{
+    size_t bytes[2];
+
+    for (unsigned wrong = 0; wrong < 2; wrong++) {
+        struct run run;
+        struct stream s, noise;
+        struct stream_message m = {.topic = "gnss", .len = 72};
+        stream_begin(&s, SEED);
+        stream_begin(&noise, SEED + 1);
+        run_begin(&run, &codec_mix, CODEC_MIX_MEMORY_MIN);
+        for (unsigned n = 0; n < 300; n++) {
+            for (unsigned f = 0; f < 3; f++) {
+                uint8_t *p = m.payload + 24 * f, a = 0, b = 0;
+                memcpy(p, (uint8_t[]){0xb5, 0x62, 1, (uint8_t)f, 16, 0}, 6);
+                for (unsigned i = 6; i < 22; i++)
+                    p[i] = i < 18 ? (uint8_t)(17 * i) : (uint8_t)stream_random(&s, 256);
+                for (unsigned i = 2; i < 22; i++)
+                    b = (uint8_t)(b + (a = (uint8_t)(a + p[i])));
+                p[22] = wrong ? (uint8_t)stream_random(&noise, 256) : a;
+                p[23] = wrong ? (uint8_t)stream_random(&noise, 256) : b;
+            }
+            run_message(&run, &m);
+        }
+        run_flush(&run);
+        bytes[wrong] = run.stream.len;
+        run_end(&run);
+    }
+    /* Of six bytes a message. */
+    if (bytes[0] + 300 * 11 / 2 > bytes[1])
+        fail_msg("%zu bytes right, %zu wrong", bytes[0], bytes[1]);
 }
 
 /* Streams whose checksums cost what they look like would need these bytes more a message. */
@@ -415,6 +490,8 @@ int main(void)
         cmocka_unit_test(noise_grows_by_a_hundredth_and_two_bytes_at_most),
         cmocka_unit_test(a_repeated_message_of_noise_is_not_sent_twice),
         cmocka_unit_test(checksums_are_found_and_cost_next_to_nothing),
+        cmocka_unit_test(each_kind_of_checksum_is_found_wherever_it_stands),
+        cmocka_unit_test(checksums_of_frames_within_a_message_cost_next_to_nothing),
         cmocka_unit_test(priming_both_ends_saves_what_was_learned),
         cmocka_unit_test(the_primer_is_short_and_helps_the_first_messages),
         cmocka_unit_test(a_copy_goes_on_from_where_its_original_stands),

@@ -286,7 +286,8 @@ static void containers(void)
     run_end(&o.run);
 }
 
-/* A topic for each kind of checksum, which is met three times, then missed, and met again. */
+/* A topic for each kind of checksum, each in another place, which is met five times, then missed, and met
+ * again; a topic like it begins with what that one knows. */
 static void checksums_of_all_kinds(void)
 {
     struct odd o = {0};
@@ -294,17 +295,49 @@ static void checksums_of_all_kinds(void)
     const struct mix_window w = {.bytes = ring, .columns = columns, .ends = ends, .mask = sizeof ring - 1};
 
     begin(&o.run, "checksums", CODEC_MIX_MEMORY_MIN);
-    for (unsigned kind = 1; kind <= 24; kind++) {
+    for (unsigned kind = 1; kind < MIX_CHECKSUM_KINDS; kind++) {
         char name[8];
-        unsigned width = mix_checksum_width(kind);
-        snprintf(name, sizeof name, "s/%u", kind);
-        name_topic(&o, kind, name);
-        for (unsigned i = 0; i < 5; i++) {
-            memcpy(ring, (uint8_t[]){0x81, (uint8_t)(i * 9), (uint8_t)(kind * 5), 0x90, (uint8_t)(200 - i), 7}, 6);
-            mix_checksum_make(&w, 0, 6 + width, kind, ring + 6);
-            ring[6] ^= i == 3;
-            say_bytes(&o, kind, ring, 6 + width);
+        struct mix_checksum c = {(uint8_t)kind, (uint8_t)(kind % 5), (uint8_t)(kind % 3)};
+        unsigned width = mix_checksum_width(kind), length = 9 + width + c.tail;
+        for (unsigned i = 0; i < 7; i++) {
+            unsigned slot = 2 * kind + (i == 6);
+            snprintf(name, sizeof name, "%c%c/%u", 'a' + kind / 26, 'a' + kind % 26, slot & 1);
+            if (i == 0 || i == 6)
+                name_topic(&o, slot, name);
+            memcpy(ring, (uint8_t[]){0x81, (uint8_t)(i * 9), (uint8_t)(kind * 5), 0x90, (uint8_t)(200 - i * i), 7, 0, 3, 5}, 9);
+            mix_checksum_make(&w, (struct mix_message){0, length}, c, ring + 9);
+            ring[9] ^= i == 4;
+            memcpy(ring + 9 + width, "\r\n", c.tail);
+            say_bytes(&o, slot, ring, length);
         }
+        run_flush(&o.run);
+    }
+    print_run(&o.run);
+    run_end(&o.run);
+}
+
+/* UBX and RTCM frames one behind the other, and what begins as one and is none. */
+static void frames_within_messages(void)
+{
+    static const uint8_t heads[][6] = {{0xd3, 0, 10, 0x3e, 0xd0, 0}, {0xb5, 0x62, 1, 7, 8, 0}, {0xd3, 0, 10, 0x3f, 0xd0, 0}};
+    struct odd o = {0};
+    uint8_t ring[64] = {0}, columns[16], ends[8];
+    const struct mix_window w = {.bytes = ring, .columns = columns, .ends = ends, .mask = sizeof ring - 1};
+
+    begin(&o.run, "frames", CODEC_MIX_MEMORY_MIN);
+    name_topic(&o, 1, "gnss/raw");
+    for (unsigned i = 0; i < 6; i++) {
+        for (unsigned f = 0; f < 3; f++) {
+            uint8_t *at = ring + 16 * f;
+            struct mix_checksum c = f == 1 ? (struct mix_checksum){11, 2, 0} : (struct mix_checksum){8, 0, 0};
+            memcpy(at, heads[f], 6);
+            for (unsigned k = 6; k < 14; k++)
+                at[k] = (uint8_t)(k * 31 + i * (k + f));
+            mix_checksum_make(&w, (struct mix_message){16 * f, 16}, c, at + 16 - mix_checksum_width(c.kind));
+            if (i == 4)
+                at[2 + 2 * (f == 1)]++; /* ends elsewhere */
+        }
+        say_bytes(&o, 1, ring, i == 5 ? 40 : 48);
         run_flush(&o.run);
     }
     print_run(&o.run);
@@ -408,6 +441,7 @@ int main(int argc, char **argv)
     numbers_in_text();
     containers();
     checksums_of_all_kinds();
+    frames_within_messages();
     primed();
     longer_than_the_window();
     kind("scalars", least, 60, CODEC_EFFORT_FULL);

@@ -42,7 +42,8 @@ class Topic:
     def __init__(self, class_hash=0):
         self.last = self.last_length = self.before = self.before_length = 0
         self.class_hash = class_hash
-        self.seen = self.stride = self.stride_trust = self.checksum = self.checksum_trust = 0
+        self.seen = self.stride = self.stride_trust = self.checksum_trust = 0
+        self.checksum = checksums.NONE
 
 
 def strength(vote, strong):
@@ -61,7 +62,7 @@ class Payload:
         self.container = Container()
         self.value = Value(self.numbers)
         self.topics = {}
-        self.class_last = [(0, 0)] * 64
+        self.class_last = [(0, 0, 0, checksums.NONE, 0)] * 64
         self.six, self.three = {}, {}
         self.aligned, self.long, self.short = Reference(), Reference(), Reference()
         start = [counter(65535 - 65536 * 3 // (10 * (i // 32) + 12), 4) for i in range(512)]
@@ -95,10 +96,13 @@ class Payload:
         self.first, self.position = w.head, 0
         self.history = index << 8
         self.pair_at = [0] * 256
+        self.frames = checksums.Frames()
         self.aligned.start(w, t.last, t.last_length, 1)
         if not t.last_length:
-            place, size = self.class_last[t.class_hash & 63]
+            place, size, class_hash, checksum, trust = self.class_last[t.class_hash & 63]
             self.aligned.start(w, place, size, 0)
+            if not t.seen and class_hash == t.class_hash:
+                t.checksum, t.checksum_trust = checksum, trust
         self.long = self.aligned.copy()
         self.short.on = False
         self.packed.last = self.aligned.copy()
@@ -116,7 +120,7 @@ class Payload:
         self.window.put(0, True)
         t.before, t.before_length, t.last, t.last_length = t.last, t.last_length, begin, length
         t.seen = min(255, t.seen + 1)
-        self.class_last[t.class_hash & 63] = begin, length
+        self.class_last[t.class_hash & 63] = begin, length, t.class_hash, t.checksum, t.checksum_trust
 
     def store(self, index, data):
         begin = self.window.head
@@ -137,14 +141,19 @@ class Payload:
             return
         message = self.message()
         if t.checksum_trust:
-            width = checksums.KINDS[t.checksum][1]
-            if len(message) > width and message[-width:] == self.checksum[:width]:
+            at = checksums.place(len(message), t.checksum)
+            if at > 0 and message[at:at + checksums.width(t.checksum)] == self.checksum:
                 t.checksum_trust = min(14, t.checksum_trust + 1)
             else:
                 t.checksum_trust //= 2
-        if not t.checksum_trust:
-            t.checksum = checksums.find(message)
-            t.checksum_trust = int(t.checksum != 0)
+        if t.checksum_trust:
+            return
+        if t.seen < 32:
+            before = bytes(self.window.at(t.last + i) for i in range(t.last_length)) if self.window.holds(t.last) else b""
+            t.checksum = checksums.find(message, before)
+            t.checksum_trust = int(t.checksum != checksums.NONE)
+        else:
+            t.checksum_trust = int(t.checksum != checksums.NONE and checksums.fits(message, t.checksum))
 
     def end(self):
         if self.form == TEXT:
@@ -220,12 +229,18 @@ class Payload:
             hash3(near | aligned << 9, match, c1),
             hash3(column, c4 & 0xffff, b.last_byte)]
 
+    def expect(self, begin, checksum, sure):
+        covered = bytes(self.window.at(self.first + i) for i in range(begin + checksum[1], self.position))
+        made = checksums.make(covered, checksum[0])
+        self.value.expected[1].set(made, sure)
+        return made
+
     def expect_checksum(self):
-        t = self.topic_state
-        if t.checksum_trust and self.position + checksums.KINDS[t.checksum][1] == self.length:
-            width = checksums.KINDS[t.checksum][1]
-            self.checksum = checksums.make(self.message() + bytes(width), t.checksum)
-            self.value.expected[1].set(self.checksum, t.checksum_trust)
+        t, f = self.topic_state, self.frames
+        if f.at(lambda i: self.window.at(self.first + i), self.position, self.length):
+            self.expect(f.begin, f.checksum, 14)
+        if t.checksum_trust and self.position == checksums.place(self.length, t.checksum):
+            self.checksum = self.expect(0, t.checksum, t.checksum_trust)
 
     def byte_begin(self):
         binary = self.form != TEXT
