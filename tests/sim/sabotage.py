@@ -81,6 +81,8 @@ BREACHES = [
          "    if (!BREACH && e->ids.offered && s->peer_count > 0) {\n"),
         ("gateway/wire/datagram_share.c", "    if (!wanted(c) || s->own_count == 0)\n",
          "    if (BREACH)\n        return true;\n    if (!wanted(c) || s->own_count == 0)\n")]),
+    ("takes recordings for news where its store was set back", "keys", ["sealed datagrams, attacked, stores lost and set back"], [
+        ("gateway/wire/datagram_epochs.c", "    d->doubt = true;\n", "    d->doubt = !BREACH;\n")]),
     ("tells nobody of a message that the broker refused", "I3", ["refusing brokers"], [
         ("gateway/bridge/publisher.c", "    bridge_count(p, \"dropped.broker_refused\", 1);\n",
          "    bridge_count(p, \"dropped.broker_refused\", 1);\n    if (BREACH)\n        return;\n")]),
