@@ -137,6 +137,15 @@ void sim_check_unmarked(struct sim_world *w, unsigned site)
     free(marks);
 }
 
+void sim_check_late(struct sim_world *w, unsigned site)
+{
+    bool late = false;
+    for (size_t i = 0; i < w->line.datagram_count; i++)
+        late |= w->line.datagrams[i]->to == site;
+    for (uint32_t i = 0; late && !(w->plan.hazards & HAZARD_SEALED) && i < w->ledger.count; i++)
+        w->ledger.messages[i].unmarked_again += w->ledger.messages[i].from != site && w->ledger.messages[i].accepted > 0;
+}
+
 /* ---- rest ---- */
 
 static bool queues_empty(struct sim_site *s, const char *peer_name)

@@ -203,6 +203,7 @@ static void lose_store(void *ctx, uint64_t site)
         return;
     w->figures.of[SIM_STORES_LOST]++;
     sim_check_excuse(w);
+    sim_check_late(w, s->index);
     sim_site_crash(s, true, rng_skewed(&w->rng, 0, RESTART_MAX_MS));
     sim_trace(&w->report, s->name, "STORE LOST");
     memory_lost(w, s);

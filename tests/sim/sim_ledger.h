@@ -57,7 +57,7 @@ struct sim_message {
     /* at the far broker: */
     unsigned accepted;      /* times it was taken as new */
     unsigned accepted_again;/* of these, how many marked lw-again */
-    unsigned unmarked_again;/* times it may have come again without a mark, since the broker forgot and knows no properties */
+    unsigned unmarked_again;/* times it may have come again without a mark, since the broker forgot and knows no properties, or the store is new */
     unsigned accepted_dup;  /* of these, how many were sent again with DUP */
 };
 
