@@ -57,7 +57,8 @@ struct lane {
     bool waiting;               /* something waits beyond this cursor, without a break since then on the age clock */
     uint64_t waiting_cursor;
     int64_t waiting_age_ms;
-    int64_t lost_age_ms;        /* since when lost_to waits */
+    uint64_t tell_to;           /* of what is settled up to here the peer may have lost any: told in its place, between what is still queued */
+    int64_t lost_age_ms;        /* since when that waits */
     uint64_t left_to;           /* numbers up to here may have left, given by this process or an earlier one */
     uint64_t partial;           /* while a restart is mended: the message of which pieces are under way, and how much */
     uint32_t partial_have;
@@ -69,7 +70,7 @@ struct given {
     uint64_t cursor;
     uint32_t offset;
     int64_t deficit;
-    uint64_t lost_to, lost_count;
+    uint64_t lost_to, lost_count, tell_to;
 };
 
 struct topic_definition {       /* given to the channel, not yet known to be on the peer's disk */
@@ -293,6 +294,10 @@ void sender_acked(struct peer *p, uint64_t count);
 /* Datagram links: the record given as number `index` since the epoch began is on the peer's disk. */
 void sender_acked_record(struct peer *p, uint64_t index);
 void sender_greeted(struct peer *p, const struct channel_marks *theirs);
+/* Datagram links: has the peer lost something that it has not acknowledged to have been told of? */
+bool sender_telling(const struct peer *p);
+/* Before the row that follows in the lane: what was settled there is lost. Return: lane.lost_to is to be told first. */
+bool sender_tell_lost(struct peer *p, enum msg_class class);
 /* Datagram links: an epoch of ours begins; what was given and not acknowledged goes again. */
 void sender_epoch(struct peer *p);
 /* The peer has a new store: it knows no topic of ours. */

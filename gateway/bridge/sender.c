@@ -104,18 +104,18 @@ bool sender_lane_ready(struct peer *p, enum msg_class class)
         return false;
     if (l->lost_to)
         return true;
-    if (!l->have_row) {
-        if (l->empty)
-            return false;
+    if (!l->have_row && !l->empty) {
         int rc = store_outbox_next(b->store, p->id, class, l->cursor, INLINE_PAYLOAD_MAX, &l->row);
-        if (rc != 0) {
-            l->empty = true;
-            custody_failed(b, rc);
-            return false;
-        }
-        l->have_row = true;
+        l->have_row = rc == 0;
+        l->empty = rc != 0;
         l->offset = 0;
+        if (custody_failed(b, rc))
+            return false;
     }
+    if (l->tell_to && l->offset == 0 && sender_tell_lost(p, class))
+        return true;
+    if (!l->have_row)
+        return false;
     if (l->row.number > s->committed) {
         sender_drop_row(l); /* not on disk yet: it may still change or never be */
         return false;
@@ -456,6 +456,7 @@ int sender_reload(struct peer *p)
     struct sender *s = &p->sender;
     struct bridge *b = p->bridge;
     s->sent_count = s->sent_head = 0;
+    s->tell_lost = sender_telling(p);
     s->acked = 0;
     s->greeted = s->uncommitted = s->reset_topics = false;
     s->lost_given = 0;
@@ -468,7 +469,7 @@ int sender_reload(struct peer *p)
         struct lane *l = &s->lanes[c];
         sender_drop_row(l);
         l->empty = false;
-        l->lost_to = 0;
+        l->lost_to = l->tell_to = 0;
         l->cursor = 0;
         l->waiting = false;
         rc = store_may_have_left(b->store, p->id, (enum msg_class)c, &l->may_have_left);

@@ -80,44 +80,51 @@ void sender_acked_record(struct peer *p, uint64_t index)
 
 struct lost {
     enum msg_class class;
-    uint64_t above, count;
+    uint64_t above, to, count;
 };
 
 static bool count_lost(void *ctx, uint64_t number, const struct msg *m)
 {
     struct lost *l = ctx;
-    if (m->class == l->class && number > l->above)
+    if (m->class == l->class && number > l->above && number <= l->to)
         l->count++;
     return number > l->above;
 }
 
 /* A peer without a handshake has a new store, or an older one: what it had of ours, and we have no more, is told to be lost. Of what
  * of that it still has it knows itself. */
-static bool tell_lost(struct peer *p, enum msg_class class)
+static bool begin_telling(struct peer *p, enum msg_class class)
 {
-    struct bridge *b = p->bridge;
     struct lane *l = &p->sender.lanes[class];
-    uint64_t settled_to;
-    struct outbox_row row;
-    if (custody_failed(b, store_settled_to(b->store, p->id, class, &settled_to)))
-        return false;
-    int rc = store_outbox_next(b->store, p->id, class, 0, 0, &row);
-    if (custody_failed(b, rc))
-        return false;
-    if (rc == 0)
-        msg_free(row.msg);
+    l->lost_age_ms = bridge_age(p->bridge);
+    return !custody_failed(p->bridge, store_settled_to(p->bridge->store, p->id, class, &l->tell_to));
+}
+
+bool sender_tell_lost(struct peer *p, enum msg_class class)
+{
+    struct lane *l = &p->sender.lanes[class];
     /* What is still queued is not lost, nor is anything closed that lies behind it. */
-    if (rc == 0 && row.number <= settled_to)
-        settled_to = row.number - 1;
-    if (settled_to == 0)
-        return true;
-    struct lost lost = {class, 0, 0};
-    if (custody_failed(b, store_history_newest(b->store, p->id, STORE_OUT, UINT_MAX, UINT64_MAX, count_lost, &lost)))
+    uint64_t to = l->have_row && l->row.number <= l->tell_to ? l->row.number - 1 : l->tell_to;
+    struct lost lost = {class, l->cursor, to, 0};
+    if (to > l->cursor &&
+        custody_failed(p->bridge, store_history_newest(p->bridge->store, p->id, STORE_OUT, UINT_MAX, UINT64_MAX, count_lost, &lost)))
         return false;
-    l->lost_to = settled_to;
+    if (to == l->tell_to)
+        l->tell_to = 0;
+    if (to <= l->cursor || (lost.count == 0 && l->cursor > 0))
+        return false;
+    l->lost_to = to;
     l->lost_count = lost.count;
-    l->lost_age_ms = bridge_age(b);
     return true;
+}
+
+bool sender_telling(const struct peer *p)
+{
+    const struct sender *s = &p->sender;
+    bool telling = s->tell_lost || s->lost_given > s->acked;
+    for (int c = 0; c < CLASS_COUNT; c++)
+        telling |= s->lanes[c].lost_to > 0 || s->lanes[c].tell_to > 0;
+    return telling;
 }
 
 /* The newest number of the class that is settled, where nothing before it is still queued: what tell_lost would tell of. */
@@ -137,31 +144,27 @@ static uint64_t settled_whole(struct peer *p, enum msg_class class)
 
 void sender_settled(struct peer *p, uint64_t up_to[CLASS_COUNT])
 {
-    const struct sender *s = &p->sender;
-    bool telling = s->tell_lost || s->lost_given > s->acked;
-    for (int c = 0; c < CLASS_COUNT; c++)
-        telling |= s->lanes[c].lost_to > 0;
-    for (int c = 0; c < CLASS_COUNT && !telling; c++)
+    for (int c = 0; c < CLASS_COUNT && !sender_telling(p); c++)
         up_to[c] = settled_whole(p, (enum msg_class)c);
 }
 
 void sender_epoch(struct peer *p)
 {
     struct sender *s = &p->sender;
-    s->tell_lost |= s->lost_given > s->acked; /* what told of it did not arrive */
+    s->tell_lost = sender_telling(p); /* what told of it did not arrive, or has not left */
     s->lost_given = 0;
     s->sent_count = s->sent_head = 0;
     s->acked = 0;
     for (int c = 0; c < CLASS_COUNT; c++) {
         sender_drop_row(&s->lanes[c]);
-        s->lanes[c].cursor = s->lanes[c].lost_to = 0;
+        s->lanes[c].cursor = s->lanes[c].lost_to = s->lanes[c].tell_to = 0;
         s->lanes[c].partial = 0;
         s->lanes[c].partial_have = 0;
         s->lanes[c].empty = false;
     }
     s->greeted = !custody_failed(p->bridge, sender_load_topics(p));
     for (int c = 0; c < CLASS_COUNT && s->greeted && s->tell_lost; c++)
-        s->greeted = tell_lost(p, (enum msg_class)c);
+        s->greeted = begin_telling(p, (enum msg_class)c);
     s->tell_lost = false;
 }
 
@@ -192,7 +195,7 @@ static bool begin_lane(struct peer *p, enum msg_class class, const struct channe
     uint64_t mark = theirs->cumulative[class];
     sender_drop_row(l);
     l->empty = false;
-    l->lost_to = 0;
+    l->lost_to = l->tell_to = 0;
     l->cursor = mark;
 
     int rc;
@@ -209,7 +212,7 @@ static bool begin_lane(struct peer *p, enum msg_class class, const struct channe
     if (custody_failed(b, store_settled_to(b->store, p->id, class, &settled_to)))
         return false;
     if (settled_to > mark) {
-        struct lost lost = {class, mark, 0};
+        struct lost lost = {class, mark, settled_to, 0};
         if (custody_failed(b, store_history_newest(b->store, p->id, STORE_OUT, UINT_MAX, UINT64_MAX, count_lost, &lost)))
             return false;
         l->lost_to = settled_to;

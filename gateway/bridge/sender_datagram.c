@@ -42,7 +42,7 @@ static int64_t waits(struct peer *p, enum msg_class class)
         if (rc != 0) {
             l->waiting = false;
             custody_failed(b, rc);
-            return -1;
+            return l->tell_to ? 0 : -1;
         }
         msg_free(row.msg);
         if (row.number > p->sender.committed || row.number > l->may_have_left)
@@ -73,7 +73,7 @@ void sender_pending(struct peer *p, struct channel_pending *out)
 void sender_remember(struct peer *p, enum msg_class class)
 {
     const struct lane *l = &p->sender.lanes[class];
-    p->sender.given[p->sender.given_top++ % CHANNEL_TAKE_BACK_MAX] = (struct given){class, l->cursor, l->offset, l->deficit, l->lost_to, l->lost_count};
+    p->sender.given[p->sender.given_top++ % CHANNEL_TAKE_BACK_MAX] = (struct given){class, l->cursor, l->offset, l->deficit, l->lost_to, l->lost_count, l->tell_to};
 }
 
 void sender_take_back(struct peer *p)
@@ -90,11 +90,12 @@ void sender_take_back(struct peer *p)
     l->deficit = g->deficit;
     l->lost_to = g->lost_to;
     l->lost_count = g->lost_count;
+    l->tell_to = g->tell_to;
 }
 
 /* ---- across a restart ---- */
 
-#define LANES_BYTES (CLASS_COUNT * (8 + 8 + 4))
+#define LANES_BYTES (CLASS_COUNT * (8 + 8 + 4) + 1)
 
 size_t sender_save_lanes(const struct peer *p, uint8_t out[SENDER_LANES_MAX])
 {
@@ -108,6 +109,7 @@ size_t sender_save_lanes(const struct peer *p, uint8_t out[SENDER_LANES_MAX])
         buf_put_be64(&b, partial ? l->row.number : 0);
         buf_put_be32(&b, partial ? l->offset : 0);
     }
+    buf_put_u8(&b, sender_telling(p));
     assert(!b.failed);
     return b.len;
 }
@@ -197,5 +199,10 @@ bool sender_load_lanes(struct peer *p, const uint8_t *bytes, size_t n)
     for (int c = 0; c < CLASS_COUNT; c++)
         if (!begin_lane(p, (enum msg_class)c, &saved))
             return false;
+    /* What tells of the loss may not have arrived: all of it goes again, in a new epoch. */
+    if (read_u8(&saved) == 1 && !saved.bad) {
+        sender_forget_topics(p);
+        p->restart_channel = true;
+    }
     return true;
 }

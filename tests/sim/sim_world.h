@@ -85,8 +85,8 @@ void sim_check_excuse(struct sim_world *w);
 /* What waits where, in words. */
 const char *sim_check_queues(struct sim_world *w, char out[160]);
 void sim_check_trace_queues(struct sim_world *w);
-/* Before a site's store is lost: of what is still on its way to it as a datagram, nobody without keys could tell a new store that the old one had
- * it. */
+/* Before a site's store is lost: of a datagram that is still on its way to it a new store, without keys, cannot know that the old one
+ * had it. */
 void sim_check_late(struct sim_world *w, unsigned site);
 /* Before a site's broker forgets: what is under way to it comes again, and 3.1.1 has no way to mark it. */
 void sim_check_unmarked(struct sim_world *w, unsigned site);
