@@ -111,6 +111,8 @@ bool channel_numbers_spent(struct channel *c, int64_t now_ms)
 
 void channel_heard(struct channel *c, int64_t now_ms)
 {
+    bool silence = c->unheard > 0 && now_ms - c->heard_ms >= channel_rto_ms(c, 0);
+    c->rto_anew = c->rto_anew || (silence && !c->rto_anew_spent);
     c->heard_ms = now_ms;
     c->status.frames_in++;
     c->polls = c->unheard = c->doubts = 0;
@@ -157,6 +159,7 @@ void channel_link_begin(struct channel *c, int64_t now_ms)
     c->last_output_ms = INT64_MIN / 2;
     c->heard_ms = c->progress_ms = now_ms;
     c->unheard = c->polls = c->rto_tries = 0;
+    c->rto_anew = false;
     c->gone = c->left = false;
     turn_init(&c->turn, c->config.rate_bytes_s, c->config.speaks_first);
 }
@@ -334,8 +337,18 @@ static bool awaits_answer(const struct channel *c)
 
 static int64_t rto_at(const struct channel *c)
 {
-    return awaits_answer(c) ? c->progress_ms + channel_rto_ms(c, c->rto_tries) + (c->rto_tries ? c->rto_spread_ms : 0)
-                            : CHANNEL_NEVER;
+    unsigned tries = c->rto_anew ? 0 : c->rto_tries;
+    return awaits_answer(c) ? c->progress_ms + channel_rto_ms(c, tries) + (tries ? c->rto_spread_ms : 0) : CHANNEL_NEVER;
+}
+
+/* While waits double, a silent peer is asked in between: a few bytes, so that a line that was cut does not lie idle for as long again.
+ * Not where each byte costs, nor where it might be spoken into. */
+static int64_t ask_at(const struct channel *c)
+{
+    if (c->config.metered || c->config.half_duplex || c->unheard == 0 || !awaits_answer(c))
+        return CHANNEL_NEVER;
+    int64_t since_ms = c->asked_ms > c->progress_ms ? c->asked_ms : c->progress_ms;
+    return since_ms + channel_rto_ms(c, 0) * c->unheard;
 }
 
 static int64_t probe_at(const struct channel *c)
@@ -366,6 +379,8 @@ static void on_rto(struct channel *c, int64_t now_ms)
     else if (!arq_send_timeout(&c->out))
         c->send_poll = true;
     c->progress_ms = now_ms;
+    c->rto_anew_spent |= c->rto_anew;
+    c->rto_anew = false;
     if (c->rto_tries < PACE_BACKOFF_MAX)
         c->rto_tries++;
     c->rto_spread_ms = channel_spread_ms(c, c->rto_tries);
@@ -395,8 +410,12 @@ void channel_on_timer(struct channel *c, int64_t now_ms)
     channel_greet_timer(c, now_ms);
     if (c->sealed)
         channel_sealed_timer(c, now_ms);
-    if (now_ms >= rto_at(c))
+    if (now_ms >= rto_at(c)) {
         on_rto(c, now_ms);
+    } else if (now_ms >= ask_at(c)) {
+        c->asked_ms = now_ms;
+        c->send_poll = true;
+    }
     if (now_ms >= probe_at(c))
         on_probe(c, now_ms);
     if (c->grant_repeats > 0 && now_ms >= c->grant_at_ms) {
@@ -421,6 +440,7 @@ int64_t channel_deadline(const struct channel *c, int64_t now_ms)
     if (c->greet != GREET_NONE && !channel_greet_pending(c))
         at = earlier(at, c->greet_at_ms);
     at = earlier(at, rto_at(c));
+    at = earlier(at, ask_at(c));
     at = earlier(at, probe_at(c));
     if (c->sealed)
         at = earlier(at, channel_sealed_deadline(c));

@@ -64,6 +64,14 @@ void channel_nonsense(struct channel *c, const char *why, int64_t now_ms)
     c->answer_at_ms = now_ms + wait;
 }
 
+void channel_resume_sending(struct channel *c)
+{
+    if (c->greet == GREET_RESUME)
+        arq_send_interrupted(&c->out);
+    else
+        c->rto_anew = c->rto_anew || !c->rto_anew_spent;
+}
+
 void channel_resumed(struct channel *c, int64_t now_ms)
 {
     c->greet = GREET_NONE;
@@ -223,7 +231,7 @@ static void on_resume(struct channel *c, uint8_t *frame, size_t n, int64_t now_m
     if (!r.answer && !asked)
         c->send_resumed = true;
     channel_on_ack(c, r.ack, false, 0, NULL, 0, now_ms);
-    arq_send_interrupted(&c->out);
+    channel_resume_sending(c);
     if (c->greet == GREET_RESUME)
         channel_resumed(c, now_ms);
 }

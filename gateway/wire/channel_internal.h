@@ -163,6 +163,9 @@ struct channel {
     int64_t progress_ms; /* the retransmission timer runs from here */
     int64_t rto_spread_ms; /* added to a repeated wait */
     unsigned rto_tries, unheard;
+    bool rto_anew;       /* the peer was heard after a silence: what is under way waits as if nothing had been in vain, */
+    bool rto_anew_spent; /* once, until a round trip is measured */
+    int64_t asked_ms;    /* in such a silence, when the peer was asked last */
 
     /* In. */
     struct codec_decoder *decoder;
@@ -220,6 +223,9 @@ void channel_greet_tried(struct channel *c, int64_t now_ms);
 void channel_greet(struct channel *c, enum greet how, int64_t at_ms);
 /* What was said makes no sense: begins a new epoch, later each time. */
 void channel_nonsense(struct channel *c, const char *why, int64_t now_ms);
+/* The peer resumes, or answers that it does. Where our link came up, what was under way is gone. Where one of us was only in doubt it may be
+ * on its way still: of that the oldest is sent again, soon, and what becomes of it tells of the rest. */
+void channel_resume_sending(struct channel *c);
 /* Proof that the peer holds our live epoch. */
 void channel_resumed(struct channel *c, int64_t now_ms);
 void channel_on_handshake(struct channel *c, uint8_t *frame, size_t n, int64_t now_ms);

@@ -288,7 +288,7 @@ static void on_resume(struct channel *c, bool answer, uint8_t *frame, size_t n, 
     if (!answer && !asked)
         c->send_resumed = true;
     channel_on_ack(c, ack, false, 0, NULL, 0, now_ms);
-    arq_send_interrupted(&c->out);
+    channel_resume_sending(c);
 }
 
 void channel_sealed_handshake(struct channel *c, enum handshake_type type, uint8_t *frame, size_t n,

@@ -55,6 +55,7 @@ void channel_send_end(struct channel *c)
     c->payload_given = c->payload_framed = c->payload_acked = c->grant_end = 0;
     arq_send_reset(&c->out);
     c->rto_tries = c->unheard = c->polls = 0;
+    c->rto_anew = c->rto_anew_spent = false;
 }
 
 size_t channel_emit(struct channel *c, const uint8_t *frame, size_t n, bool urgent, bool over,
@@ -160,8 +161,11 @@ void channel_on_ack(struct channel *c, uint16_t low, bool grant_known, uint8_t g
         c->progress_ms = now_ms;
         /* Where only what was sent again arrives, the wait may have been too short: it stays as long as it has become until a round
          * trip is measured, or each frame might be sent twice for ever (RFC 6298, 5.7). */
-        if (r.rtt_ms >= 0)
+        c->rto_anew = false;
+        if (r.rtt_ms >= 0) {
             c->rto_tries = 0;
+            c->rto_anew_spent = false;
+        }
     }
 }
 

@@ -4,6 +4,7 @@ the simulated line. Ratios, so that machines compare.
     line utilisation   bytes that the edge put on the line, and record stream that reached the hub, as parts of
                        what the line can carry in the same time, behind a backlog
                        (payloads of noise: what the codec saves is another bench's matter)
+    recovery           seconds from the end of a cut to the next frame that the hub hears
     alarm latency      from PUBLISH at the near broker to the far one, in frame times of the line
 """
 import random
@@ -47,6 +48,35 @@ def utilisation(name, target_line, target_stream, **quality):
     sys.stdout.flush()
 
 
+def line_passes(pair, seconds):
+    until = pair.line.status()["now_us"] / 1e6 + seconds
+    wait_until(lambda: pair.line.status()["now_us"] / 1e6 >= until, "time passes on the line", seconds * 2 + 5, 0.1)
+
+
+def recovery(cut_s, count):
+    """A line that is cut, and nobody told: how long after it is back until the backlog moves again, as part of the cut."""
+    world = World("bench", random.Random(3))
+    try:
+        pair = world.pair(baud=BAUD)
+        client, hub = pair.edge_client(), pair.hub_client("up/#")
+        client.publish_many([(f"up/sensor/{i % 10}", world.random.randbytes(100)) for i in range(2000)], qos=1)
+        hub.wait_count(30, timeout=120)
+        seconds = []
+        for _ in range(count):
+            pair.line.cut()
+            line_passes(pair, cut_s)
+            had = snapshot(pair)[2]
+            pair.line.restore()
+            started = time.monotonic()
+            wait_until(lambda: snapshot(pair)[2] > had, "the backlog moves again", 120, 0.05)
+            seconds.append(time.monotonic() - started)
+            line_passes(pair, 3 + world.random.random())
+        print(f"recovery after {cut_s} s without a line: mean {sum(seconds) / count:.2f} s, worst {max(seconds):.2f} s")
+    finally:
+        world.close()
+    sys.stdout.flush()
+
+
 def alarm_latency(baud, count):
     world = World("bench", random.Random(2))
     try:
@@ -73,4 +103,5 @@ utilisation("9600 clean", ">= 97 %", ">= 93 %")
 utilisation("9600, 1 s each way", ">= 97 %", ">= 95 %", delay_ms=1000)
 utilisation("9600, bit errors 1e-5", "", ">= 90 %", ber=1e-5)
 utilisation("9600, bit errors 1e-4", "", ">= 75 %", ber=1e-4)
+recovery(3.3, 5)
 alarm_latency(1200, 8)

@@ -331,6 +331,63 @@ static void a_plug_looped_to_ourselves_never_becomes_ready(void **state)
     pair_free(p);
 }
 
+/* Cuts the line for so long behind a backlog, at several moments. Return: the mean time from its coming back to the next frame on
+ * the peer's disk. */
+static int64_t recovery_ms(int64_t cut_ms, bool both_ways)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < 10; i++) {
+        struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = 20, .probe_ms = 60000, .seed = 80 + i});
+        for (int k = 0; k < 3000; k++)
+            pair_send(p, k % 8 == 0 && both_ways, CLASS_NORMAL, 100);
+        pair_run(p, 20000 + 370 * i);
+        p->line[0].dead = p->line[1].dead = true;
+        pair_run(p, cut_ms);
+        p->line[0].dead = p->line[1].dead = false;
+        uint64_t had = p->owner[1].disk.count[CLASS_NORMAL];
+        int64_t from = p->now_ms;
+        while (p->owner[1].disk.count[CLASS_NORMAL] == had && p->now_ms - from < 600000)
+            pair_run(p, 20);
+        sum += p->now_ms - from;
+        pair_free(p);
+    }
+    print_message("# cut for %d ms%s: %d ms until the next is there\n", (int)cut_ms, both_ways ? ", both ways" : "", (int)(sum / 10));
+    return sum / 10;
+}
+
+static void after_a_cut_the_line_is_used_again_soon(void **state)
+{
+    static const int64_t cuts_ms[] = {1000, 3300, 8000, 20000};
+    /* With models the pace is the same, and the test takes half a minute. */
+    for (unsigned i = 0; i < 4 && pair_codec_version == 1; i++) {
+        int64_t most = 2500 + cuts_ms[i] / 4;
+        assert_true(recovery_ms(cuts_ms[i], false) < most);
+        assert_true(recovery_ms(cuts_ms[i], true) < most);
+    }
+}
+
+static void a_peer_that_is_only_far_away_is_not_sent_what_it_has(void **state)
+{
+    for (int64_t delay_ms = 1000; delay_ms <= 4000; delay_ms += 1000) {
+        struct pair *p = ready(&(struct pair_options){.rate = LINE_9600, .delay_ms = delay_ms, .seed = 79});
+        struct channel_status before[2], after[2];
+        for (int i = 0; i < 2; i++)
+            channel_status(p->owner[i].channel, &before[i]);
+        for (int i = 0; i < 300; i++) {
+            pair_send(p, i & 1, CLASS_NORMAL, 100);
+            pair_run(p, 2000 + (i % 7) * 100);
+        }
+        assert_true(pair_drain(p, 60000));
+        for (int i = 0; i < 2; i++) {
+            channel_status(p->owner[i].channel, &after[i]);
+            unsigned again = (unsigned)(after[i].retransmits - before[i].retransmits);
+            print_message("# %d ms away: sent again %u of 150, %d frames\n", (int)delay_ms, again, (int)(after[i].frames_out - before[i].frames_out));
+            assert_true(again < 20);
+        }
+        pair_free(p);
+    }
+}
+
 static void a_modem_that_buffers_holds_little_of_ours(void **state)
 {
     /* A radio of 1200 bps behind a port of 9600, for more than half an hour: what it holds must not grow from one measuring of
@@ -514,6 +571,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(two_that_speak_at_once_do_not_do_so_for_ever),
         cmocka_unit_test(a_single_message_leaves_at_once_and_costs_few_bytes),
         cmocka_unit_test(any_bytes_at_all_are_survived),
+        cmocka_unit_test(after_a_cut_the_line_is_used_again_soon),
+        cmocka_unit_test(a_peer_that_is_only_far_away_is_not_sent_what_it_has),
         cmocka_unit_test(a_modem_that_buffers_holds_little_of_ours),
         /* Without keys alone: with them a stranger is not answered, and the test cannot make a frame of
          * the peer's. */
