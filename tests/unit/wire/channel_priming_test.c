@@ -134,7 +134,7 @@ static void two_tails_at_once_share_one_budget_alike_at_both_ends(void **state)
 static void an_alarm_of_either_end_passes_while_both_directions_are_primed(void **state)
 {
     for (int from = 0; from < 2; from++)
-        for (int64_t before_ms = 0; before_ms < 1600; before_ms += 200) {
+        for (int64_t before_ms = 0; before_ms < 1600; before_ms += 500) {
             struct pair *p = acquainted_both_ways(111, 150, 150, 90); /* 2 x 49 records take some 1.5 s */
             pair_run(p, before_ms);
             pair_send(p, from, CLASS_ALARM, 20);
