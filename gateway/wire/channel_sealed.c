@@ -131,7 +131,7 @@ static bool prove(struct channel *c, int64_t now_ms)
 {
     if (c->meeting.proven)
         return true;
-    if (c->live) {
+    if (c->live || c->encoder) { /* or one that its owner has ended, and we have not greeted since */
         struct meeting kept = c->meeting;
         channel_new_epoch(c);
         c->meeting = kept;
