@@ -118,13 +118,19 @@ static bool proves_itself(struct channel *c, const struct datagram_announcement 
     return a && a->echoes && memcmp(a->echo, d->nonce, sizeof d->nonce) == 0;
 }
 
+bool datagram_awaits_echo(const struct channel *c)
+{
+    const struct datagram *d = c->datagram;
+    return datagram_sealed(c) && (d->doubt || (d->floor == 0 && d->has_nonce));
+}
+
 void datagram_doubt(struct channel *c, bool anew)
 {
     struct datagram *d = c->datagram;
     if (!datagram_sealed(c))
         return;
+    d->has_nonce &= !anew && datagram_awaits_echo(c);
     d->doubt = true;
-    d->has_nonce &= !anew;
     while (d->held_count > 0)
         datagram_forget_held(d, d->held_count - 1);
     receiver_changed(c);
@@ -135,12 +141,6 @@ void datagram_doubt(struct channel *c, bool anew)
     /* What was recorded of the peer's acknowledgements tells what it had once: it may have been set back, too. */
     if (anew && d->frame_count > 0)
         datagram_abandon(c);
-}
-
-bool datagram_awaits_echo(const struct channel *c)
-{
-    const struct datagram *d = c->datagram;
-    return datagram_sealed(c) && (d->doubt || (d->floor == 0 && d->has_nonce));
 }
 
 /* In doubt the peer's sender may have been set back as well, and not know it, to a counter below what it used once: so it is told to

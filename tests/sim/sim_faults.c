@@ -248,13 +248,15 @@ static void store_set_back(struct sim_world *w)
         return;
     if (!w->copies[s->index]) {
         w->copies[s->index] = sim_disk_copy(&s->disk);
+        w->copy_waits[s->index] = w->plan.hazards & HAZARD_SEALED && sim_site_awaits_echo(s);
         sim_trace(&w->report, s->name, "its disk is copied");
         return;
     }
     w->figures.of[SIM_STORES_SET_BACK]++;
     sim_check_excuse(w);
-    /* With keys the copy is to be known as one: the database alone was put back, or a whole disk that is old. */
-    bool sealed = w->plan.hazards & HAZARD_SEALED, alone = sealed && rng_chance(&w->rng, PPM / 2);
+    /* With keys the copy is to be known as one: the database alone was put back, or a whole disk that is old: one that was waiting
+     * for the peer's answer goes on waiting for the same (docs/SECURITY.md, what is left). */
+    bool sealed = w->plan.hazards & HAZARD_SEALED, alone = sealed && (rng_chance(&w->rng, PPM / 2) || w->copy_waits[s->index]);
     sim_site_crash(s, !alone, rng_skewed(&w->rng, 0, RESTART_MAX_MS));
     sim_trace(&w->report, s->name, "STORE SET BACK to the copy%s", alone ? ", but for its witness" : "");
     restore(s, w->copies[s->index], alone);

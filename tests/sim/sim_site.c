@@ -648,6 +648,18 @@ static int64_t taken(struct sim_site *s, const struct store_now *now)
     return bytes;
 }
 
+bool sim_site_awaits_echo(struct sim_site *s)
+{
+    if (!s->line->config.mtu || !enter(s))
+        return false;
+    struct store_now now = sim_site_now(s);
+    char *text = bridge_status_json(s->bridge, &now);
+    bool waits = store_dirty(s->store) || !text || strstr(text, "\"awaits_echo\":true");
+    free(text);
+    leave(s);
+    return waits;
+}
+
 void sim_site_link_bytes(struct sim_site *s, uint64_t station, const uint8_t *bytes, size_t n)
 {
     if (!enter(s))
@@ -661,7 +673,7 @@ void sim_site_link_bytes(struct sim_site *s, uint64_t station, const uint8_t *by
         sim_fail(s->report, "replay", "%s: a frame was taken that was on the line before its store was set back or lost", s->name);
     s->stale_refused += stale;
     if (stale)
-        sim_trace(s->report, s->name, "... which was on the line before its store was set back or lost: refused");
+        sim_trace(s->report, s->name, "... which was on the line before its store was set back or lost");
     leave(s);
 }
 

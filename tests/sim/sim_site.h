@@ -73,6 +73,8 @@ void sim_site_crash(struct sim_site *s, bool power_cut, int64_t restart_after_ms
 void sim_site_crash_at(struct sim_site *s, uint64_t operations);
 /* Its store will know less than it did: of datagrams that were recorded so far none is news any more. */
 void sim_site_memory_lost(struct sim_site *s);
+/* Its disk says that it waits for the peer to answer for itself, or may say so. */
+bool sim_site_awaits_echo(struct sim_site *s);
 /* SIGTERM, as the daemon does it. */
 void sim_site_stop(struct sim_site *s);
 /* After each event: a machine that stopped inside it is taken down. */

@@ -56,6 +56,7 @@ struct sim_world {
     bool calm;                 /* faults have ended */
     int64_t calm_at;
     struct sim_file *copies[2]; /* of the sites' disks, for setting back */
+    bool copy_waits[2];         /* for the peer's answer for itself, perhaps */
     uint64_t opens_seen[2];
     bool forgot_unseen[2]; /* its broker lost the session while it was down: seen once it is up again */
     struct sim_deed *deeds;
