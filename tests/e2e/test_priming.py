@@ -1,5 +1,5 @@
-"""The codec's model begins a new epoch with what both ends still have of the last messages: 3 bytes for each of these, where a
-model that has only its primer takes 9."""
+"""The codec's model begins a new epoch with what both ends still have of the last messages: 2 bytes for each of these, where a
+model that has only its primer takes 7."""
 import json
 
 import tap
@@ -44,7 +44,7 @@ def _(world):
             check(not end.process.has_line("histories differ"), "both ends have the same history")
         cost = (stream_bytes(pair) - before) / len(more)
         print(f"# {cost} bytes a message")
-        check(cost < 6, "bytes a message right after the restart", cost)
+        check(cost < 4, "bytes a message right after the restart", cost)
 
 
 if __name__ == "__main__":
