@@ -153,6 +153,8 @@ static void ask(struct sbd *s, int64_t now_ms)
     if (r->form == AT_WRITE) {
         q.blob = s->frame.bytes;
         q.blob_bytes = s->frame.n;
+        /* Ten bits a byte: at a low rate a large message takes longer than any modem thinks. */
+        q.timeout_ms += (int64_t)s->frame.n * 10 * SECOND / s->baud;
     }
     at_chat_ask(&s->chat, &q, now_ms);
 }

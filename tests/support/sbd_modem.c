@@ -276,6 +276,8 @@ static void on_written(struct sbd_modem *m)
         m->mo_sent_before = false;
     }
     put_line(m, good ? "0" : "2");
+    if (m->set->baud) /* they had to come over the line */
+        m->out_at_ms += (int64_t)(m->write_n + 2) * 10000 / m->set->baud;
     if (good || !m->set->verdict_without_ok)
         put_line(m, "OK");
 }
@@ -365,7 +367,8 @@ static bool hears(struct sbd_modem *m)
     if (!m->powered || tcgetattr(m->master, &t) != 0)
         return false;
     speed_t speed = cfgetospeed(&t);
-    return m->set->baud == 0 || (m->set->baud == 9600 && speed == B9600) || (m->set->baud == 19200 && speed == B19200);
+    return m->set->baud == 0 || (m->set->baud == 1200 && speed == B1200) || (m->set->baud == 9600 && speed == B9600) ||
+           (m->set->baud == 19200 && speed == B19200);
 }
 
 static void on_byte(struct sbd_modem *m, uint8_t byte)

@@ -279,6 +279,21 @@ static void test_bad_checksum_is_written_again(void **state)
     expect_right();
 }
 
+static void test_large_message_at_a_low_rate(void **state)
+{
+    char text[1901];
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    t.settings.baud = 1200;
+    t.settings.mo_max = 1960;
+    t.options.baud = 1200;
+    t.options.model = 3; /* 9522b */
+    bring_up();
+    assert_int_equal(send_frame(text), SEND_DONE);
+    expect_mo(0, text);
+    expect_right();
+}
+
 static void test_modem_that_takes_no_bytes(void **state)
 {
     bring_up();
@@ -385,6 +400,7 @@ static const struct CMUnitTest tests[] = {
     CASE(test_write_mode_left_by_somebody),
     CASE(test_old_message_in_the_buffer_is_not_sent),
     CASE(test_bad_checksum_is_written_again),
+    CASE(test_large_message_at_a_low_rate),
     CASE(test_modem_that_takes_no_bytes),
     CASE(test_no_ready),
     CASE(test_each_command_may_be_lost),
