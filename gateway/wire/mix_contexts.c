@@ -12,6 +12,9 @@ void mix_contexts_init(struct mix_contexts *c, uint32_t lines, uint32_t run_coun
 {
     c->lines = lines;
     c->run_count = run_count;
+    for (unsigned bit = 0; bit < 2; bit++)
+        for (unsigned n = 1; n <= MIX_RUN_IMPLIES; n++)
+            c->implied[bit][n] = mix_states[c->implied[bit][n - 1]].next[bit];
     for (unsigned i = 0; i < MIX_CONTEXTS; i++) {
         for (unsigned s = 0; s < MIX_CONTEXT_KINDS * 256; s++) {
             const struct mix_state *state = &mix_states[s & 255];
@@ -88,19 +91,43 @@ static uint16_t *room_for(uint16_t *line, uint32_t mark)
     return worst;
 }
 
+static bool is_run_of(const struct mix_run *run, uint32_t hash)
+{
+    return run->count && run->check == (uint16_t)hash;
+}
+
+/* The context's run, or the shortest of those where it might stand. */
+static struct mix_run *run_of(const struct mix_contexts *c, uint32_t hash)
+{
+    uint32_t place = mix_spread(hash * 0x85ebca77u, c->run_count);
+    struct mix_run *shortest = &c->runs[place];
+
+    for (uint32_t k = 0; k < MIX_RUN_BUCKET; k++) {
+        struct mix_run *run = &c->runs[place ^ k];
+        if (is_run_of(run, hash))
+            return run;
+        if (run->count < shortest->count)
+            shortest = run;
+    }
+    return shortest;
+}
+
 static bool run_votes(const struct mix_contexts *c, unsigned i, unsigned node, unsigned bits)
 {
-    const struct mix_run *run = c->run[i];
+    return c->known[i] && (256u | c->run[i]->byte) >> (8 - bits) == node;
+}
 
-    return run->count && run->check == (uint16_t)c->hash[i] &&
-           (256u | run->byte) >> (8 - bits) == node;
+/* The bit that the run's byte has next. */
+static unsigned run_bit(const struct mix_run *run, unsigned bits)
+{
+    return run->byte >> (7 - bits) & 1;
 }
 
 static uint32_t *run_counter(struct mix_contexts *c, unsigned i, unsigned bits)
 {
     const struct mix_run *run = c->run[i];
 
-    return &c->run_map[i][run->byte >> (7 - bits) & 1][run->count > 63 ? 63 : run->count];
+    return &c->run_map[i][run_bit(run, bits)][mix_least(run->count, 63)];
 }
 
 /* Order 4, and the field or column with what it was. */
@@ -110,7 +137,8 @@ static inline void begin_one(struct mix_contexts *c, unsigned i, uint32_t hash)
 {
     c->hash[i] = c->nibble[i] = hash;
     c->line[i] = line_of(c, hash);
-    c->run[i] = &c->runs[mix_spread(hash * 0x85ebca77u, c->run_count)];
+    c->run[i] = run_of(c, hash);
+    c->known[i] = is_run_of(c->run[i], hash);
 }
 
 void mix_contexts_begin(struct mix_contexts *c, unsigned kind, bool fast, const uint32_t hash[MIX_CONTEXTS])
@@ -129,6 +157,9 @@ static inline void predict_one(struct mix_contexts *c, unsigned i, unsigned node
     c->mark[i] = mark_of(c->nibble[i], node);
     c->slot[i] = find(c->line[i], c->mark[i]);
     c->history[i] = c->slot[i] ? *c->slot[i] : (uint16_t)(check_of(c->mark[i]) << 8);
+    bool votes = run_votes(c, i, node, bits);
+    if (votes && !c->slot[i])
+        c->history[i] |= c->implied[run_bit(c->run[i], bits)][mix_least(c->run[i]->count, MIX_RUN_IMPLIES)];
     unsigned state = c->history[i] & 255;
     in[0] = in[1] = in[2] = 0;
     if (state) {
@@ -136,7 +167,7 @@ static inline void predict_one(struct mix_contexts *c, unsigned i, unsigned node
         in[0] = (int16_t)mix_stretch(p);
         in[1] = (int16_t)((p - 32768) / 32);
     }
-    if (run_votes(c, i, node, bits))
+    if (votes)
         in[2] = (int16_t)mix_stretch(mix_counter_p(*run_counter(c, i, bits)));
 }
 
@@ -150,9 +181,10 @@ void mix_contexts_predict(struct mix_contexts *c, unsigned node, unsigned bits, 
         predict_one(c, i, node, bits, in + (size_t)i * MIX_CONTEXT_INPUTS);
 }
 
+/* Only a context that was met before is worth histories. */
 static inline void make_room(struct mix_contexts *c, unsigned i)
 {
-    if (!c->slot[i])
+    if (!c->slot[i] && c->known[i])
         c->slot[i] = room_for(c->line[i], c->mark[i]);
 }
 

@@ -5,9 +5,12 @@
  * table of runs keeps for each context the byte that came last and how often in a row.
  * Every context gives three mixer inputs: stretch(p), p - 1/2, and the run's vote.
  *
- * Most bits of telemetry are foreseen by what is known already. Histories of them would teach nothing and
- * drive out others, so a new one, or a new run, begins only where the mix was surprised: the tables then
- * hold several times as many topics. */
+ * Memory is what is short as soon as several sites share a link, so it goes to what comes again:
+ * - Most bits of telemetry are foreseen by what is known already. Histories of them would teach nothing and
+ *   drive out others, so a new one, or a new run, begins only where the mix was surprised.
+ * - Most contexts that a surprise makes are never met again. Their first byte makes a run alone, of 4 bytes, and
+ *   only a context that has one gets histories, of some 16. Until then, and for bits that were always foreseen,
+ *   the run tells what the history would be: so often in a row that byte's bit. */
 #ifndef WIRE_MIX_CONTEXTS_H
 #define WIRE_MIX_CONTEXTS_H
 
@@ -19,6 +22,8 @@
 #define MIX_CONTEXTS_FAST  2  /* of them, where speed counts more */
 #define MIX_CONTEXT_INPUTS 3
 #define MIX_LINE           32 /* histories in a line: 64 bytes, a cache line */
+#define MIX_RUN_BUCKET     4  /* runs among which a context has its own */
+#define MIX_RUN_IMPLIES    7  /* the longest run that a history is made of */
 #define MIX_CONTEXT_KINDS  4  /* adaptive maps are apart for words, numbers, binary and containers */
 
 struct mix_run {
@@ -30,10 +35,11 @@ struct mix_contexts {
     uint16_t *histories; /* check << 8 | state */
     uint32_t lines;
     struct mix_run *runs;
-    uint32_t run_count;
+    uint32_t run_count; /* a multiple of MIX_RUN_BUCKET */
 
     uint32_t state_map[MIX_CONTEXTS][MIX_CONTEXT_KINDS * 256];
     uint32_t run_map[MIX_CONTEXTS][2][64];
+    uint8_t implied[2][MIX_RUN_IMPLIES + 1]; /* states after so many equal bits */
 
     unsigned kind;
     bool fast;
@@ -43,7 +49,8 @@ struct mix_contexts {
     uint32_t mark[MIX_CONTEXTS];    /* of the node in the line */
     uint16_t *slot[MIX_CONTEXTS];   /* of its history; NULL: it has none */
     uint16_t history[MIX_CONTEXTS]; /* what stands there; state 0: none */
-    struct mix_run *run[MIX_CONTEXTS];
+    struct mix_run *run[MIX_CONTEXTS]; /* its own, or the one that it may take */
+    bool known[MIX_CONTEXTS];          /* has a run of its own */
 };
 
 /* The tables belong to the caller, who has filled in histories and runs, and are zero. */

@@ -46,7 +46,7 @@ void mix_mixer_init(struct mix_mixer *m);
  * Return: probability of a 1 in 1/65536, 1 .. 65535. */
 int mix_mixer_predict(struct mix_mixer *m, bool fast, const uint32_t select[MIX_SELECTORS + 1],
                       unsigned final_set, const uint32_t map[MIX_MAPS]);
-/* Learns the bit. Return: was it a surprise, of a probability below 1 - 1/128? */
+/* Learns the bit. Return: was it a surprise, of a probability below 1 - 1/32? */
 bool mix_mixer_update(struct mix_mixer *m, int bit);
 
 #endif

@@ -52,7 +52,8 @@ static void lay_out(struct layout *l, size_t memory)
     memset(l, 0, sizeof *l);
     take(l, sizeof(struct mix_payload));
     l->window_size = power_of_two(scaled(memory, 1u << 18, 1u << 13, 1u << 20));
-    l->run_count = scaled(memory, 1u << 16, 1u << 11, 1u << 17);
+    /* A sixteenth of the bytes in number, less what the smallest memory has no room for beside the rest. */
+    l->run_count = (scaled(memory, 1u << 18, 12288, 1u << 19) - 10240) & ~(MIX_RUN_BUCKET - 1u);
     l->field_count = 2 * scaled(memory, 2048, 64, 8192);
     l->place_count = scaled(memory, 8192, 512, 32768);
     l->column_count = scaled(memory, 8192, 512, 16384);

@@ -20,6 +20,7 @@ static const uint8_t symbol_bits[STEP_SYMBOLS] = {
     /* the others are numbers */
 };
 
+static_assert((int)STEP_SYMBOLS == MIX_SYMBOL_FLAGS, "symbols and flags share counters");
 static_assert(STEP_SYMBOLS + 16 <= MIX_SYMBOL_SETS, "no weights for some symbols"); /* 16: the end flags' */
 
 /* --- asking --- */

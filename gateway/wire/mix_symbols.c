@@ -8,6 +8,7 @@
 #define WEIGHT_START (WEIGHT_ONE * 20 / 100)
 #define WEIGHT_MAX   (8 * WEIGHT_ONE)
 #define RATE         14
+#define FLAGS_SHARE  8         /* of the counters: one in so many */
 #define PREFIX_BITS  10        /* of a number: the bits that the lower ones are seen in the light of */
 
 void mix_symbols_init(struct mix_symbols *s, uint32_t *counters, uint32_t counter_count)
@@ -15,6 +16,7 @@ void mix_symbols_init(struct mix_symbols *s, uint32_t *counters, uint32_t counte
     memset(s, 0, sizeof *s);
     s->counters = counters;
     s->counter_count = counter_count;
+    s->flag_count = counter_count / FLAGS_SHARE;
     for (uint32_t i = 0; i < counter_count * MIX_SYMBOL_CONTEXTS; i++)
         counters[i] = mix_counter_of(32768, 0);
     for (unsigned set = 0; set < MIX_SYMBOL_SETS; set++)
@@ -55,10 +57,12 @@ int mix_symbols_predict(struct mix_symbols *s)
 {
     const int32_t *w = weights(s);
     uint32_t at = node(s);
+    uint32_t first = s->set < MIX_SYMBOL_FLAGS ? s->flag_count : 0;
+    uint32_t count = s->set < MIX_SYMBOL_FLAGS ? s->counter_count - s->flag_count : s->flag_count;
     int64_t sum = 0;
 
     for (unsigned i = 0; i < MIX_SYMBOL_CONTEXTS; i++) {
-        uint32_t place = mix_spread(mix_hash3(s->context[i], at, s->set), s->counter_count);
+        uint32_t place = first + mix_spread(mix_hash3(s->context[i], at, s->set), count);
         s->counter[i] = &s->counters[i * s->counter_count + place];
         s->logit[i] = mix_stretch(mix_counter_p(*s->counter[i]));
         sum += (int64_t)w[i] * s->logit[i];

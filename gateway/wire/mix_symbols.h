@@ -13,11 +13,12 @@
 
 #define MIX_SYMBOL_CONTEXTS 6
 #define MIX_SYMBOL_SETS     48
+#define MIX_SYMBOL_FLAGS    27 /* sets from here on are of flags beside each byte */
 #define MIX_SYMBOL_DEPTHS   8 /* bits into the symbol that have weights of their own */
 
 struct mix_symbols {
     uint32_t *counters; /* MIX_SYMBOL_CONTEXTS tables of counter_count */
-    uint32_t counter_count;
+    uint32_t counter_count, flag_count; /* of them flag_count for flags, which would drive out all others */
     int32_t weights[MIX_SYMBOL_SETS][MIX_SYMBOL_DEPTHS][MIX_SYMBOL_CONTEXTS];
 
     /* The symbol under way. */

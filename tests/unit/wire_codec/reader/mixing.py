@@ -4,6 +4,10 @@ from operator import mul
 from .basics import LOGIT_MAX, M32, Place, STATES, clamp, counter, hash2, quotient, spread, squash, stretch
 
 CONTEXTS, INPUTS = 15, 72
+IMPLIED = [[0], [0]]  # [M-4.4]
+for b in (0, 1):
+    for _ in range(7):
+        IMPLIED[b].append(STATES[IMPLIED[b][-1]][b])
 FAST = (1, 3)
 
 
@@ -26,21 +30,30 @@ class Contexts:
         self.hashes = hashes
         self.nibble = list(hashes)
         self.at_line, self.run, self.slot = [None] * CONTEXTS, [None] * CONTEXTS, [0] * CONTEXTS
-        self.history = [0] * CONTEXTS
+        self.history, self.found, self.known = [0] * CONTEXTS, [False] * CONTEXTS, [False] * CONTEXTS
         self.surprised = False
         for i in self.used:
             self.at_line[i] = self.line_of(hashes[i])
-            self.run[i] = self.runs.setdefault(spread(hashes[i] * 0x85ebca77, self.run_count), [0, 0, 0])  # check, byte, count
+            self.run[i], self.known[i] = self.run_of(hashes[i])
+
+    def run_of(self, x):
+        """The context's run, or the one that it may take; and whether it is its own."""
+        at = spread(x * 0x85ebca77, self.run_count)
+        bucket = [self.runs.setdefault(at ^ k, [0, 0, 0]) for k in range(4)]  # check, byte, count
+        for run in bucket:
+            if run[2] and run[0] == x & 0xffff:
+                return run, True
+        return min(bucket, key=lambda run: run[2]), False
 
     def find(self, i, node):
-        """The place of the node's history in its line, or where it would go; and what it is, or the check alone."""
+        """The place of the node's history in its line, or where it would go; what it is, or the check alone; was it found?"""
         line = self.at_line[i]
         h = (self.nibble[i] + node * 0x9e3779b1) * 0x2c1b3c6d & M32
         h ^= h >> 15
         check, place = h & 255, h >> 8 & 31
         for k in range(4):
             if line[place ^ k] >> 8 == check and line[place ^ k] & 255:
-                return place ^ k, line[place ^ k]
+                return place ^ k, line[place ^ k], True
 
         def seen(at):
             return STATES[line[at] & 255][2] + STATES[line[at] & 255][3]
@@ -50,11 +63,10 @@ class Contexts:
             for k in range(1, 4):
                 if seen(place ^ k) < seen(worst):
                     worst = place ^ k
-        return worst, check << 8
+        return worst, check << 8, False
 
     def votes(self, i, node, bits):
-        check, byte, count = self.run[i]
-        return count and check == self.hashes[i] & 0xffff and (256 | byte) >> 8 - bits == node
+        return self.known[i] and (256 | self.run[i][1]) >> 8 - bits == node
 
     def run_counter(self, i, bits):
         _, byte, count = self.run[i]
@@ -63,7 +75,10 @@ class Contexts:
     def predict(self, node, bits):
         out = [0] * (3 * CONTEXTS)
         for i in self.used:
-            self.slot[i], self.history[i] = self.find(i, node)
+            self.slot[i], self.history[i], self.found[i] = self.find(i, node)
+            if not self.found[i] and self.votes(i, node, bits):
+                _, byte, count = self.run[i]
+                self.history[i] |= IMPLIED[byte >> 7 - bits & 1][min(7, count)]
             state = self.history[i] & 255
             if state:
                 p = self.maps[i][self.kind + state] >> 16
@@ -78,7 +93,7 @@ class Contexts:
             state = self.history[i] & 255
             if state:
                 Place(self.maps[i], self.kind + state).move(bit, 255)
-            if state or surprise:
+            if self.found[i] or surprise and self.known[i]:
                 self.at_line[i][self.slot[i]] = self.history[i] & 0xff00 | STATES[state][bit]
             if self.votes(i, node, bits):
                 self.run_counter(i, bits).move(bit, 255)
@@ -147,4 +162,4 @@ class Mixer:
                 self.f[k] += self.logits[k] * error + (1 << 13) >> 14
         for table, at in zip(self.maps, self.at):
             table[at] += (bit << 16) - bit - table[at] >> 6
-        return (65536 - self.mixed if bit else self.mixed) >= 512
+        return (65536 - self.mixed if bit else self.mixed) >= 2048

@@ -23,7 +23,7 @@ class Sizes:
             return n + 63 & ~63
 
         self.window = 1 << scaled(1 << 18, 1 << 13, 1 << 20).bit_length() - 1
-        self.runs = scaled(1 << 16, 1 << 11, 1 << 17)
+        self.runs = scaled(1 << 18, 12288, 1 << 19) - 10240 & ~3
         self.fields = 2 * scaled(2048, 64, 8192)
         self.places = scaled(8192, 512, 32768)
         self.columns = scaled(8192, 512, 16384)

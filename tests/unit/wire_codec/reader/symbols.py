@@ -2,6 +2,9 @@
 from .basics import M32, Place, RECIPROCAL, clamp, counter, hash2, hash3, quotient, spread, squash, stretch
 
 
+FLAGS = 27  # sets from here on: [C-4.4]
+
+
 class Symbols:
     def __init__(self, count):
         self.count = count
@@ -10,7 +13,9 @@ class Symbols:
 
     def bit(self, coder, step, depth, contexts, node, wanted):
         w = self.weights.setdefault((step, min(depth, 7)), [65536 * 20 // 100] * 6)
-        places = [Place(self.counters[i], spread(hash3(c, node, step), self.count)) for i, c in enumerate(contexts)]
+        share = self.count // 8  # of the flags beside bytes
+        first, count = (share, self.count - share) if step < FLAGS else (0, share)
+        places = [Place(self.counters[i], first + spread(hash3(c, node, step), count)) for i, c in enumerate(contexts)]
         logits = [stretch(place.p()) for place in places]
         p = max(1, min(65535, squash(clamp(sum(a * b for a, b in zip(w, logits)) >> 16))))
         bit = coder.bit(p, wanted)
