@@ -65,7 +65,7 @@ bool sbd_flush(struct sbd *s)
 
 void sbd_try_rate(struct sbd *s)
 {
-    static const uint32_t rates[] = {19200, 9600, 38400, 4800, 2400, 1200, 115200};
+    static const uint32_t rates[] = {19200, 9600, 38400, 4800, 2400, 1200, 115200, 57600, 600};
     const unsigned count = sizeof(rates) / sizeof(rates[0]);
     uint32_t baud = (uint32_t)s->options->baud;
     unsigned round = RATE_TRIES_AT_HOME + count * RATE_TRIES_EACH, at = s->silences % round;

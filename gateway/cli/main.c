@@ -1,5 +1,7 @@
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include "config/config.h"
 #include "gateway/cli/commands.h"
 #include "gateway/cli/estimate.h"
@@ -56,11 +58,21 @@ static int wrong(const char *what, const char *which)
     return EXIT_USAGE;
 }
 
+/* Keys are in our memory, whichever command reads them: it is not written to core files, nor read by other
+ * processes of the same user. */
+static void close_memory(void)
+{
+    struct rlimit none = {0, 0};
+    if (prctl(PR_SET_DUMPABLE, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
+        fputs("longwire: a core file of this process may hold keys\n", stderr);
+}
+
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : NULL;
     const char *file = NULL;
     int json = 0;
+    close_memory();
     if (!command)
         return wrong("what shall it do?", NULL);
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0)

@@ -136,7 +136,7 @@ static bool wakes(struct probe *p)
  * that is no answer: p->foreign. */
 static unsigned find_rate(struct probe *p)
 {
-    static const uint32_t rates[] = {19200, 9600, 38400, 115200, 4800, 2400, 1200, 57600};
+    static const uint32_t rates[] = {19200, 9600, 38400, 115200, 4800, 2400, 1200, 57600, 600};
     char why[SERIAL_PORT_WHY_BYTES];
     for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]) && !p->gone; i++) {
         struct tty_mode mode = {.baud = rates[i], .stop_bits = 1};

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <event2/event.h>
 #include "config/config.h"
@@ -192,14 +191,6 @@ static int watch(struct daemon *d, int64_t every_ms)
     return d->watchdog && event_add(d->watchdog, &every) == 0 ? 0 : -1;
 }
 
-/* Keys are in our memory: it is not written to core files, nor read by other processes of the same user. */
-static void close_memory(void)
-{
-    struct rlimit none = {0, 0};
-    if (prctl(PR_SET_DUMPABLE, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
-        log_text(LOG_LEVEL_WARN, "loop", "a core file of this process may hold keys");
-}
-
 /* A listener may hold more connections than the usual soft limit of 1,024 descriptors allows. */
 static void raise_descriptors(void)
 {
@@ -260,7 +251,6 @@ int daemon_run(const char *file)
     int status_code = 1;
     int64_t watchdog_ms = notify_init();
     log_init();
-    close_memory();
     raise_descriptors();
     struct config *config = load(&d);
     if (!config)

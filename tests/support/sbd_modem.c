@@ -368,7 +368,7 @@ static bool hears(struct sbd_modem *m)
         return false;
     speed_t speed = cfgetospeed(&t);
     return m->set->baud == 0 || (m->set->baud == 1200 && speed == B1200) || (m->set->baud == 9600 && speed == B9600) ||
-           (m->set->baud == 19200 && speed == B19200);
+           (m->set->baud == 19200 && speed == B19200) || (m->set->baud == 600 && speed == B600);
 }
 
 static void on_byte(struct sbd_modem *m, uint8_t byte)

@@ -352,6 +352,15 @@ static void test_hardware_failure_is_told(void **state)
     expect_both_ways();
 }
 
+static void test_last_baud_rate_of_those_tried(void **state)
+{
+    t.settings.baud = 600;
+    begin();
+    fake_run_for(&t.world, 24 * HOUR);
+    run_until(is_up, NULL, "up");
+    expect_both_ways();
+}
+
 static void test_silent_modem_is_told_and_not_hammered(void **state)
 {
     begin();
@@ -393,6 +402,7 @@ static const struct CMUnitTest tests[] = {
     CASE(test_a_coloured_debug_stream),
     CASE(test_no_ok_behind_a_bad_verdict),
     CASE(test_another_baud_rate),
+    CASE(test_last_baud_rate_of_those_tried),
     CASE(test_old_firmware),
     CASE(test_ring_glued_to_answers),
     CASE(test_old_firmware_is_kept_from_hanging),
