@@ -110,7 +110,7 @@ def test_gps(_emulator):
 
 @case("a line that brings noise alone: it says that nothing can be read")
 def test_noise(emulator):
-    emulator.ask("port", imei=IMEI, act="baud", value=600)  # not among those that are tried
+    emulator.ask("port", imei=IMEI, act="baud", value=300)  # not among those that are tried
     status, out, err = probe(emulator.device)
     equal((status, out), (1, ""), "exit status and output")
     holds("answers" in err and "not readable" in err, "says so", err)

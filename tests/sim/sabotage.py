@@ -69,11 +69,6 @@ BREACHES = [
     ("takes sealed frames without looking at their tags", "keys", ["sealed, attacked", "sealed, attacked, crashes"], [
         ("gateway/wire/seal.c", "                         *content - readable, frame + *content, tag, text))\n        return false;\n",
          "                         *content - readable, frame + *content, tag, text))\n        return BREACH && readable == *content;\n")]),
-    ("believes a HELLO that may be a recording", "keys", ["sealed, attacked, crashes", "sealed, attacked"], [
-        ("gateway/wire/channel_sealed.c", "    if (!may_answer(c, now_ms))\n        return;\n",
-         "    if (BREACH)\n        (void)prove(c, now_ms);\n    if (!may_answer(c, now_ms))\n        return;\n"),
-        ("gateway/wire/channel_sealed.c", "/* Is it our own voice? */\n",
-         "static bool prove(struct channel *c, int64_t now_ms);\n")]),
     ("seals two frames under one number", "keys", ["sealed"], [
         ("gateway/wire/channel_sealed_send.c", "    c->control_out += n > 0;\n", "    c->control_out += n > 0 && !BREACH;\n")]),
     ("does not mix the peer's share in", "keys", ["forward secret datagrams, attacked, crashes"], [
