@@ -13,8 +13,7 @@ TIOCPKT = 0x5420
 FLUSHED = 0x03  # TIOCPKT_FLUSHREAD | TIOCPKT_FLUSHWRITE
 LOOK_S = 0.01   # real seconds between two looks whether somebody has opened the port
 
-SPEEDS = {300: termios.B300, 600: termios.B600, 1200: termios.B1200, 2400: termios.B2400, 4800: termios.B4800, 9600: termios.B9600,
-          19200: termios.B19200, 38400: termios.B38400}
+SPEEDS = {baud: getattr(termios, f"B{baud}") for baud in (300, 600, 1200, 2400, 4800, 9600, 19200, 38400)}
 
 
 class Port:

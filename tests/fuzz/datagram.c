@@ -366,10 +366,7 @@ static void step(struct world *w, struct reader *r)
 
 const char *fuzz_unreached(void)
 {
-    for (unsigned i = 0; i < REACHED_COUNT; i++)
-        if (world_reached[i] == 0)
-            return world_reached_names[i];
-    return NULL;
+    return fuzz_first_zero(world_reached, world_reached_names, REACHED_COUNT);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -19,6 +19,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* A target may have it: something that its corpus is made to reach, and no input of this process did; NULL: all was reached. */
 const char *fuzz_unreached(void) __attribute__((weak));
 
+/* For fuzz_unreached: the name of the first of n counters that stands at 0; NULL: none does. */
+static inline const char *fuzz_first_zero(const unsigned *counters, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (counters[i] == 0)
+            return names[i];
+    return NULL;
+}
+
 /* A promise of the code under test: breaking it is a finding, as a crash is. */
 #define FUZZ_MUST(what)                                                                  \
     do {                                                                                 \

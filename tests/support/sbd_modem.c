@@ -367,8 +367,14 @@ static bool hears(struct sbd_modem *m)
     if (!m->powered || tcgetattr(m->master, &t) != 0)
         return false;
     speed_t speed = cfgetospeed(&t);
-    return m->set->baud == 0 || (m->set->baud == 1200 && speed == B1200) || (m->set->baud == 9600 && speed == B9600) ||
-           (m->set->baud == 19200 && speed == B19200) || (m->set->baud == 600 && speed == B600);
+    static const struct {
+        unsigned baud;
+        speed_t speed;
+    } speeds[] = {{600, B600}, {1200, B1200}, {9600, B9600}, {19200, B19200}};
+    for (size_t i = 0; i < sizeof(speeds) / sizeof(speeds[0]); i++)
+        if (m->set->baud == speeds[i].baud)
+            return speed == speeds[i].speed;
+    return m->set->baud == 0;
 }
 
 static void on_byte(struct sbd_modem *m, uint8_t byte)
